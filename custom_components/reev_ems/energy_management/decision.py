@@ -1,0 +1,154 @@
+"""What the energy management decided, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import override
+
+from .model import PerPhase
+
+
+class SiteState(StrEnum):
+    """What the energy management is doing."""
+
+    STARTING = "starting"
+    """No complete picture yet: everything is held at the failsafe."""
+    REGULATING = "regulating"
+    HOLDING = "holding"
+    """A meter is late: nothing is raised (S3)."""
+    FAILSAFE = "failsafe"
+    """A meter is silent: its circuit's connectors are at the failsafe (S3)."""
+    OFF = "off"
+    """Load management is switched off: every connector is at the failsafe."""
+
+
+class LimitKind(StrEnum):
+    """The kind of row or rule that bound a connector; the key of its translated text."""
+
+    OWN_MAXIMUM = "own_maximum"
+    CIRCUIT_PHASE = "circuit_phase"
+    CIRCUIT_POWER = "circuit_power"
+    PV_SURPLUS = "pv_surplus"
+    PV_WAITING = "pv_waiting"
+    PV_STOPPING = "pv_stopping"
+    EXTERNAL_LIMIT = "external_limit"
+    IMBALANCE = "imbalance"
+    METER_AGE = "meter_age"
+    FAILSAFE = "failsafe"
+    ROTATION = "rotation"
+    MINIMUM_OFF_TIME = "minimum_off_time"
+    RAISE_WAIT = "raise_wait"
+    CAR_DRAWS_LESS = "car_draws_less"
+    MODE_OFF = "mode_off"
+    SWITCHED_OFF = "switched_off"
+    NOT_CONNECTED = "not_connected"
+    """No car is plugged in."""
+    OFFLINE = "offline"
+    GUARD = "guard"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """The row or rule that bound a connector."""
+
+    kind: LimitKind
+    circuit: str | None = None
+    phase: str | None = None
+    """"L1", or "L1 over L3" for the imbalance rows."""
+    remaining_s: float | None = None
+
+    @override
+    def __str__(self) -> str:
+        """Return the English text, as the case and run commands print it ("main, L1")."""
+        parts = [self.circuit or "", self.phase or ""]
+        place = ", ".join(part for part in parts if part)
+        match self.kind:
+            case LimitKind.CIRCUIT_PHASE:
+                return place
+            case LimitKind.CIRCUIT_POWER:
+                return f"{place}, power"
+            case LimitKind.IMBALANCE:
+                return f"phase imbalance {self.phase}"
+            case (
+                LimitKind.PV_SURPLUS | LimitKind.PV_WAITING | LimitKind.PV_STOPPING
+            ) if self.circuit:
+                text = f"{self.kind.replace('_', ' ')} of {self.circuit}"
+            case _:
+                text = self.kind.replace("_", " ")
+        return text if self.remaining_s is None else f"{text}, {self.remaining_s:.0f} s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectorDecision:
+    """What one connector is allowed from now on."""
+
+    permit_a: float | None
+    """A per phase used (AC), 0: paused; None for DC."""
+    permit_w: float | None
+    """W (DC output), 0: paused; None for AC."""
+    limited_by: Limit
+    phase_count: int | None = None
+    """Phases to charge with, only where the connector can switch phases."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A charging profile to put on the wire: the permit, and when it lapses to the floor by itself (S5)."""
+
+    connector: str
+    permit_a: float | None
+    permit_w: float | None
+    expires_s: float
+    """On the clock of the observation's `at_s`."""
+    phase_count: int | None = None
+
+
+class IssueKind(StrEnum):
+    """Something that a person should know; the key of its translated text."""
+
+    METER_SILENT = "meter_silent"
+    BASE_LOAD_OVER_LIMIT = "base_load_over_limit"
+    FLOORS_OVER_LIMIT = "floors_over_limit"
+    DISOBEDIENT = "disobedient"
+    IMBALANCE_RESIDUAL = "imbalance_residual"
+    NO_AUTONOMOUS_FALLBACK = "no_autonomous_fallback"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """A finding with the circuit, phase or connector that it is about."""
+
+    kind: IssueKind
+    circuit: str | None = None
+    phase: str | None = None
+    connector: str | None = None
+    value: float | None = None
+    """A over the limit, or the age in s."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitDecision:
+    """How a circuit stands, in A per phase."""
+
+    base_a: PerPhase | None
+    """Load besides our connectors; None: unknown."""
+    booked_a: PerPhase
+    """What its connectors are booked with."""
+    available_a: PerPhase | None
+    """limit − margin − base − booked; None: no limit or unknown base."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The answer to one observation."""
+
+    at_s: float
+    state: SiteState
+    connectors: Mapping[str, ConnectorDecision] = field(default_factory=dict)
+    commands: tuple[Command, ...] = ()
+    circuits: Mapping[str, CircuitDecision] = field(default_factory=dict)
+    issues: tuple[Issue, ...] = ()
+    surplus_w: float | None = None
+    """PV surplus at the grid connection that connectors may use; None: unknown or no meter."""
