@@ -1,0 +1,1 @@
+"""The reev EMS integration: energy management for EV charging sites."""

@@ -1,0 +1,401 @@
+"""The control loop of a site: gathers what is known, calls the energy management, carries out."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+import time
+from typing import Any, override
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import CONF_HOST, CONF_PORT
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers import discovery_flow
+from homeassistant.helpers.event import async_call_later
+from homeassistant.helpers.storage import Store
+from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
+
+from .const import (
+    CONF_CHARGE_POINT_ID,
+    CONF_CIRCUIT,
+    CONF_CONNECTORS,
+    CONF_INVERT,
+    CONF_NUMBER,
+    CONF_PASSWORD,
+    CONF_PHASE_ORDER,
+    CONF_POLL_S,
+    CONF_PROFILE,
+    CONF_SERIAL,
+    CONF_UNIT_ID,
+    DOMAIN,
+    LOGGER,
+    ROOT_CIRCUIT,
+    SUBENTRY_CHARGE_POINT,
+    SUBENTRY_CIRCUIT,
+    SUBENTRY_METER,
+)
+from .energy_management.controller import ControllerState, step
+from .energy_management.decision import Command, Decision
+from .energy_management.model import (
+    ChargingMode,
+    FailsafeAction,
+    Phase,
+    Settings,
+    Site,
+    Supply,
+)
+from .energy_management.observation import (
+    ConnectorObservation,
+    ConnectorState,
+    MeterObservation,
+    MeterReading,
+    Observation,
+)
+from .history import History
+from .issues import async_update_issues
+from .listener import DATA
+from .meters import MeterError, MeterPoller, MeterProfile, MeterReader
+from .ocpp_server import (
+    ChargePoint,
+    ChargePointConfig,
+    ChargePointEvent,
+    ConnectorConfig,
+    Floor,
+    Metered,
+    OcppServer,
+    Permit,
+    UnknownChargePoint,
+)
+from .site import ConnectorControls, Controls, build_site, connector_id
+
+type ReevConfigEntry = ConfigEntry[ReevCoordinator]
+
+# Without any event a step runs this often, so that ages are noticed (DESIGN section 4).
+STEP_INTERVAL_S = 1.0
+# Long enough to walk to the charger and restart it, short enough to be forgotten open.
+PAIRING_OPEN_S = 300
+STORAGE_VERSION = 1
+# Controls are moved by automations too; storage sees them at most this often.
+STORAGE_DELAY_S = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterStatus:
+    """How a meter's reading goes."""
+
+    circuit: str
+    reading: MeterReading | None = None
+    """The last complete reading."""
+    problem: str | None = None
+    """The key of the MeterError while reading fails."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteData:
+    """One turn of the control loop."""
+
+    site: Site
+    observation: Observation
+    decision: Decision
+    meters: Mapping[str, MeterStatus]
+    """By meter subentry."""
+
+
+class ReevCoordinator(DataUpdateCoordinator[SiteData]):
+    """Runs the energy management of one site."""
+
+    config_entry: ReevConfigEntry
+
+    def __init__(
+        self, hass: HomeAssistant, entry: ReevConfigEntry, server: OcppServer
+    ) -> None:
+        """Initialize; nothing runs before async_start."""
+        super().__init__(
+            hass, LOGGER, config_entry=entry, name=f"reev EMS {entry.title}"
+        )
+        self.server = server
+        self.controls = Controls()
+        self.charge_points: dict[str, ChargePoint] = {}
+        self.history = History(hass)
+        self.circuit_names = {ROOT_CIRCUIT: entry.title} | {
+            subentry.subentry_id: subentry.title
+            for subentry in entry.get_subentries_of_type(SUBENTRY_CIRCUIT)
+        }
+        self._connectors: dict[str, tuple[ChargePoint, int]] = {}
+        self._meters: dict[str, MeterStatus] = {}
+        self._state = ControllerState()
+        self._store: Store[dict[str, Any]] = Store(
+            hass, STORAGE_VERSION, f"{DOMAIN}.{entry.entry_id}"
+        )
+        self._wake = asyncio.Event()
+        self._close_pairing: CALLBACK_TYPE | None = None
+
+    async def async_start(self, profiles: Mapping[str, MeterProfile]) -> None:
+        """Take up the site: charge points, meters, loop. Everything ends with the entry's unload."""
+        entry = self.config_entry
+        shared = self.hass.data[DATA]
+        if stored := await self._store.async_load():
+            self.controls = Controls.from_json(stored)
+        self._site = build_site(entry, self.controls)
+        self._state = shared.controller_states.pop(entry.entry_id, self._state)
+        entry.async_on_unload(self._keep_state)
+
+        for subentry in entry.get_subentries_of_type(SUBENTRY_CHARGE_POINT):
+            config = charge_point_config(subentry.data, self._site.settings)
+            charge_point = self.server.adopt(config)
+            self.charge_points[subentry.subentry_id] = charge_point
+            for number in config.connectors:
+                self._connectors[connector_id(config.id, number)] = (
+                    charge_point,
+                    number,
+                )
+            entry.async_on_unload(charge_point.subscribe(self._on_charge_point_event))
+        self.server.on_unknown = self._on_unknown_charge_point
+        entry.async_on_unload(self._stop_pairing)
+
+        for subentry in entry.get_subentries_of_type(SUBENTRY_METER):
+            data = subentry.data
+            self._meters[subentry.subentry_id] = MeterStatus(circuit=data[CONF_CIRCUIT])
+            if (profile := profiles.get(data[CONF_PROFILE])) is None:
+                self._on_meter_problem(subentry.subentry_id, "profile_missing")
+                continue
+            reader = MeterReader(
+                shared.gateways,
+                profile,
+                host=data[CONF_HOST],
+                port=data[CONF_PORT],
+                unit_id=data[CONF_UNIT_ID],
+                invert=data.get(CONF_INVERT, False),
+                phase_order=_phase_order(data.get(CONF_PHASE_ORDER)),
+                expected_serial=data.get(CONF_SERIAL),
+            )
+            entry.async_on_unload(reader.close)
+            poller = MeterPoller(
+                reader,
+                poll_s=data[CONF_POLL_S],
+                on_reading=partial(self._on_meter_reading, subentry.subentry_id),
+                on_error=partial(self._on_meter_error, subentry.subentry_id),
+            )
+            entry.async_create_background_task(
+                self.hass, poller.run(), f"{self.name} meter {subentry.title}"
+            )
+
+        self._step()
+        entry.async_create_background_task(
+            self.hass, self._run(), f"{self.name} control loop"
+        )
+
+    async def _run(self) -> None:
+        """Step at every meter reading and charge point event, at least every STEP_INTERVAL_S."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STEP_INTERVAL_S):
+                    await self._wake.wait()
+            self._wake.clear()
+            try:
+                self._step()
+            except Exception as err:
+                # A bug must not end the loop for good: entities turn unavailable, no permit is renewed and
+                # every charge point falls to its floor by itself, until a step succeeds again.
+                if self.last_update_success:
+                    LOGGER.exception("The energy management failed")
+                self.async_set_update_error(err)
+
+    @callback
+    def _step(self) -> None:
+        """Observe, decide, carry out, publish."""
+        observation = self._observe(time.monotonic())
+        state_before = self._state
+        self._state, decision = step(self._site, state_before, observation)
+        for command in decision.commands:
+            self._carry_out(command, observation.at_s)
+        self.history.append(self._site, state_before, observation, decision)
+        async_update_issues(self, decision.issues)
+        self.async_set_updated_data(
+            SiteData(
+                site=self._site,
+                observation=observation,
+                decision=decision,
+                meters=dict(self._meters),
+            )
+        )
+
+    def _observe(self, at_s: float) -> Observation:
+        """Return all that is known now."""
+        meters = {}
+        for status in self._meters.values():
+            if (reading := status.reading) is None:
+                meters[status.circuit] = MeterObservation()
+                continue
+            meters[status.circuit] = MeterObservation(
+                current_a=reading.current_a,
+                power_w=reading.power_total_w,
+                voltage_v=reading.voltage_v,
+                age_s=at_s - reading.at_s,
+            )
+        return Observation(
+            at_s=at_s,
+            meters=meters,
+            connectors={
+                item_id: self._observe_connector(item_id, at_s)
+                for item_id in self._connectors
+            },
+        )
+
+    def _observe_connector(self, item_id: str, at_s: float) -> ConnectorObservation:
+        """Return what is known of a connector."""
+        charge_point, number = self._connectors[item_id]
+        view = charge_point.connectors[number]
+        permit = view.permit
+        return ConnectorObservation(
+            state=view.state if charge_point.connected else ConnectorState.OFFLINE,
+            current_a=view.current_a,
+            power_w=view.power_w,
+            age_s=None if view.measured_at_s is None else at_s - view.measured_at_s,
+            permit_a=permit.limit_a if permit else None,
+            permit_w=permit.limit_w if permit else None,
+            session_wh=view.transaction.energy_wh if view.transaction else None,
+            enabled=self.controls.connector(item_id).enabled,
+        )
+
+    def _carry_out(self, command: Command, now_s: float) -> None:
+        """Hand a command to its charge point, which sends it in its own time."""
+        charge_point, number = self._connectors[command.connector]
+        charge_point.permit(
+            number,
+            Permit(
+                limit_a=command.permit_a,
+                limit_w=command.permit_w,
+                life_s=command.expires_s - now_s,
+                phase_count=command.phase_count,
+            ),
+        )
+
+    @callback
+    def _on_meter_reading(self, subentry_id: str, reading: MeterReading) -> None:
+        """Take a complete reading and step."""
+        status = self._meters[subentry_id]
+        if status.problem:
+            LOGGER.info("Meter %s answers again", self._title(subentry_id))
+        self._meters[subentry_id] = replace(status, reading=reading, problem=None)
+        self._wake.set()
+
+    @callback
+    def _on_meter_error(self, subentry_id: str, error: MeterError) -> None:
+        """Note that there is no reading; the last one only gets older (S3)."""
+        self._on_meter_problem(subentry_id, error.key, error)
+
+    def _on_meter_problem(
+        self, subentry_id: str, key: str, error: MeterError | None = None
+    ) -> None:
+        """Log a problem once, when it begins."""
+        status = self._meters[subentry_id]
+        if status.problem is None:
+            LOGGER.warning(
+                "Meter %s gives no reading: %s", self._title(subentry_id), error or key
+            )
+        self._meters[subentry_id] = replace(status, problem=key)
+
+    def _title(self, subentry_id: str) -> str:
+        """Return the name of a subentry for the log."""
+        return self.config_entry.subentries[subentry_id].title
+
+    @callback
+    def _on_charge_point_event(self, event: ChargePointEvent) -> None:
+        """Step at once when something happened; a new measurement waits for the next meter reading."""
+        if not isinstance(event, Metered):
+            self._wake.set()
+
+    @callback
+    def _on_unknown_charge_point(self, unknown: UnknownChargePoint) -> None:
+        """Offer a charge point that knocked for adoption."""
+        discovery_flow.async_create_flow(
+            self.hass,
+            DOMAIN,
+            context={"source": "integration_discovery"},
+            data={
+                "entry_id": self.config_entry.entry_id,
+                CONF_CHARGE_POINT_ID: unknown.id,
+                "vendor": unknown.vendor,
+                "model": unknown.model,
+            },
+        )
+
+    @callback
+    def _keep_state(self) -> None:
+        """Keep the controller's memory over a reload."""
+        shared = self.hass.data[DATA]
+        shared.controller_states[self.config_entry.entry_id] = self._state
+
+    async def async_set_mode(self, item_id: str, mode: ChargingMode) -> None:
+        """Change what a connector may charge from."""
+        self._change(self.controls.with_connector(item_id, mode=mode))
+
+    async def async_set_priority(self, item_id: str, priority: int) -> None:
+        """Change a connector's priority, 1 to 10."""
+        self._change(self.controls.with_connector(item_id, priority=priority))
+
+    async def async_set_enabled(self, item_id: str, enabled: bool) -> None:
+        """Allow a connector to charge, or pause it."""
+        self._change(self.controls.with_connector(item_id, enabled=enabled))
+
+    async def async_set_load_management(self, on: bool) -> None:
+        """Switch load management; off holds every connector at the failsafe."""
+        self._change(replace(self.controls, load_management=on))
+
+    async def async_set_pv_surplus(self, on: bool) -> None:
+        """Switch PV surplus charging of the whole site."""
+        self._change(replace(self.controls, pv_surplus=on))
+
+    async def async_set_follows_pv(self, circuit_id: str, on: bool) -> None:
+        """Switch PV surplus charging of one circuit."""
+        follows_pv = {**self.controls.follows_pv, circuit_id: on}
+        self._change(replace(self.controls, follows_pv=follows_pv))
+
+    def _change(self, controls: Controls) -> None:
+        """Take changed controls, keep them, and decide anew at once."""
+        self.controls = controls
+        self._site = build_site(self.config_entry, controls)
+        self._store.async_delay_save(lambda: asdict(self.controls), STORAGE_DELAY_S)
+        self._wake.set()
+
+    @callback
+    def set_pairing(self, on: bool) -> None:
+        """Let unknown charge points introduce themselves; closes by itself."""
+        self._stop_pairing()
+        self.server.pairing = on
+        if on:
+            self._close_pairing = async_call_later(
+                self.hass, PAIRING_OPEN_S, lambda _: self.set_pairing(False)
+            )
+        self.async_update_listeners()
+
+    @callback
+    def _stop_pairing(self) -> None:
+        """Close pairing and its timer."""
+        self.server.pairing = False
+        if self._close_pairing:
+            self._close_pairing()
+            self._close_pairing = None
+
+    @override
+    async def _async_update_data(self) -> SiteData:
+        """Return the last turn: the loop pushes, nothing is polled."""
+        return self.data
+
+
+def _phase_order(values: list[str] | None) -> tuple[Phase, Phase, Phase]:
+    """Return the grid phases that the meter's own inputs 1 to 3 are wired to."""
+    first, second, third = values or list(Phase)
+    return Phase(first), Phase(second), Phase(third)
+
+
+def charge_point_config(
+    data: Mapping[str, Any], settings: Settings
+) -> ChargePointConfig:
+    """Return what the OCPP server has to know of an adopted charge point."""
+    raise NotImplementedError
+
+
+__all__ = ["ConnectorControls", "MeterStatus", "ReevConfigEntry", "ReevCoordinator"]

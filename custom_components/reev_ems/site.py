@@ -1,0 +1,186 @@
+"""The site that a config entry describes, in the words of the energy management."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
+
+from homeassistant.config_entries import ConfigEntry, ConfigSubentry
+
+from .const import (
+    CONF_CHARGE_POINT_ID,
+    CONF_CIRCUIT,
+    CONF_CONNECTORS,
+    CONF_FOLLOWS_PV,
+    CONF_IMBALANCE_LIMIT_A,
+    CONF_LIMIT_A,
+    CONF_LIMIT_W,
+    CONF_MARGIN_A,
+    CONF_MAX_A,
+    CONF_MAX_W,
+    CONF_MIN_A,
+    CONF_MIN_W,
+    CONF_NUMBER,
+    CONF_PARENT,
+    CONF_PHASE_COUNT,
+    CONF_PHASES,
+    CONF_RESERVE_A,
+    CONF_SHARING,
+    CONF_SUPPLY,
+    ROOT_CIRCUIT,
+    SUBENTRY_CHARGE_POINT,
+    SUBENTRY_CIRCUIT,
+    SUBENTRY_METER,
+)
+from .energy_management.model import (
+    ChargingMode,
+    Circuit,
+    Connector,
+    FailsafeAction,
+    ImbalanceLimit,
+    PerPhase,
+    Phase,
+    Settings,
+    SharingPolicy,
+    Site,
+    Supply,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectorControls:
+    """What a person or an automation set for a connector."""
+
+    mode: ChargingMode = ChargingMode.FAST
+    priority: int = 5
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controls:
+    """Everything that is switched by entities, not by forms; outlives restarts in Home Assistant's storage."""
+
+    load_management: bool = True
+    pv_surplus: bool = False
+    follows_pv: Mapping[str, bool] = field(default_factory=dict)
+    """PV switch of a circuit, by its id."""
+    connectors: Mapping[str, ConnectorControls] = field(default_factory=dict)
+
+    def connector(self, connector_id: str) -> ConnectorControls:
+        """Return the controls of a connector; nobody touched them yet: the defaults."""
+        return self.connectors.get(connector_id, ConnectorControls())
+
+    def with_connector(self, connector_id: str, **changes: Any) -> Self:
+        """Return a copy in which fields of one connector are changed."""
+        changed = replace(self.connector(connector_id), **changes)
+        return replace(self, connectors={**self.connectors, connector_id: changed})
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Return what `dataclasses.asdict` stored."""
+        connectors = {
+            connector_id: ConnectorControls(
+                mode=ChargingMode(item["mode"]),
+                priority=item["priority"],
+                enabled=item["enabled"],
+            )
+            for connector_id, item in data["connectors"].items()
+        }
+        return cls(**{**data, "connectors": connectors})
+
+
+def connector_id(charge_point_id: str, number: int) -> str:
+    """Return the id by which the energy management knows a connector."""
+    return f"{charge_point_id}:{number}"
+
+
+def build_settings(options: Mapping[str, Any]) -> Settings:
+    """Return the settings of the rules; an option that was never touched has its default."""
+    values = {
+        item.name: options[item.name]
+        for item in fields(Settings)
+        if item.name in options
+    }
+    if "failsafe" in values:
+        values["failsafe"] = FailsafeAction(values["failsafe"])
+    return Settings(**values)
+
+
+def build_site(entry: ConfigEntry[Any], controls: Controls) -> Site:
+    """Return the site of a config entry with all its subentries."""
+    options = entry.options
+    metered = {
+        subentry.data[CONF_CIRCUIT]
+        for subentry in entry.get_subentries_of_type(SUBENTRY_METER)
+    }
+    circuits = [
+        Circuit(
+            id=ROOT_CIRCUIT,
+            limit_a=_per_phase(entry.data[CONF_LIMIT_A]),
+            limit_w=entry.data.get(CONF_LIMIT_W),
+            metered=ROOT_CIRCUIT in metered,
+        )
+    ]
+    circuits += [
+        Circuit(
+            id=subentry.subentry_id,
+            parent=subentry.data[CONF_PARENT],
+            limit_a=_per_phase(subentry.data.get(CONF_LIMIT_A)),
+            limit_w=subentry.data.get(CONF_LIMIT_W),
+            metered=subentry.subentry_id in metered,
+            reserve_a=_per_phase(subentry.data.get(CONF_RESERVE_A)) or (0.0, 0.0, 0.0),
+            follows_pv=controls.follows_pv.get(
+                subentry.subentry_id, subentry.data.get(CONF_FOLLOWS_PV, False)
+            ),
+        )
+        for subentry in entry.get_subentries_of_type(SUBENTRY_CIRCUIT)
+    ]
+    imbalance_a = options.get(CONF_IMBALANCE_LIMIT_A, 0.0)
+    return Site(
+        circuits=tuple(circuits),
+        connectors=tuple(
+            connector
+            for subentry in entry.get_subentries_of_type(SUBENTRY_CHARGE_POINT)
+            for connector in _connectors(subentry, controls)
+        ),
+        sharing=SharingPolicy(options.get(CONF_SHARING, SharingPolicy.PRIORITY)),
+        margin_a=options.get(CONF_MARGIN_A, 0.0),
+        load_management=controls.load_management,
+        pv_surplus=controls.pv_surplus,
+        imbalance=ImbalanceLimit(limit_a=imbalance_a) if imbalance_a else None,
+        settings=build_settings(options),
+    )
+
+
+def _per_phase(values: list[float] | None) -> PerPhase | None:
+    """Return three stored values as floats."""
+    if values is None:
+        return None
+    l1, l2, l3 = values
+    return float(l1), float(l2), float(l3)
+
+
+def _connectors(subentry: ConfigSubentry, controls: Controls) -> list[Connector]:
+    """Return the connectors of a charge point."""
+    connectors = []
+    for item in subentry.data[CONF_CONNECTORS]:
+        item_id = connector_id(subentry.data[CONF_CHARGE_POINT_ID], item[CONF_NUMBER])
+        chosen = controls.connector(item_id)
+        phases = item.get(CONF_PHASES)
+        limits = {
+            key: float(item[key])
+            for key in (CONF_MIN_A, CONF_MAX_A, CONF_MIN_W, CONF_MAX_W)
+            if item.get(key) is not None
+        }
+        connectors.append(
+            Connector(
+                id=item_id,
+                circuit=subentry.data[CONF_CIRCUIT],
+                supply=Supply(item[CONF_SUPPLY]),
+                phases=tuple(Phase(phase) for phase in phases) if phases else None,
+                phase_count=len(phases) if phases else item.get(CONF_PHASE_COUNT, 3),
+                priority=chosen.priority,
+                mode=chosen.mode,
+                **limits,
+            )
+        )
+    return connectors
