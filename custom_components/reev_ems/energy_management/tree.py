@@ -1,0 +1,38 @@
+"""The tree of circuits: who lies below whom."""
+
+from collections.abc import Iterable
+
+from .model import Circuit
+
+
+def paths_to_root(circuits: Iterable[Circuit]) -> dict[str, tuple[Circuit, ...]]:
+    """Return for each circuit itself and those above it, the grid connection last.
+
+    Raises:
+        ValueError: an id is there twice, a parent does not exist, or a circuit lies below itself.
+    """
+    by_id: dict[str, Circuit] = {}
+    for circuit in circuits:
+        if circuit.id in by_id:
+            raise ValueError(f"circuit {circuit.id!r} is there twice")
+        by_id[circuit.id] = circuit
+    paths: dict[str, tuple[Circuit, ...]] = {}
+    for start in by_id:
+        # Climb until a path is known, then come down again: linear, and safe in trees of any depth.
+        climbed: list[str] = []
+        climbing: set[str] = set()
+        here: str | None = start
+        while here is not None and here not in paths:
+            if here in climbing:
+                raise ValueError(f"circuit {here!r} lies below itself")
+            if here not in by_id:
+                raise ValueError(
+                    f"circuit {climbed[-1]!r} has the unknown parent {here!r}"
+                )
+            climbing.add(here)
+            climbed.append(here)
+            here = by_id[here].parent
+        above = () if here is None else paths[here]
+        for below in reversed(climbed):
+            above = paths[below] = (by_id[below], *above)
+    return paths
