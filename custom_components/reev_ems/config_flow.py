@@ -1,0 +1,314 @@
+"""Config flow of reev EMS: a site with its first meter, and charge points that knock."""
+
+from typing import Any, override
+
+from homeassistant.config_entries import (
+    ConfigEntry,
+    ConfigFlow,
+    ConfigFlowResult,
+    ConfigSubentry,
+    ConfigSubentryData,
+    ConfigSubentryFlow,
+)
+from homeassistant.const import CONF_NAME
+from homeassistant.core import callback
+from homeassistant.helpers.selector import TextSelector
+from homeassistant.helpers.typing import DiscoveryInfoType
+import voluptuous as vol
+
+from .const import (
+    CONF_CHARGE_POINT_ID,
+    CONF_IMBALANCE_LIMIT_A,
+    CONF_LIMIT_A,
+    CONF_OCPP_PORT,
+    DEFAULT_OCPP_PORT,
+    DOMAIN,
+    IMBALANCE_LIMIT_A_BY_COUNTRY,
+    SUBENTRY_CHARGE_POINT,
+    SUBENTRY_CIRCUIT,
+    SUBENTRY_METER,
+)
+from .flows.charge_point import (
+    CONNECTOR_SCHEMA,
+    ChargePointSetup,
+    ChargePointSubentryFlow,
+    charge_point_ids,
+    identity_fields,
+)
+from .flows.circuit import CircuitSubentryFlow
+from .flows.fields import amperes, limit_fields, show_limits, take_limits, whole_number
+from .flows.meter import (
+    CONFIRM_SCHEMA,
+    MeterSetup,
+    MeterSubentryFlow,
+    connection_schema,
+)
+from .flows.options import ReevOptionsFlow
+from .flows.site import async_port_error, circuit_names, draft_site, floor_problem
+
+
+class ReevConfigFlow(ConfigFlow, domain=DOMAIN):
+    """Set up a site."""
+
+    VERSION = 1
+    MINOR_VERSION = 1
+
+    _site: dict[str, Any]
+    _meter: MeterSetup
+    _charge_point: ChargePointSetup
+    _discovered: dict[str, Any]
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> ReevOptionsFlow:
+        """Create the options flow."""
+        return ReevOptionsFlow()
+
+    @classmethod
+    @callback
+    @override
+    def async_get_supported_subentry_types(
+        cls, config_entry: ConfigEntry
+    ) -> dict[str, type[ConfigSubentryFlow]]:
+        """Return what a person can add to a site."""
+        return {
+            SUBENTRY_CHARGE_POINT: ChargePointSubentryFlow,
+            SUBENTRY_CIRCUIT: CircuitSubentryFlow,
+            SUBENTRY_METER: MeterSubentryFlow,
+        }
+
+    @override
+    async def async_step_user(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the site and its grid connection."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            limits, errors = take_limits(user_input)
+            name = user_input[CONF_NAME].strip()
+            taken = {
+                entry.title.casefold()
+                for entry in self._async_current_entries(include_ignore=False)
+            }
+            if not name:
+                errors[CONF_NAME] = "name_missing"
+            elif name.casefold() in taken:
+                errors[CONF_NAME] = "name_in_use"
+            port = user_input[CONF_OCPP_PORT]
+            if error := await async_port_error(self.hass, port):
+                errors[CONF_OCPP_PORT] = error
+            if not errors:
+                self._site = {
+                    "title": name,
+                    "data": {**limits, CONF_OCPP_PORT: port},
+                    "options": {
+                        CONF_IMBALANCE_LIMIT_A: user_input[CONF_IMBALANCE_LIMIT_A]
+                    },
+                }
+                return await self.async_step_meter()
+        # The rules differ by country; where none is known to apply, the limit is off.
+        imbalance_a = IMBALANCE_LIMIT_A_BY_COUNTRY.get(
+            self.hass.config.country or "", 0.0
+        )
+        schema = vol.Schema(
+            {
+                vol.Required(CONF_NAME): TextSelector(),
+                **limit_fields(required=True),
+                vol.Required(CONF_IMBALANCE_LIMIT_A, default=imbalance_a): amperes(
+                    0, 1000
+                ),
+                vol.Required(CONF_OCPP_PORT, default=DEFAULT_OCPP_PORT): whole_number(
+                    1, 65535
+                ),
+            }
+        )
+        return self.async_show_form(
+            step_id="user",
+            data_schema=self.add_suggested_values_to_schema(schema, user_input),
+            errors=errors,
+        )
+
+    async def async_step_meter(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask how the meter of the grid connection is reached, until it answers."""
+        if not hasattr(self, "_meter"):
+            self._meter = await MeterSetup.async_create(self.hass)
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            errors = await self._meter.async_connect(user_input)
+            if not errors:
+                return await self.async_step_meter_confirm()
+        return self.async_show_form(
+            step_id="meter",
+            data_schema=self.add_suggested_values_to_schema(
+                connection_schema(self._meter.profiles), user_input
+            ),
+            errors=errors,
+            description_placeholders=self._meter.error_placeholders,
+        )
+
+    async def async_step_meter_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Show the live values and let the person confirm them."""
+        meter = self._meter
+        if user_input is not None and meter.confirm(user_input):
+            return self.async_create_entry(
+                title=self._site["title"],
+                data=self._site["data"],
+                options=self._site["options"],
+                subentries=[
+                    ConfigSubentryData(
+                        data=meter.data,
+                        subentry_type=SUBENTRY_METER,
+                        title=user_input[CONF_NAME],
+                        unique_id=meter.unique_id,
+                    )
+                ],
+            )
+        return self.async_show_form(
+            step_id="meter_confirm",
+            data_schema=self.add_suggested_values_to_schema(
+                CONFIRM_SCHEMA, meter.shown
+            ),
+            description_placeholders=meter.placeholders,
+        )
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Change the limits of the grid connection or the OCPP port."""
+        entry = self._get_reconfigure_entry()
+        errors: dict[str, str] = {}
+        placeholders = {"over_circuit": "", "over_phase": "", "over_value": ""}
+        if user_input is not None:
+            limits, errors = take_limits(user_input)
+            port = user_input[CONF_OCPP_PORT]
+            if port != entry.data[CONF_OCPP_PORT] and (
+                error := await async_port_error(self.hass, port)
+            ):
+                errors[CONF_OCPP_PORT] = error
+            if not errors and (
+                problem := floor_problem(
+                    draft_site(entry, data=limits),
+                    circuit_names(entry),
+                    before=draft_site(entry),
+                )
+            ):
+                placeholders = problem
+                errors[CONF_LIMIT_A] = "floors_over_limit"
+            if not errors:
+                return self.async_update_and_abort(
+                    entry, data_updates={**limits, CONF_OCPP_PORT: port}
+                )
+        schema = vol.Schema(
+            {
+                **limit_fields(required=True),
+                vol.Required(CONF_OCPP_PORT): whole_number(1, 65535),
+            }
+        )
+        return self.async_show_form(
+            step_id="reconfigure",
+            data_schema=self.add_suggested_values_to_schema(
+                schema,
+                user_input
+                or {
+                    **show_limits(entry.data),
+                    CONF_OCPP_PORT: entry.data[CONF_OCPP_PORT],
+                },
+            ),
+            errors=errors,
+            description_placeholders=placeholders,
+        )
+
+    async def async_step_integration_discovery(
+        self, discovery_info: DiscoveryInfoType
+    ) -> ConfigFlowResult:
+        """Offer a charge point that knocked at a site's OCPP server."""
+        charge_point_id = discovery_info[CONF_CHARGE_POINT_ID]
+        await self.async_set_unique_id(f"{SUBENTRY_CHARGE_POINT}_{charge_point_id}")
+        self._abort_if_unique_id_configured()
+        if charge_point_id in charge_point_ids(self.hass):
+            return self.async_abort(reason="already_configured")
+        self._discovered = discovery_info
+        self.context["title_placeholders"] = {"name": charge_point_id}
+        return await self.async_step_adopt()
+
+    async def async_step_adopt(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the place of the charge point in its site."""
+        entry = self.hass.config_entries.async_get_entry(self._discovered["entry_id"])
+        if entry is None:
+            return self.async_abort(reason="site_removed")
+        charge_point_id = self._discovered[CONF_CHARGE_POINT_ID]
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            self._charge_point = ChargePointSetup(self.hass, entry, None)
+            errors = self._charge_point.take_identity(user_input, charge_point_id)
+            if CONF_CHARGE_POINT_ID in errors:
+                return self.async_abort(reason="already_configured")
+            if not errors:
+                return await self.async_step_connector()
+        return self.async_show_form(
+            step_id="adopt",
+            data_schema=self.add_suggested_values_to_schema(
+                vol.Schema(identity_fields(circuit_names(entry))),
+                user_input or {CONF_NAME: charge_point_id},
+            ),
+            errors=errors,
+            description_placeholders={
+                "charge_point_id": charge_point_id,
+                "vendor": self._discovered.get("vendor") or "–",
+                "model": self._discovered.get("model") or "–",
+                "site": entry.title,
+            },
+        )
+
+    async def async_step_connector(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for one connector after the other, then adopt the charge point into its site."""
+        setup = self._charge_point
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            errors = setup.take_connector(user_input)
+            if not errors:
+                user_input = None
+        if (number := setup.next_number) is None:
+            return self._async_adopt()
+        return self.async_show_form(
+            step_id="connector",
+            data_schema=self.add_suggested_values_to_schema(
+                CONNECTOR_SCHEMA, user_input or setup.connector_shown
+            ),
+            errors=errors,
+            description_placeholders={
+                "name": setup.title,
+                "number": str(number),
+                **setup.error_placeholders,
+            },
+        )
+
+    @callback
+    def _async_adopt(self) -> ConfigFlowResult:
+        """Add the charge point to its site."""
+        setup = self._charge_point
+        entry = self.hass.config_entries.async_get_entry(self._discovered["entry_id"])
+        if entry is None:
+            return self.async_abort(reason="site_removed")
+        self.hass.config_entries.async_add_subentry(
+            entry,
+            ConfigSubentry(
+                data=setup.data,
+                subentry_type=SUBENTRY_CHARGE_POINT,
+                title=setup.title,
+                unique_id=setup.unique_id,
+            ),
+        )
+        return self.async_abort(
+            reason="charge_point_added",
+            description_placeholders={"name": setup.title, "site": entry.title},
+        )

@@ -1,0 +1,1 @@
+"""The steps of the forms, by what they set up."""

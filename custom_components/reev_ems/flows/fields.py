@@ -1,0 +1,154 @@
+"""Form fields that several flows share, and the way between what a form shows and what is stored."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from homeassistant.const import UnitOfElectricCurrent, UnitOfPower, UnitOfTime
+from homeassistant.data_entry_flow import section
+from homeassistant.helpers.selector import (
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+)
+import voluptuous as vol
+
+from ..const import CONF_LIMIT_A, CONF_LIMIT_W
+from ..energy_management.model import Site
+from ..validation import limit_error, power_limit_error
+
+SECTION_PHASE_LIMITS = "phase_limits"
+CONF_PHASE_LIMITS_A = ("limit_l1_a", "limit_l2_a", "limit_l3_a")
+
+NOMINAL_VOLTAGE_V = Site(circuits=()).voltage_v
+
+
+def number(
+    unit: str | None = None,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+) -> NumberSelector:
+    """Return a box for a number that may have decimals.
+
+    Bounds given here are refused by Home Assistant itself, without a translated text; where a person may well
+    enter such a value, the flow checks it instead.
+    """
+    config = NumberSelectorConfig(mode=NumberSelectorMode.BOX, step="any")
+    if unit is not None:
+        config["unit_of_measurement"] = unit
+    if minimum is not None:
+        config["min"] = minimum
+    if maximum is not None:
+        config["max"] = maximum
+    return NumberSelector(config)
+
+
+def whole_number(minimum: int, maximum: int) -> vol.All:
+    """Return a box for a whole number."""
+    return vol.All(
+        NumberSelector(
+            NumberSelectorConfig(
+                min=minimum, max=maximum, step=1, mode=NumberSelectorMode.BOX
+            )
+        ),
+        vol.Coerce(int),
+    )
+
+
+def amperes(
+    minimum: float | None = None, maximum: float | None = None
+) -> NumberSelector:
+    """Return a box for a current."""
+    return number(UnitOfElectricCurrent.AMPERE, minimum=minimum, maximum=maximum)
+
+
+def watts(minimum: float | None = None, maximum: float | None = None) -> NumberSelector:
+    """Return a box for a power."""
+    return number(UnitOfPower.WATT, minimum=minimum, maximum=maximum)
+
+
+def seconds(minimum: float, maximum: float) -> NumberSelector:
+    """Return a box for a duration."""
+    return number(UnitOfTime.SECONDS, minimum=minimum, maximum=maximum)
+
+
+def choice(translation_key: str, options: list[str]) -> SelectSelector:
+    """Return a drop-down list of translated options."""
+    return SelectSelector(
+        SelectSelectorConfig(
+            options=options,
+            translation_key=translation_key,
+            mode=SelectSelectorMode.DROPDOWN,
+        )
+    )
+
+
+def named_choice(
+    names: Mapping[str, str], *, custom_value: bool = False
+) -> SelectSelector:
+    """Return a drop-down list of things that have a name of their own."""
+    return SelectSelector(
+        SelectSelectorConfig(
+            options=[
+                SelectOptionDict(value=value, label=label)
+                for value, label in names.items()
+            ],
+            custom_value=custom_value,
+            mode=SelectSelectorMode.DROPDOWN,
+        )
+    )
+
+
+def limit_fields(*, required: bool) -> dict[vol.Marker, Any]:
+    """Return the fields of a circuit's limits."""
+    marker = vol.Required if required else vol.Optional
+    return {
+        marker(CONF_LIMIT_A): amperes(),
+        vol.Optional(CONF_LIMIT_W): watts(),
+        vol.Required(SECTION_PHASE_LIMITS): section(
+            vol.Schema({vol.Optional(key): amperes() for key in CONF_PHASE_LIMITS_A}),
+            {"collapsed": True},
+        ),
+    }
+
+
+def take_limits(
+    user_input: Mapping[str, Any],
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the limits to store (a list of three in A or None, W or None), and the errors by field."""
+    errors: dict[str, str] = {}
+    common_a: float | None = user_input.get(CONF_LIMIT_A)
+    differing_a: Mapping[str, float] = user_input[SECTION_PHASE_LIMITS]
+    limits_a = [differing_a.get(key, common_a) for key in CONF_PHASE_LIMITS_A]
+    if common_a is not None and (error := limit_error(common_a)):
+        errors[CONF_LIMIT_A] = error
+    for value in differing_a.values():
+        if error := limit_error(value):
+            errors[SECTION_PHASE_LIMITS] = error
+    if None in limits_a and any(value is not None for value in limits_a):
+        errors[SECTION_PHASE_LIMITS] = "phase_limit_missing"
+    limit_w: float | None = user_input.get(CONF_LIMIT_W)
+    if limit_w is not None and (error := power_limit_error(limit_w, NOMINAL_VOLTAGE_V)):
+        errors[CONF_LIMIT_W] = error
+    return {
+        CONF_LIMIT_A: None if None in limits_a else limits_a,
+        CONF_LIMIT_W: limit_w,
+    }, errors
+
+
+def show_limits(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stored limits as the form shows them."""
+    shown: dict[str, Any] = {SECTION_PHASE_LIMITS: {}}
+    if (limits_a := data.get(CONF_LIMIT_A)) is not None:
+        shown[CONF_LIMIT_A] = max(limits_a)
+        if len(set(limits_a)) > 1:
+            shown[SECTION_PHASE_LIMITS] = dict(
+                zip(CONF_PHASE_LIMITS_A, limits_a, strict=True)
+            )
+    if (limit_w := data.get(CONF_LIMIT_W)) is not None:
+        shown[CONF_LIMIT_W] = limit_w
+    return shown

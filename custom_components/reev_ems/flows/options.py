@@ -1,0 +1,133 @@
+"""The form of the options: the timings and thresholds of the energy management."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from homeassistant.config_entries import ConfigFlowResult, OptionsFlow
+from homeassistant.data_entry_flow import section
+from homeassistant.helpers.selector import BooleanSelector
+import voluptuous as vol
+
+from ..const import CONF_IMBALANCE_LIMIT_A, CONF_MARGIN_A, CONF_SHARING
+from ..energy_management.model import FailsafeAction, Settings, SharingPolicy, Site
+from .fields import amperes, choice, seconds, watts
+from .site import circuit_names, draft_site, floor_problem
+
+SECTION_SHARING = "sharing_of_power"
+SECTION_FAILSAFE = "failsafe_behavior"
+SECTION_GRID = "grid"
+SECTION_PV = "pv"
+
+_SETTINGS = Settings()
+
+DEFAULTS: dict[str, Any] = {
+    CONF_SHARING: SharingPolicy.PRIORITY.value,
+    CONF_MARGIN_A: Site(circuits=()).margin_a,
+    CONF_IMBALANCE_LIMIT_A: 0.0,
+    **{
+        name: getattr(_SETTINGS, name)
+        for name in (
+            "rotation_slot_s",
+            "raise_interval_s",
+            "failsafe_a",
+            "meter_timeout_s",
+            "profile_life_s",
+            "pv_start_delay_s",
+            "pv_stop_delay_s",
+            "pv_start_threshold_w",
+            "pv_stop_threshold_w",
+            "pv_reserve_w",
+            "pv_per_phase",
+            "min_on_s",
+            "min_off_s",
+        )
+    },
+    "failsafe": _SETTINGS.failsafe.value,
+}
+
+# Bounds: a meter timeout of 5 to 300 s is S3; a profile that lives shorter than 30 s would be renewed faster than
+# a slow charge point answers; a raise sooner than 5 s after the last meets a car that is still ramping.
+SECTIONS: dict[str, dict[str, Any]] = {
+    SECTION_SHARING: {
+        CONF_SHARING: choice("sharing", list(SharingPolicy)),
+        CONF_MARGIN_A: amperes(0, 1000),
+        "rotation_slot_s": seconds(60, 86_400),
+        "raise_interval_s": seconds(5, 600),
+    },
+    SECTION_FAILSAFE: {
+        "failsafe": choice("failsafe", list(FailsafeAction)),
+        "failsafe_a": amperes(6, 80),
+        "meter_timeout_s": seconds(5, 300),
+        "profile_life_s": seconds(30, 3600),
+    },
+    SECTION_GRID: {CONF_IMBALANCE_LIMIT_A: amperes(0, 1000)},
+    SECTION_PV: {
+        "pv_start_threshold_w": watts(0, 1_000_000),
+        "pv_start_delay_s": seconds(0, 3600),
+        "pv_stop_threshold_w": watts(0, 1_000_000),
+        "pv_stop_delay_s": seconds(0, 3600),
+        "pv_reserve_w": watts(0, 1_000_000),
+        "min_on_s": seconds(0, 7200),
+        "min_off_s": seconds(0, 7200),
+        "pv_per_phase": BooleanSelector(),
+    },
+}
+
+OPTIONS_SCHEMA = vol.Schema(
+    {
+        vol.Required(name): section(
+            vol.Schema(
+                {
+                    vol.Required(key, default=DEFAULTS[key]): fields[key]
+                    for key in fields
+                }
+            ),
+            {"collapsed": name != SECTION_SHARING},
+        )
+        for name, fields in SECTIONS.items()
+    }
+)
+
+
+class ReevOptionsFlow(OptionsFlow):
+    """Change how the energy management decides."""
+
+    async def async_step_init(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for all options, grouped."""
+        entry = self.config_entry
+        errors: dict[str, str] = {}
+        placeholders = {"over_circuit": "", "over_phase": "", "over_value": ""}
+        if user_input is not None:
+            options = _flatten(user_input)
+            if problem := floor_problem(
+                draft_site(entry, options=options),
+                circuit_names(entry),
+                before=draft_site(entry),
+            ):
+                placeholders = problem
+                errors[SECTION_FAILSAFE] = "floors_over_limit"
+            else:
+                return self.async_create_entry(data={**entry.options, **options})
+        return self.async_show_form(
+            step_id="init",
+            data_schema=self.add_suggested_values_to_schema(
+                OPTIONS_SCHEMA, user_input or _sectioned(entry.options)
+            ),
+            errors=errors,
+            description_placeholders=placeholders,
+        )
+
+
+def _flatten(user_input: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the options as they are stored, without sections."""
+    return {key: value for group in user_input.values() for key, value in group.items()}
+
+
+def _sectioned(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return stored options as the form shows them."""
+    return {
+        name: {key: options[key] for key in group if key in options}
+        for name, group in SECTIONS.items()
+    }

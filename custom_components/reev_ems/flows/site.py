@@ -1,0 +1,133 @@
+"""What the flows have to know of a site: its circuits, and what it would be with a change."""
+
+import asyncio
+from collections.abc import Mapping
+import errno
+from types import MappingProxyType
+from typing import Any
+
+from homeassistant.config_entries import (
+    SOURCE_USER,
+    ConfigEntry,
+    ConfigSubentry,
+    ConfigSubentryDataWithId,
+)
+from homeassistant.core import HomeAssistant
+
+from ..const import CONF_PARENT, DOMAIN, ROOT_CIRCUIT, SUBENTRY_CIRCUIT
+from ..energy_management.model import Site
+from ..listener import is_own_port
+from ..site import Controls, build_site
+from ..validation import floors_over_limit
+
+# The subentry id that a subentry has in a draft while it is being added.
+NEW_SUBENTRY = "new"
+
+
+def circuit_names(entry: ConfigEntry[Any]) -> dict[str, str]:
+    """Return the name of every circuit; the grid connection is named as the site."""
+    return {ROOT_CIRCUIT: entry.title} | {
+        subentry.subentry_id: subentry.title
+        for subentry in entry.get_subentries_of_type(SUBENTRY_CIRCUIT)
+    }
+
+
+def circuit_parents(entry: ConfigEntry[Any]) -> dict[str, str | None]:
+    """Return the tree of circuits as child to parent."""
+    return {ROOT_CIRCUIT: None} | {
+        subentry.subentry_id: subentry.data[CONF_PARENT]
+        for subentry in entry.get_subentries_of_type(SUBENTRY_CIRCUIT)
+    }
+
+
+def draft_subentry(
+    subentry_type: str,
+    data: Mapping[str, Any],
+    *,
+    title: str = "",
+    subentry_id: str = NEW_SUBENTRY,
+) -> ConfigSubentry:
+    """Return a subentry that is not saved yet."""
+    return ConfigSubentry(
+        data=MappingProxyType(dict(data)),
+        subentry_id=subentry_id,
+        subentry_type=subentry_type,
+        title=title,
+        unique_id=None,
+    )
+
+
+def draft_site(
+    entry: ConfigEntry[Any],
+    *,
+    data: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    subentry: ConfigSubentry | None = None,
+) -> Site:
+    """Return the site as it would be with other data, other options or one subentry added or changed."""
+    subentries = dict(entry.subentries)
+    if subentry is not None:
+        subentries[subentry.subentry_id] = subentry
+    return build_site(
+        ConfigEntry(
+            data={**entry.data, **(data or {})},
+            discovery_keys=MappingProxyType({}),
+            domain=DOMAIN,
+            minor_version=entry.minor_version,
+            options={**entry.options, **(options or {})},
+            source=SOURCE_USER,
+            subentries_data=[
+                ConfigSubentryDataWithId(
+                    data=item.data,
+                    subentry_id=item.subentry_id,
+                    subentry_type=item.subentry_type,
+                    title=item.title,
+                    unique_id=item.unique_id,
+                )
+                for item in subentries.values()
+            ],
+            title=entry.title,
+            unique_id=None,
+            version=entry.version,
+        ),
+        Controls(),
+    )
+
+
+def floor_problem(
+    site: Site, names: Mapping[str, str], *, before: Site | None = None
+) -> dict[str, str] | None:
+    """Return the placeholders that describe the first floor sum above a limit, or None if all hold (S9).
+
+    What was over its limit `before` the change already, and is not made worse by it, does not stand in the way:
+    otherwise a site could only be mended in the one right order.
+    """
+    known = (
+        {(item.circuit, item.phase): item.excess for item in floors_over_limit(before)}
+        if before
+        else {}
+    )
+    for item in floors_over_limit(site):
+        if item.excess > known.get((item.circuit, item.phase), 0.0):
+            unit = "A" if item.phase else "W"
+            return {
+                "over_circuit": names.get(item.circuit, item.circuit),
+                "over_phase": item.phase or "L1 + L2 + L3",
+                "over_value": f"{item.excess:.1f} {unit}",
+            }
+    return None
+
+
+async def async_port_error(hass: HomeAssistant, port: int) -> str | None:
+    """Return the error key of a TCP port that the OCPP server could not listen on."""
+    if is_own_port(hass, port):
+        return None
+    try:
+        server = await asyncio.get_running_loop().create_server(
+            asyncio.Protocol, None, port
+        )
+    except OSError as err:
+        return "port_not_allowed" if err.errno == errno.EACCES else "port_in_use"
+    server.close()
+    await server.wait_closed()
+    return None
