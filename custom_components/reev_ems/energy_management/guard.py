@@ -1,0 +1,283 @@
+"""The last step before anything leaves: it may only lower (S10).
+
+Whatever was calculated before, here every row is written down once more, straight from the case and without the
+allocation's code, and the permits are lowered until all rows hold: first what is above the minimums, in proportion;
+where not even the minimums fit, whoever was admitted last is paused. A permit is never raised, and one that is not a
+current that its connector can have (NaN, below its minimum, for an unknown connector) becomes a pause.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .case import Case, Demand, PhaseCount
+from .decision import Limit, LimitKind
+from .model import PHASES, Circuit, Phase
+
+_TOLERANCE_A = 1e-6
+"""Rounding that is no violation."""
+
+_ROUNDS = 20
+"""Lowering one row may narrow another under the imbalance limit; after so many rounds the guard only pauses."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Σ coefficient·(current − free) ≤ bound + Σ min(draw, current) of the supporters."""
+
+    limit: Limit
+    bound_a: float
+    coefficients: Mapping[str, float]
+    free_a: Mapping[str, float] = field(default_factory=dict)
+    """What of a connector's current does not count: the minimum in `solar_min`."""
+    support_a: Mapping[str, float] = field(default_factory=dict)
+
+    def excess_a(self, permits_a: Mapping[str, float]) -> float:
+        """Return by how much the permits exceed the bound."""
+        load_a = sum(
+            coefficient * max(0.0, permits_a[name] - self.free_a.get(name, 0.0))
+            for name, coefficient in self.coefficients.items()
+        )
+        support_a = sum(
+            min(draw_a, permits_a[name]) for name, draw_a in self.support_a.items()
+        )
+        return load_a - self.bound_a - support_a
+
+
+def guard(
+    case: Case,
+    permits_a: Mapping[str, float],
+    order: Sequence[str],
+    phase_counts: Mapping[str, PhaseCount] | None = None,
+) -> dict[str, tuple[float, Limit | None]]:
+    """Lower permits until every row of the case holds.
+
+    Args:
+        case: the moment of the site.
+        permits_a: by connector, in A per phase used (DC: AC side), 0: paused. Demands without one are paused.
+        order: connectors in the order of admission; pausing begins at its end, with those that are not in it.
+        phase_counts: for connectors that can switch, on how many phases the permit is to be used.
+
+    Returns:
+        By connector, the permit and the row that lowered it last, None if it was not lowered.
+    """
+    demands = {demand.connector.id: demand for demand in case.demands}
+    for name, count in (phase_counts or {}).items():
+        if count == 1 and name in demands and demands[name].may_use_one_phase:
+            demands[name] = demands[name].on_one_phase()
+    lowered_by: dict[str, Limit | None] = dict.fromkeys((*demands, *permits_a))
+    safe_a: dict[str, float] = {}
+    for name in lowered_by:
+        asked_a = permits_a.get(name, 0.0)
+        safe_a[name] = _possible_a(demands.get(name), asked_a)
+        if safe_a[name] != asked_a:
+            lowered_by[name] = Limit(kind=LimitKind.GUARD)
+    rank = {name: place for place, name in enumerate(order)}
+    last_first = sorted(
+        demands, key=lambda name: (rank.get(name, len(rank)), name), reverse=True
+    )
+    rows = _rows(case, demands)
+
+    def too_full(row: _Row) -> bool:
+        return row.excess_a(safe_a) > _TOLERANCE_A
+
+    def lower(name: str, to_a: float, row: _Row) -> None:
+        if to_a < safe_a[name]:
+            safe_a[name], lowered_by[name] = to_a, row.limit
+
+    def pause_until(done: Callable[[], bool], row: _Row) -> None:
+        for name in last_first:
+            if done():
+                return
+            if name in row.coefficients:
+                lower(name, 0.0, row)
+
+    for _ in range(_ROUNDS):
+        for row in filter(too_full, rows):
+
+            def minimums_fit(row: _Row = row) -> bool:
+                return row.excess_a(_at_minimum(row, demands, safe_a)) <= _TOLERANCE_A
+
+            pause_until(minimums_fit, row)
+            at_minimum_a = _at_minimum(row, demands, safe_a)
+            above_a = row.excess_a(safe_a) - row.excess_a(at_minimum_a)
+            if too_full(row) and above_a > 0:
+                kept = max(0.0, 1 - row.excess_a(safe_a) / above_a)
+                for name in row.coefficients:
+                    least_a = at_minimum_a[name]
+                    lower(name, least_a + (safe_a[name] - least_a) * kept, row)
+        if not any(map(too_full, rows)):
+            break
+    while any(map(too_full, rows)):
+        for row in filter(too_full, rows):
+            pause_until(lambda row=row: not too_full(row), row)  # type: ignore[misc]
+    return {name: (safe_a[name], lowered_by[name]) for name in lowered_by}
+
+
+def _possible_a(demand: Demand | None, asked_a: float) -> float:
+    """Return the current asked for as far as the connector can have it."""
+    if demand is None or not asked_a > 0:
+        return 0.0
+    possible_a = min(asked_a, demand.max_a)
+    return possible_a if possible_a >= demand.min_a - _TOLERANCE_A else 0.0
+
+
+def _at_minimum(
+    row: _Row, demands: Mapping[str, Demand], permits_a: Mapping[str, float]
+) -> dict[str, float]:
+    """Return the permits with the row's members at their minimums."""
+    return {
+        name: min(permit_a, demands[name].min_a)
+        if name in row.coefficients
+        else permit_a
+        for name, permit_a in permits_a.items()
+    }
+
+
+def _rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
+    """Write down every row of the case."""
+    voltage_v = case.site.voltage_v
+    circuits = {circuit.id: circuit for circuit in case.site.circuits}
+    rows: list[_Row] = []
+    for circuit in case.site.circuits:
+        below = {
+            name: demand
+            for name, demand in demands.items()
+            if _is_below(demand.connector.circuit, circuit.id, circuits)
+        }
+        base_a = case.base_a.get(circuit.id) or circuit.reserve_a
+        reserved_a = case.reservations_a.get(circuit.id, (0.0, 0.0, 0.0))
+        if circuit.limit_a is not None:
+            rows += [
+                _Row(
+                    Limit(
+                        kind=LimitKind.CIRCUIT_PHASE, circuit=circuit.id, phase=phase
+                    ),
+                    limit_a - case.site.margin_a - base - reserved,
+                    {
+                        name: 1.0
+                        for name, demand in below.items()
+                        if _may_load(demand, phase)
+                    },
+                )
+                for phase, limit_a, base, reserved in zip(
+                    PHASES, circuit.limit_a, base_a, reserved_a, strict=True
+                )
+            ]
+        if circuit.limit_w is not None:
+            base_w = case.base_w.get(circuit.id)
+            if base_w is None:
+                base_w = sum(base_a) * voltage_v
+            rows.append(
+                _Row(
+                    Limit(kind=LimitKind.CIRCUIT_POWER, circuit=circuit.id),
+                    (circuit.limit_w - base_w) / voltage_v - sum(reserved_a),
+                    _phase_counts(below),
+                )
+            )
+    if case.external_limit_w is not None:
+        rows.append(
+            _Row(
+                Limit(kind=LimitKind.EXTERNAL_LIMIT),
+                case.external_limit_w / voltage_v,
+                _phase_counts(demands),
+            )
+        )
+    return rows + _pv_rows(case, demands) + _imbalance_rows(case, demands)
+
+
+def _pv_rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
+    rows: list[_Row] = []
+    for budget in sorted({name for d in demands.values() for name in d.pv_budgets}):
+        members = {
+            name: demand
+            for name, demand in demands.items()
+            if budget in demand.pv_budgets and (demand.solar or demand.solar_above_min)
+        }
+        free_a = {
+            name: demand.min_a for name, demand in members.items() if not demand.solar
+        }
+        rows.append(
+            _Row(
+                Limit(kind=LimitKind.PV_SURPLUS, circuit=budget or None),
+                max(0.0, case.surplus_w.get(budget, 0.0)) / case.site.voltage_v,
+                _phase_counts(members),
+                free_a,
+            )
+        )
+        if budget in case.surplus_a:
+            rows += [
+                _Row(
+                    Limit(
+                        kind=LimitKind.PV_SURPLUS, circuit=budget or None, phase=phase
+                    ),
+                    max(0.0, surplus_a),
+                    {
+                        name: 1.0
+                        for name, demand in members.items()
+                        if _may_load(demand, phase)
+                    },
+                    free_a,
+                )
+                for phase, surplus_a in zip(PHASES, case.surplus_a[budget], strict=True)
+            ]
+    return rows
+
+
+def _imbalance_rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
+    limit, base_a = case.site.imbalance, case.imbalance_base_a
+    if limit is None or base_a is None:
+        return []
+    one_sided = {
+        name: demand for name, demand in demands.items() if demand.phase_count < 3
+    }
+    rows: list[_Row] = []
+    for p, on_p in zip(PHASES, base_a, strict=True):
+        for q, on_q in zip(PHASES, base_a, strict=True):
+            if p is q:
+                continue
+            rows.append(
+                _Row(
+                    Limit(kind=LimitKind.IMBALANCE, phase=f"{p} over {q}"),
+                    limit.limit_a - case.site.margin_a - (on_p - on_q),
+                    {
+                        name: 1.0
+                        for name, demand in one_sided.items()
+                        if _may_load(demand, p)
+                        and (demand.phases is None or q not in demand.phases)
+                    },
+                    support_a={
+                        name: _draw_a(demand)
+                        for name, demand in one_sided.items()
+                        if demand.phases is not None
+                        and q in demand.phases
+                        and p not in demand.phases
+                    },
+                )
+            )
+    return rows
+
+
+def _draw_a(demand: Demand) -> float:
+    """Return what a connector with known phases surely draws from each of them."""
+    if demand.measured_a is None or demand.phases is None:
+        return 0.0
+    drawn = [demand.measured_a[PHASES.index(phase)] for phase in demand.phases]
+    return max(0.0, min(0.0 if current_a is None else current_a for current_a in drawn))
+
+
+def _phase_counts(demands: Mapping[str, Demand]) -> dict[str, float]:
+    return {name: float(demand.phase_count) for name, demand in demands.items()}
+
+
+def _may_load(demand: Demand, phase: Phase) -> bool:
+    return demand.phases is None or demand.phase_count == 3 or phase in demand.phases
+
+
+def _is_below(below: str, above: str, circuits: Mapping[str, Circuit]) -> bool:
+    """Return whether a circuit is another one or lies below it."""
+    here: str | None = below
+    for _ in circuits:
+        if here is None or here == above:
+            break
+        here = circuits[here].parent
+    return here == above
