@@ -1,0 +1,31 @@
+"""Energy meters over Modbus TCP: profiles of their registers, readers, and the connections to their gateways."""
+
+from .errors import MeterError, Trouble
+from .gateway import ModbusGateways
+from .poller import MeterPoller
+from .profile import MeterProfile, Status
+from .reader import MeterProbe, MeterReader, probe_meter
+from .schema import (
+    InvalidProfile,
+    LoadedProfiles,
+    ProfileError,
+    load_profiles,
+    parse_profile,
+)
+
+__all__ = [
+    "InvalidProfile",
+    "LoadedProfiles",
+    "MeterError",
+    "MeterPoller",
+    "MeterProbe",
+    "MeterProfile",
+    "MeterReader",
+    "ModbusGateways",
+    "ProfileError",
+    "Status",
+    "Trouble",
+    "load_profiles",
+    "parse_profile",
+    "probe_meter",
+]

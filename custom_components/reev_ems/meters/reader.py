@@ -1,0 +1,251 @@
+"""One meter: who it is, and what it measures."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+import time
+
+from modbus_connection import (
+    GatewayPathUnavailableError,
+    GatewayTargetError,
+    IllegalDataAddressError,
+    IllegalDataValueError,
+    IllegalFunctionError,
+    ModbusConnectionError,
+    ModbusError,
+    ModbusExceptionError,
+    ModbusTimeoutError,
+)
+
+from ..energy_management.model import PHASES, Phase
+from ..energy_management.observation import MeterReading
+from .errors import MeterError, Trouble
+from .gateway import MeterUnit, ModbusGateways
+from .profile import Identifier, MeterProfile
+from .reading import make_reading
+from .registers import Measurement, read_identification
+
+READ_TIMEOUT_S = 8.0
+"""For all requests of a reading, the wait for neighbours behind the same gateway included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterProbe:
+    """What a meter answered when it was tried out."""
+
+    profile: MeterProfile
+    """The profile that fits: the one asked for, or that of its candidates which matched."""
+    reading: MeterReading
+    identification: Mapping[str, str]
+    serial: str | None
+    warnings: tuple[str, ...]
+
+
+class MeterReader:
+    """Reads a meter, complete or not at all."""
+
+    def __init__(
+        self,
+        gateways: ModbusGateways,
+        profile: MeterProfile,
+        *,
+        host: str,
+        port: int,
+        unit_id: int,
+        invert: bool = False,
+        phase_order: tuple[Phase, Phase, Phase] = PHASES,
+        expected_serial: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Lease the device; it is first spoken to by `read`.
+
+        `phase_order` tells the grid phase that each input of the meter is wired to. Raises ValueError if a phase is
+        named twice.
+        """
+        if set(phase_order) != set(PHASES):
+            raise ValueError(f"phase order {phase_order} does not name each phase once")
+        self.profile = profile
+        self.identification: Mapping[str, str] = {}
+        """What the device last said about itself."""
+        self.warnings: tuple[str, ...] = ()
+        self._unit = gateways.unit(host, port, unit_id)
+        self._invert = invert
+        self._phase_order = phase_order
+        self._expected_serial = expected_serial
+        self._clock = clock
+        self._measurement = Measurement(self._unit, profile)
+        self._known_connection: int | None = None
+
+    @property
+    def serial(self) -> str | None:
+        """Serial number that the device last told."""
+        return self.identification.get("serial")
+
+    async def read(self) -> MeterReading:
+        """Read the meter once.
+
+        The device's identity is checked on the first reading, and again whenever it or its connection had failed.
+        Raises MeterError.
+        """
+        try:
+            return await self._read(at_once=False)
+        except MeterError:
+            self._known_connection = None
+            raise
+
+    async def probe(self) -> MeterReading:
+        """Read the meter once for a person who waits: without the wait after failed attempts to connect."""
+        return await self._read(at_once=True)
+
+    async def _read(self, *, at_once: bool) -> MeterReading:
+        place = self._unit.place
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                connection = await self._unit.open(at_once=at_once)
+                if connection != self._known_connection:
+                    await self._identify()
+                    self._known_connection = connection
+                try:
+                    return await self._measure()
+                except MeterError as err:
+                    # A load that switched between two requests of one reading makes it contradict itself.
+                    if err.key is not Trouble.IMPLAUSIBLE:
+                        raise
+                    return await self._measure()
+        except ModbusError as err:
+            raise explain(err, place) from err
+        except TimeoutError as err:
+            raise MeterError(
+                Trouble.NO_ANSWER, f"No answer from {place} in time."
+            ) from err
+
+    async def _measure(self) -> MeterReading:
+        values = await self._measurement.read()
+        return make_reading(
+            self.profile,
+            values,
+            at_s=self._clock(),
+            invert=self._invert,
+            phase_order=self._phase_order,
+        )
+
+    async def _identify(self) -> None:
+        """Read the identification and compare it with what is expected."""
+        found = await identify(self._unit, self.profile)
+        self.warnings = check_identity(self.profile, found)
+        self.identification = {
+            name: str(value) for name, value in found.items() if value != ""
+        }
+        if self._expected_serial is not None and self.serial != self._expected_serial:
+            told = f"serial number {self.serial}" if self.serial else "no serial number"
+            raise MeterError(
+                Trouble.WRONG_IDENTITY,
+                f"The device at {self._unit.place} tells {told}, but {self._expected_serial} was set up.",
+            )
+
+    async def close(self) -> None:
+        """Give the device back; the gateway's last meter closes its connection."""
+        await self._unit.release()
+
+
+async def identify(unit: MeterUnit, profile: MeterProfile) -> dict[str, str | int]:
+    """Return what the device tells about itself; what it refuses to tell is left out. Raises ModbusError."""
+    found: dict[str, str | int] = {}
+    for block in profile.identification_blocks:
+        # Not every type and firmware has these registers.
+        with suppress(
+            IllegalFunctionError, IllegalDataAddressError, IllegalDataValueError
+        ):
+            found |= await read_identification(unit, block, profile.identification)
+    return found
+
+
+def check_identity(
+    profile: MeterProfile, found: Mapping[str, str | int]
+) -> tuple[str, ...]:
+    """Return warnings about the identification. Raises MeterError if it belongs to another device."""
+    warnings: list[str] = []
+    for name, field in profile.identification.items():
+        if not field.expect:
+            continue
+        label = name.replace("_", " ")
+        if name not in found:
+            warnings.append(f"The device does not tell its {label}.")
+        elif not matches(field, found[name]):
+            message = f"The device tells the {label} {found[name]!r}, which is not that of {profile.name}."
+            if not field.hint:
+                raise MeterError(Trouble.NOT_THIS_METER, message)
+            warnings.append(message)
+    return tuple(warnings)
+
+
+def matches(field: Identifier, value: str | int) -> bool:
+    """Return whether a value is among those that a field of the identification can have."""
+    if isinstance(value, str):
+        return any(
+            isinstance(item, str) and value.startswith(item) for item in field.expect
+        )
+    return value in field.expect
+
+
+def explain(err: ModbusError, place: str) -> MeterError:
+    """Put a failed request into words."""
+    if isinstance(err, GatewayPathUnavailableError | GatewayTargetError):
+        return MeterError(
+            Trouble.NO_ANSWER,
+            f"The gateway answers, but the meter behind it does not ({place}).",
+        )
+    if isinstance(
+        err, IllegalFunctionError | IllegalDataAddressError | IllegalDataValueError
+    ):
+        return MeterError(
+            Trouble.NOT_THIS_METER,
+            f"The device at {place} does not have this meter's registers ({err}).",
+        )
+    if isinstance(err, ModbusExceptionError):
+        return MeterError(
+            Trouble.NO_ANSWER,
+            f"The device at {place} answers with Modbus exception {err.exception_code}.",
+        )
+    if isinstance(err, ModbusTimeoutError):
+        return MeterError(
+            Trouble.NO_ANSWER,
+            f"The connection stands, but no answer came from {place}.",
+        )
+    if isinstance(err, ModbusConnectionError):
+        return MeterError(
+            Trouble.NO_ANSWER,
+            f"The connection was closed before an answer came from {place}.",
+        )
+    return MeterError(Trouble.NO_ANSWER, f"No usable answer came from {place}: {err}")
+
+
+async def probe_meter(
+    gateways: ModbusGateways,
+    profile: MeterProfile,
+    *,
+    host: str,
+    port: int,
+    unit_id: int,
+    timeout_s: float = 10.0,
+) -> MeterProbe:
+    """Try a meter out: identification, one reading, and what is odd about it. Raises MeterError within the timeout."""
+    reader = MeterReader(gateways, profile, host=host, port=port, unit_id=unit_id)
+    try:
+        async with asyncio.timeout(timeout_s):
+            reading = await reader.probe()
+    except TimeoutError as err:
+        raise MeterError(
+            Trouble.NO_ANSWER,
+            f"No answer from {host}:{port}, unit {unit_id} in {timeout_s:g} s.",
+        ) from err
+    finally:
+        await reader.close()
+    return MeterProbe(
+        profile=profile,
+        reading=reading,
+        identification=reader.identification,
+        serial=reader.serial,
+        warnings=reader.warnings,
+    )

@@ -1,0 +1,178 @@
+"""Makes a reading of decoded values, or says why they are none."""
+
+from collections.abc import Mapping
+import math
+
+from ..energy_management.model import PHASES, PartPerPhase, Phase
+from ..energy_management.observation import MeterReading
+from .errors import MeterError, Trouble
+from .profile import PHASE_CURRENTS, PHASE_POWERS, PHASE_VOLTAGES, MeterProfile
+
+VOLTAGE_V = (170.0, 290.0)
+"""Phase to neutral; EN 50160 allows 230 V +10/-15 %, the rest is for grids in trouble."""
+FREQUENCY_HZ = (45.0, 55.0)
+CURRENT_MAX_A = 10_000.0
+POWER_SLACK_W = 200.0
+POWER_SLACK = 0.15
+"""Registers of one reading differ in age by some 100 ms, in which loads switch."""
+EXPORT_POWER_FACTOR = 0.5
+"""Below it a current is mostly reactive: it loads the phase whichever way the little power flows."""
+
+_OPTIONAL = frozenset(("energy_import", "energy_export"))
+"""Statistics, which nothing is controlled by."""
+
+
+def make_reading(
+    profile: MeterProfile,
+    values: Mapping[str, float | None],
+    *,
+    at_s: float,
+    invert: bool = False,
+    phase_order: tuple[Phase, Phase, Phase] = PHASES,
+) -> MeterReading:
+    """Return the reading that decoded values make.
+
+    `phase_order` tells the grid phase that each of the meter's three inputs is wired to; `invert` turns the direction
+    of a meter whose current transformers look the other way. Raises MeterError where values are missing or
+    contradict each other.
+    """
+    missing = [
+        name
+        for name, quantity in profile.quantities.items()
+        if values[name] is None and not quantity.optional and name not in _OPTIONAL
+    ]
+    if missing:
+        raise MeterError(
+            Trouble.INCOMPLETE,
+            f"The meter gives no value for {', '.join(map(_words, missing))}.",
+        )
+    voltage_v = _per_phase(values, PHASE_VOLTAGES)
+    power_w = _per_phase(values, PHASE_POWERS)
+    current_a = _per_phase(values, PHASE_CURRENTS)
+    total_w = values.get("power_total")
+    frequency_hz = values.get("frequency")
+    _check(voltage_v, current_a, power_w, total_w, frequency_hz)
+
+    current_a = _directed(profile, values, voltage_v, current_a)
+    imported_wh, exported_wh = (
+        _energy(values.get(name)) for name in ("energy_import", "energy_export")
+    )
+    if invert:
+        current_a, power_w = _negated(current_a), _negated(power_w)
+        total_w = None if total_w is None else -total_w
+        imported_wh, exported_wh = exported_wh, imported_wh
+    known_w = [power for power in power_w if power is not None]
+    if total_w is None and len(known_w) == len(PHASES):
+        total_w = sum(known_w)
+    return MeterReading(
+        at_s=at_s,
+        current_a=_reordered(current_a, phase_order),
+        voltage_v=_reordered(voltage_v, phase_order),
+        power_w=_reordered(power_w, phase_order),
+        power_total_w=total_w,
+        frequency_hz=frequency_hz,
+        energy_import_wh=imported_wh,
+        energy_export_wh=exported_wh,
+    )
+
+
+def _check(
+    voltage_v: PartPerPhase,
+    current_a: PartPerPhase,
+    power_w: PartPerPhase,
+    total_w: float | None,
+    frequency_hz: float | None,
+) -> None:
+    """Raise MeterError if the values cannot all be true."""
+    for phase, volts, amperes, watts in zip(
+        PHASES, voltage_v, current_a, power_w, strict=True
+    ):
+        if volts is not None and not VOLTAGE_V[0] <= volts <= VOLTAGE_V[1]:
+            raise _implausible(f"{volts:.5g} V on {phase}")
+        if amperes is not None and abs(amperes) > CURRENT_MAX_A:
+            raise _implausible(f"{amperes:.5g} A on {phase}")
+        if watts is None or amperes is None:
+            continue
+        apparent_va = abs(amperes) * (VOLTAGE_V[1] if volts is None else volts)
+        if abs(watts) > apparent_va * (1 + POWER_SLACK) + POWER_SLACK_W:
+            raise _implausible(f"{watts:.5g} W on {phase} with {amperes:.5g} A")
+    if (
+        frequency_hz is not None
+        and not FREQUENCY_HZ[0] <= frequency_hz <= FREQUENCY_HZ[1]
+    ):
+        raise _implausible(f"{frequency_hz:.5g} Hz")
+    if total_w is None:
+        return
+    known_w = [watts for watts in power_w if watts is not None]
+    if len(known_w) == len(PHASES):
+        slack_w = POWER_SLACK * sum(map(abs, known_w)) + POWER_SLACK_W
+        if abs(sum(known_w) - total_w) > slack_w:
+            raise _implausible(
+                f"{total_w:.5g} W in total, but {sum(known_w):.5g} W on the phases together"
+            )
+    elif abs(total_w) > CURRENT_MAX_A * VOLTAGE_V[1] * len(PHASES):
+        raise _implausible(f"{total_w:.5g} W in total")
+
+
+def _implausible(what: str) -> MeterError:
+    return MeterError(
+        Trouble.IMPLAUSIBLE, f"The meter's values cannot be true: {what}."
+    )
+
+
+def _directed(
+    profile: MeterProfile,
+    values: Mapping[str, float | None],
+    voltage_v: PartPerPhase,
+    current_a: PartPerPhase,
+) -> PartPerPhase:
+    """Give currents that the device tells as magnitudes the direction of their power."""
+
+    def directed(name: str, volts: float | None, amperes: float | None) -> float | None:
+        source = (
+            profile.quantities[name].sign_from if name in profile.quantities else None
+        )
+        if source is None or amperes is None:
+            return amperes
+        watts = values[source]
+        if watts is None:
+            return None
+        magnitude_a = abs(amperes)
+        exports = watts < 0 and (
+            volts is None or -watts >= EXPORT_POWER_FACTOR * volts * magnitude_a
+        )
+        return -magnitude_a if exports else magnitude_a
+
+    one, two, three = (
+        directed(*phase)
+        for phase in zip(PHASE_CURRENTS, voltage_v, current_a, strict=True)
+    )
+    return one, two, three
+
+
+def _per_phase(
+    values: Mapping[str, float | None], names: tuple[str, str, str]
+) -> PartPerPhase:
+    one, two, three = names
+    return values.get(one), values.get(two), values.get(three)
+
+
+def _negated(values: PartPerPhase) -> PartPerPhase:
+    one, two, three = (None if value is None else -value for value in values)
+    return one, two, three
+
+
+def _reordered(
+    values: PartPerPhase, phase_order: tuple[Phase, Phase, Phase]
+) -> PartPerPhase:
+    one, two, three = (values[phase_order.index(phase)] for phase in PHASES)
+    return one, two, three
+
+
+def _energy(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) and value >= 0 else None
+
+
+def _words(name: str) -> str:
+    kind, _, phase = name.partition("_l")
+    return f"{kind} L{phase}" if phase.isdigit() else name.replace("_", " ")

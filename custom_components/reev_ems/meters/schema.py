@@ -1,0 +1,564 @@
+"""Reads meter profiles from YAML files and from the user's form, and refuses what is wrong with line and reason."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+import math
+from pathlib import Path
+import re
+from typing import Any
+
+import yaml
+
+from .profile import (
+    PHASE_CURRENTS,
+    PHASE_POWERS,
+    QUANTITIES,
+    WORDS,
+    Block,
+    Combine,
+    Identifier,
+    MeterProfile,
+    Quantity,
+    Space,
+    Status,
+    WordOrder,
+)
+
+BUILT_IN = Path(__file__).parent / "profiles"
+MAX_FILE_BYTES = 200_000
+MAX_READ = 125
+"""Registers in one request, by the Modbus standard."""
+
+_ID = re.compile(r"[a-z][a-z0-9_]{1,63}")
+_SPACES: dict[int, Space] = {3: "holding", 4: "input"}
+_WORD_ORDERS: dict[str, WordOrder] = {"big": "big", "little": "little"}
+
+type Lines = dict[tuple[str, ...], int]
+"""Line of each value of a file, by its path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileError:
+    """Why a profile was refused; `line` is None where it did not come from a file."""
+
+    file: str
+    line: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedProfiles:
+    """All usable profiles by id, and what was refused."""
+
+    profiles: Mapping[str, MeterProfile]
+    errors: tuple[ProfileError, ...]
+
+
+class InvalidProfile(ValueError):
+    """A profile breaks the schema; `path` leads to the value at fault."""
+
+    def __init__(self, path: tuple[str, ...], reason: str) -> None:
+        """Name the value by its path, as there may be no file with lines."""
+        super().__init__(f"{'.'.join(path)}: {reason}" if path else reason)
+        self.path = path
+
+
+class _Fields:
+    """A mapping that is taken apart key by key; what is left over is unknown and refused."""
+
+    def __init__(self, value: object, path: tuple[str, ...]) -> None:
+        if not isinstance(value, Mapping):
+            raise InvalidProfile(path, "must be a mapping")
+        self._left: dict[str, object] = {str(key): item for key, item in value.items()}
+        self.path = path
+
+    def has(self, key: str) -> bool:
+        return key in self._left
+
+    def take(self, key: str) -> object:
+        """Return the value of a key, or None."""
+        return self._left.pop(key, None)
+
+    def problem(self, key: str, reason: str) -> InvalidProfile:
+        return InvalidProfile((*self.path, key), reason)
+
+    def text(self, key: str, default: str | None = None) -> str:
+        value = self._left.pop(key, default)
+        if not isinstance(value, str) or not value.strip():
+            raise self.problem(key, "must be a text")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self._left.pop(key, [])
+        if not isinstance(value, list) or not all(
+            isinstance(item, str) for item in value
+        ):
+            raise self.problem(key, "must be a list of texts")
+        return tuple(value)
+
+    def integer(self, key: str, low: int, high: int, default: int | None = None) -> int:
+        return self._integer(key, self._left.pop(key, default), low, high)
+
+    def integers(
+        self, key: str, low: int, high: int, default: tuple[int, ...] = ()
+    ) -> tuple[int, ...]:
+        value = self._left.pop(key, list(default))
+        if not isinstance(value, list):
+            raise self.problem(key, "must be a list of whole numbers")
+        return tuple(self._integer(key, item, low, high) for item in value)
+
+    def _integer(self, key: str, value: object, low: int, high: int) -> int:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int)
+            or not low <= value <= high
+        ):
+            raise self.problem(key, f"must be a whole number from {low} to {high}")
+        return value
+
+    def number(self, key: str, low: float, high: float, default: float) -> float:
+        value = self._left.pop(key, default)
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not low <= value <= high
+        ):
+            raise self.problem(key, f"must be a number from {low} to {high}")
+        return float(value)
+
+    def flag(self, key: str) -> bool:
+        value = self._left.pop(key, False)
+        if not isinstance(value, bool):
+            raise self.problem(key, "must be true or false")
+        return value
+
+    def choice[T](self, key: str, choices: Mapping[Any, T], default: object) -> T:
+        value = self._left.pop(key, default)
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | str)
+            or value not in choices
+        ):
+            raise self.problem(key, f"must be one of {', '.join(map(str, choices))}")
+        return choices[value]
+
+    def end(self) -> None:
+        """Refuse keys that nobody asked for: most likely they are misspelt."""
+        for key in self._left:
+            raise self.problem(key, "is not a known key")
+
+
+def parse_profile(
+    data: object, *, known: Mapping[str, MeterProfile] | None = None
+) -> MeterProfile:
+    """Make a profile of a mapping as a file or the user's form holds it.
+
+    `known` are the profiles that `candidates` may name. Raises InvalidProfile.
+    """
+    fields = _Fields(data, ())
+    profile_id = fields.text("id")
+    if not _ID.fullmatch(profile_id):
+        raise fields.problem("id", "must be lower case letters, digits and underscores")
+    space = fields.choice("function_code", _SPACES, 3)
+    order = fields.choice("word_order", _WORD_ORDERS, "big")
+    value_type = fields.choice("type", {name: name for name in WORDS}, "float32")
+    max_read = fields.integer("max_read", 1, MAX_READ, MAX_READ)
+    absent = fields.integers("absent", 0, 2**64 - 1)
+
+    quantities = {
+        name: _parse_quantity(item, name, space, order, value_type, absent)
+        for name, item in _named(fields, "quantities", QUANTITIES)
+    }
+    spans = {
+        (part.space, address, WORDS[part.type])
+        for part in quantities.values()
+        for address in part.addresses
+    }
+    spans |= {
+        (part.space, part.scale_register, 1)
+        for part in quantities.values()
+        if part.scale_register is not None
+    }
+    blocks = _parse_blocks(fields, "blocks", space, max_read, spans)
+    _check_quantities(fields, quantities, blocks)
+
+    identification = {
+        name: _parse_identifier(item, ("identification", name), space, order)
+        for name, item in _named(fields, "identification", None)
+    }
+    id_spans = {
+        (part.space, part.address, part.count) for part in identification.values()
+    }
+    profile = MeterProfile(
+        id=profile_id,
+        name=fields.text("name"),
+        manufacturer=fields.text("manufacturer", "unknown"),
+        models=fields.texts("models"),
+        status=fields.choice(
+            "status", {item.value: item for item in Status}, "unverified"
+        ),
+        port=fields.integer("port", 1, 65535, 502),
+        unit_ids=fields.integers("unit_ids", 0, 255, (1,)),
+        min_poll_s=fields.number("min_poll_s", 0.1, 60.0, 1.0),
+        max_connections=fields.integer("max_connections", 1, 1000)
+        if fields.has("max_connections")
+        else None,
+        needs_gateway=fields.flag("needs_gateway"),
+        blocks=blocks,
+        quantities=quantities,
+        identification_blocks=_parse_blocks(
+            fields, "identification_blocks", space, max_read, id_spans
+        ),
+        identification=identification,
+        sunspec_models=fields.integers("sunspec_models", 1, 65534),
+        candidates=_parse_candidates(fields, known or {}),
+        notes=fields.texts("notes"),
+        sources=fields.texts("sources"),
+    )
+    fields.end()
+    if not profile.unit_ids:
+        raise fields.problem("unit_ids", "must name at least one unit id")
+    kinds = (profile.quantities, profile.sunspec_models, profile.candidates)
+    if sum(bool(kind) for kind in kinds) != 1:
+        raise InvalidProfile(
+            (), "needs exactly one of quantities, sunspec_models and candidates"
+        )
+    return profile
+
+
+def _named(
+    fields: _Fields, key: str, allowed: tuple[str, ...] | None
+) -> Iterator[tuple[str, object]]:
+    """Yield the items of a mapping of named things; a null takes an inherited one away."""
+    value = fields.take(key)
+    if value is None:
+        return
+    if not isinstance(value, Mapping):
+        raise fields.problem(key, "must be a mapping")
+    for name, item in value.items():
+        if allowed is not None and name not in allowed:
+            raise InvalidProfile(
+                (key, str(name)), f"is not a quantity; known are {', '.join(allowed)}"
+            )
+        if item is not None:
+            yield str(name), item
+
+
+def _parse_quantity(
+    data: object,
+    name: str,
+    space: Space,
+    order: WordOrder,
+    value_type: str,
+    absent: tuple[int, ...],
+) -> Quantity:
+    fields = _Fields(data, ("quantities", name))
+    given = [kind for kind in Combine if fields.has(kind)]
+    if len(given) != 1:
+        raise InvalidProfile(fields.path, "needs exactly one of address, sum and minus")
+    combine = given[0]
+    if combine is Combine.ONE:
+        addresses: tuple[int, ...] = (fields.integer("address", 0, 65535),)
+    else:
+        addresses = fields.integers(combine, 0, 65535)
+        if len(addresses) < 2 or (combine is Combine.MINUS and len(addresses) != 2):
+            raise fields.problem(combine, "needs two addresses")
+    quantity = Quantity(
+        combine=combine,
+        addresses=addresses,
+        space=fields.choice("function_code", {**_SPACES, space: space}, space),
+        type=fields.choice("type", {item: item for item in WORDS}, value_type),
+        word_order=fields.choice("word_order", _WORD_ORDERS, order),
+        scale=fields.number("scale", -1e6, 1e6, 1.0),
+        scale_register=fields.integer("scale_register", 0, 65535)
+        if fields.has("scale_register")
+        else None,
+        absent=frozenset(fields.integers("absent", 0, 2**64 - 1, absent)),
+        sign_from=fields.choice(
+            "sign_from", {item: item for item in PHASE_POWERS}, None
+        )
+        if fields.has("sign_from")
+        else None,
+        optional=fields.flag("optional"),
+    )
+    fields.end()
+    if quantity.scale == 0 or math.isnan(quantity.scale):
+        raise fields.problem("scale", "must not be 0")
+    if quantity.sign_from is not None and name not in PHASE_CURRENTS:
+        raise fields.problem("sign_from", "is for currents only")
+    if max(addresses) + WORDS[quantity.type] > 65536:
+        raise InvalidProfile(fields.path, "reaches beyond the last register")
+    return quantity
+
+
+def _check_quantities(
+    fields: _Fields, quantities: Mapping[str, Quantity], blocks: tuple[Block, ...]
+) -> None:
+    """Refuse quantities from which no reading can be made."""
+    if not quantities:
+        return
+    if "current_l1" not in quantities:
+        raise fields.problem(
+            "quantities", "current_l1 is missing: limits are kept per phase"
+        )
+    for name, quantity in quantities.items():
+        if quantity.sign_from is not None and quantity.sign_from not in quantities:
+            raise InvalidProfile(
+                ("quantities", name, "sign_from"),
+                f"{quantity.sign_from} is not among the quantities",
+            )
+        places = [
+            [
+                block
+                for block in blocks
+                if block.holds(quantity.space, address, WORDS[quantity.type])
+            ]
+            for address in quantity.addresses
+        ]
+        if not all(places):
+            raise InvalidProfile(("quantities", name), "lies outside all blocks")
+        # Import and export that are read in two requests may belong to two moments.
+        if quantity.combine is Combine.MINUS and not set(places[0]) & set(places[1]):
+            raise InvalidProfile(
+                ("quantities", name), "both addresses must lie in the same block"
+            )
+
+
+def _parse_blocks(
+    fields: _Fields,
+    key: str,
+    space: Space,
+    max_read: int,
+    spans: set[tuple[Space, int, int]],
+) -> tuple[Block, ...]:
+    """Return the requests of a profile; where it names none, they follow from the values without reading gaps."""
+    data = fields.take(key)
+    if data is None:
+        return _cover(spans, max_read)
+    if not isinstance(data, list):
+        raise fields.problem(key, "must be a list of [start, count]")
+    blocks = []
+    for index, item in enumerate(data):
+        if (
+            not isinstance(item, list)
+            or len(item) != 2
+            or any(isinstance(part, bool) or not isinstance(part, int) for part in item)
+        ):
+            raise InvalidProfile((key, str(index)), "must be [start, count]")
+        start, count = item
+        if (
+            not 0 <= start <= 65535
+            or not 1 <= count <= max_read
+            or start + count > 65536
+        ):
+            raise InvalidProfile(
+                (key, str(index)), f"must start in 0 to 65535 and count 1 to {max_read}"
+            )
+        blocks.append(Block(space=space, start=start, count=count))
+    ordered = sorted(blocks, key=lambda block: block.start)
+    for before, after in pairwise(ordered):
+        if after.start < before.start + before.count:
+            raise fields.problem(
+                key, f"[{after.start}, {after.count}] overlaps another block"
+            )
+    other = {span for span in spans if span[0] != space}
+    return (*blocks, *_cover(other, max_read))
+
+
+def _cover(spans: set[tuple[Space, int, int]], max_read: int) -> tuple[Block, ...]:
+    """Return blocks that hold the spans and nothing between them."""
+    blocks: list[Block] = []
+    for space, start, count in sorted(spans):
+        last = blocks[-1] if blocks else None
+        end = start + count
+        if (
+            last is not None
+            and last.space == space
+            and start <= last.start + last.count
+        ):
+            joined = max(end, last.start + last.count) - last.start
+            if joined <= max_read:
+                blocks[-1] = Block(space=space, start=last.start, count=joined)
+                continue
+            if start < last.start + last.count:
+                raise InvalidProfile(
+                    ("quantities",), f"values overlap at address {start}"
+                )
+        blocks.append(Block(space=space, start=start, count=count))
+    return tuple(blocks)
+
+
+def _parse_identifier(
+    data: object, path: tuple[str, ...], space: Space, order: WordOrder
+) -> Identifier:
+    fields = _Fields(data, path)
+    value_type = fields.choice(
+        "type", {item: item for item in (*WORDS, "string")}, "uint16"
+    )
+    words = WORDS.get(value_type)
+    expect = fields.take("expect")
+    expected: list[Any] = (
+        expect if isinstance(expect, list) else [] if expect is None else [expect]
+    )
+    wanted = str if value_type == "string" else int
+    if any(isinstance(item, bool) or not isinstance(item, wanted) for item in expected):
+        raise fields.problem(
+            "expect", "must be a text" if wanted is str else "must be a whole number"
+        )
+    identifier = Identifier(
+        space=fields.choice("function_code", {**_SPACES, space: space}, space),
+        address=fields.integer("address", 0, 65535),
+        count=fields.integer("count", 1, 32, 1) if words is None else words,
+        type=value_type,
+        word_order=fields.choice("word_order", _WORD_ORDERS, order),
+        expect=tuple(expected),
+        hint=fields.flag("hint"),
+    )
+    fields.end()
+    return identifier
+
+
+def _parse_candidates(
+    fields: _Fields, known: Mapping[str, MeterProfile]
+) -> tuple[MeterProfile, ...]:
+    names = fields.texts("candidates")
+    for name in names:
+        if name not in known:
+            raise fields.problem("candidates", f"{name} is not a known profile")
+    return tuple(known[name] for name in names)
+
+
+def load_profiles(folder: Path | None = None) -> LoadedProfiles:
+    """Load the built-in profiles and those of the user's folder, which may replace built-in ones.
+
+    Reads files. A wrong file is reported and left out, the others are loaded.
+    """
+    raw: dict[str, tuple[str, dict[str, Any], Lines]] = {}
+    errors: list[ProfileError] = []
+    folders = (
+        [BUILT_IN] if folder is None or not folder.is_dir() else [BUILT_IN, folder]
+    )
+    for place in folders:
+        for file in sorted((*place.glob("*.yaml"), *place.glob("*.yml"))):
+            try:
+                data, lines = read_yaml(file)
+            except OSError as err:
+                errors.append(
+                    ProfileError(
+                        file=file.name,
+                        line=None,
+                        reason=f"cannot be read: {err.strerror}",
+                    )
+                )
+            except _YamlProblem as err:
+                errors.append(
+                    ProfileError(file=file.name, line=err.line, reason=str(err))
+                )
+            else:
+                raw[str(data.get("id", file.stem))] = (file.name, data, lines)
+
+    profiles: dict[str, MeterProfile] = {}
+    # Profiles that name others come last.
+    for name in sorted(raw, key=lambda item: ("candidates" in raw[item][1], item)):
+        file_name, data, lines = raw[name]
+        try:
+            profiles[name] = parse_profile(_inherit(name, raw, ()), known=profiles)
+        except InvalidProfile as err:
+            errors.append(
+                ProfileError(
+                    file=file_name, line=_line(lines, err.path), reason=str(err)
+                )
+            )
+    return LoadedProfiles(profiles=dict(sorted(profiles.items())), errors=tuple(errors))
+
+
+def _inherit(
+    name: str,
+    raw: Mapping[str, tuple[str, dict[str, Any], Lines]],
+    seen: tuple[str, ...],
+) -> dict[str, Any]:
+    """Return a profile's data with what it takes over from the one that it extends."""
+    data = dict(raw[name][1])
+    parent = data.pop("extends", None)
+    if parent is None:
+        return data
+    if parent not in raw or parent in (*seen, name):
+        raise InvalidProfile(
+            ("extends",), f"{parent} is not a profile that can be extended"
+        )
+    base = _inherit(parent, raw, (*seen, name))
+    for key, value in data.items():
+        inherited = base.get(key)
+        if (
+            key in ("quantities", "identification")
+            and isinstance(value, dict)
+            and isinstance(inherited, dict)
+        ):
+            base[key] = {**inherited, **value}
+        else:
+            base[key] = value
+    return base
+
+
+def _line(lines: Lines, path: tuple[str, ...]) -> int | None:
+    """Return the line of a path, or of the nearest value above it."""
+    for length in range(len(path), -1, -1):
+        if (line := lines.get(path[:length])) is not None:
+            return line
+    return None
+
+
+class _YamlProblem(Exception):
+    def __init__(self, line: int | None, reason: str) -> None:
+        super().__init__(reason)
+        self.line = line
+
+
+def read_yaml(file: Path) -> tuple[dict[str, Any], Lines]:
+    """Read a mapping from a YAML file, with the line of each of its values."""
+    if file.stat().st_size > MAX_FILE_BYTES:
+        raise _YamlProblem(None, f"is larger than {MAX_FILE_BYTES} bytes")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as err:
+        raise _YamlProblem(None, "is not UTF-8 text") from err
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        lines: Lines = {}
+        if not isinstance(node, yaml.MappingNode):
+            raise _YamlProblem(1, "must hold a mapping")
+        _note_lines(node, (), lines, set())
+        data = loader.construct_document(node)
+    except yaml.MarkedYAMLError as err:
+        line = err.problem_mark.line + 1 if err.problem_mark is not None else None
+        raise _YamlProblem(line, f"is not valid YAML: {err.problem}") from err
+    except (yaml.YAMLError, ValueError) as err:
+        raise _YamlProblem(None, f"is not valid YAML: {err}") from err
+    except RecursionError as err:
+        raise _YamlProblem(None, "is nested too deeply") from err
+    finally:
+        loader.dispose()
+    return data, lines
+
+
+def _note_lines(
+    node: yaml.Node, path: tuple[str, ...], lines: Lines, seen: set[int]
+) -> None:
+    # A value that is used twice is an alias, by which a small file can grow without bound.
+    if id(node) in seen:
+        raise _YamlProblem(node.start_mark.line + 1, "must not use YAML aliases")
+    seen.add(id(node))
+    lines[path] = node.start_mark.line + 1
+    children: list[tuple[str, yaml.Node]] = []
+    if isinstance(node, yaml.MappingNode):
+        children = [(str(key.value), value) for key, value in node.value]
+        names = [name for name, _ in children]
+        for name in names:
+            if names.count(name) > 1:
+                raise _YamlProblem(lines[path], f"{name} is given twice")
+    elif isinstance(node, yaml.SequenceNode):
+        children = [(str(index), value) for index, value in enumerate(node.value)]
+    for name, child in children:
+        _note_lines(child, (*path, name), lines, seen)
