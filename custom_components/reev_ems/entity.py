@@ -1,0 +1,105 @@
+"""The base entity, and the pace at which states are written.
+
+The control loop turns every second. The recorder must not: a measured value is written at most every
+MEASURED_VALUE_INTERVAL_S, what changes by an event (a state, a permit, a limit's reason) at once.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, override
+from zlib import crc32
+
+from homeassistant.core import callback
+from homeassistant.helpers.entity import Entity, EntityDescription
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.helpers.update_coordinator import CoordinatorEntity
+
+from .const import MEASURED_VALUE_INTERVAL_S
+from .coordinator import ReevCoordinator
+from .parts import SitePart
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReevEntityDescription[PartT: SitePart](EntityDescription):
+    """Describes an entity of any platform."""
+
+    value_fn: Callable[[PartT], object]
+    immediate: bool = True
+    """Whether a change is written at once; if not, it is a measured value."""
+    needs_live: bool = False
+    """Whether it is unavailable while its meter or charge point does not answer."""
+    placeholders: Mapping[str, str] | None = None
+    """What its translated name contains, such as the phase."""
+
+
+class ReevEntity[PartT: SitePart](CoordinatorEntity[ReevCoordinator]):
+    """An entity that shows one fact of one part of the site."""
+
+    _attr_has_entity_name = True
+    entity_description: ReevEntityDescription[PartT]
+
+    _due_s: float
+    """When the next write is due, on the clock of the decisions."""
+    _news: tuple[bool, object]
+    """What was last written of that which is written at once."""
+
+    def __init__(self, part: PartT, description: ReevEntityDescription[PartT]) -> None:
+        """Initialize the entity."""
+        super().__init__(part.coordinator)
+        self.part = part
+        self.entity_description = description
+        self._attr_unique_id = unique_id = f"{part.key}_{description.key}"
+        self._attr_device_info = part.device_info
+        if description.placeholders:
+            self._attr_translation_placeholders = description.placeholders
+        # Spread over the interval, lest thousands of entities write in the same turn of the event loop.
+        delay_s = crc32(unique_id.encode()) % 1000 / 1000 * MEASURED_VALUE_INTERVAL_S
+        self._due_s = part.data.decision.at_s + delay_s
+        self._news = self._current_news()
+
+    @property
+    def value(self) -> object:
+        """Return the value from which the platform makes the state."""
+        return self.entity_description.value_fn(self.part)
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return whether what it shows is known to be so now."""
+        return super().available and (
+            self.part.live or not self.entity_description.needs_live
+        )
+
+    def _current_news(self) -> tuple[bool, object]:
+        """Return what is to be written as soon as it changes."""
+        available = self.available
+        if available and self.entity_description.immediate:
+            return available, self.value
+        return available, None
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        """Write what is new or due.
+
+        A measured value that comes too early is not lost: the first turn that is due writes what holds then.
+        """
+        now_s = self.part.data.decision.at_s
+        news = self._current_news()
+        if news == self._news and now_s < self._due_s:
+            return
+        self._news = news
+        self._due_s = now_s + MEASURED_VALUE_INTERVAL_S
+        super()._handle_coordinator_update()
+
+
+def async_add_by_subentry(
+    async_add_entities: AddConfigEntryEntitiesCallback,
+    entities: Iterable[ReevEntity[Any]],
+) -> None:
+    """Add entities, each to the subentry that its part belongs to."""
+    by_subentry: dict[str | None, list[Entity]] = {}
+    for entity in entities:
+        by_subentry.setdefault(entity.part.subentry_id, []).append(entity)
+    for subentry_id, group in by_subentry.items():
+        async_add_entities(group, config_subentry_id=subentry_id)

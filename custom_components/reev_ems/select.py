@@ -1,0 +1,91 @@
+"""Selects of the reev EMS integration."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import override
+
+from homeassistant.components.select import SelectEntity, SelectEntityDescription
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .coordinator import ReevConfigEntry
+from .energy_management.model import ChargingMode
+from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
+from .errors import charge_point_errors
+from .parts import ConnectorPart, connector_parts
+
+PARALLEL_UPDATES = 1
+
+# The tag under which a person in Home Assistant charges; OCPP wants one, of at most 20 characters.
+DEFAULT_ID_TAG = "HOMEASSISTANT"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReevSelectDescription(
+    SelectEntityDescription, ReevEntityDescription[ConnectorPart]
+):
+    """Describes a select."""
+
+    value_fn: Callable[[ConnectorPart], str]
+    set_fn: Callable[[ConnectorPart, str], Awaitable[None]]
+
+
+CONNECTOR_SELECTS: tuple[ReevSelectDescription, ...] = (
+    ReevSelectDescription(
+        key="charging_mode",
+        translation_key="charging_mode",
+        options=[str(mode) for mode in ChargingMode],
+        value_fn=lambda connector: connector.controls.mode,
+        set_fn=lambda connector, option: connector.coordinator.async_set_mode(
+            connector.id, ChargingMode(option)
+        ),
+    ),
+)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: ReevConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Set up the selects of a site."""
+    async_add_by_subentry(
+        async_add_entities,
+        [
+            ReevSelect(connector, description)
+            for connector in connector_parts(entry.runtime_data)
+            for description in CONNECTOR_SELECTS
+        ],
+    )
+
+
+class ReevSelect(ReevEntity[ConnectorPart], SelectEntity):
+    """A select.
+
+    Every connector has exactly one, and nothing else has: so it is also what the actions that start and stop
+    charging are aimed at.
+    """
+
+    entity_description: ReevSelectDescription
+
+    @property
+    @override
+    def current_option(self) -> str:
+        """Return the state."""
+        return self.entity_description.value_fn(self.part)
+
+    @override
+    async def async_select_option(self, option: str) -> None:
+        """Change the option, and show it before the next turn of the loop."""
+        await self.entity_description.set_fn(self.part, option)
+        self.async_write_ha_state()
+
+    async def async_remote_start(self, id_tag: str = DEFAULT_ID_TAG) -> None:
+        """Ask the charge point to start charging for an id tag."""
+        with charge_point_errors(self.part):
+            await self.part.charge_point.remote_start(self.part.number, id_tag)
+
+    async def async_remote_stop(self) -> None:
+        """Ask the charge point to end the running session."""
+        with charge_point_errors(self.part):
+            await self.part.charge_point.remote_stop(self.part.number)

@@ -1,0 +1,134 @@
+"""Switches of the reev EMS integration."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, override
+
+from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
+from homeassistant.const import EntityCategory
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .coordinator import ReevConfigEntry
+from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
+from .parts import (
+    CircuitPart,
+    ConnectorPart,
+    SitePart,
+    circuit_parts,
+    connector_parts,
+    site_part,
+)
+
+PARALLEL_UPDATES = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReevSwitchDescription[PartT: SitePart](
+    SwitchEntityDescription, ReevEntityDescription[PartT]
+):
+    """Describes a switch."""
+
+    value_fn: Callable[[PartT], bool]
+    set_fn: Callable[[PartT, bool], Awaitable[None]]
+
+
+async def _set_pairing(site: SitePart, on: bool) -> None:
+    """Open or close the door for unknown charge points."""
+    site.coordinator.set_pairing(on)
+
+
+SITE_SWITCHES: tuple[ReevSwitchDescription[SitePart], ...] = (
+    ReevSwitchDescription(
+        key="load_management",
+        translation_key="load_management",
+        value_fn=lambda site: site.coordinator.controls.load_management,
+        set_fn=lambda site, on: site.coordinator.async_set_load_management(on),
+    ),
+    ReevSwitchDescription(
+        key="pv_surplus",
+        translation_key="pv_surplus",
+        value_fn=lambda site: site.coordinator.controls.pv_surplus,
+        set_fn=lambda site, on: site.coordinator.async_set_pv_surplus(on),
+    ),
+    ReevSwitchDescription(
+        key="pairing",
+        translation_key="pairing",
+        entity_category=EntityCategory.CONFIG,
+        value_fn=lambda site: site.coordinator.server.pairing,
+        set_fn=_set_pairing,
+    ),
+)
+
+CIRCUIT_SWITCHES: tuple[ReevSwitchDescription[CircuitPart], ...] = (
+    ReevSwitchDescription(
+        key="follows_pv",
+        translation_key="pv_surplus",
+        value_fn=lambda circuit: circuit.follows_pv,
+        set_fn=lambda circuit, on: circuit.coordinator.async_set_follows_pv(
+            circuit.circuit.id, on
+        ),
+    ),
+)
+
+CONNECTOR_SWITCHES: tuple[ReevSwitchDescription[ConnectorPart], ...] = (
+    ReevSwitchDescription(
+        key="charging_enabled",
+        translation_key="charging_enabled",
+        value_fn=lambda connector: connector.controls.enabled,
+        set_fn=lambda connector, on: connector.coordinator.async_set_enabled(
+            connector.id, on
+        ),
+    ),
+)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: ReevConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Set up the switches of a site."""
+    coordinator = entry.runtime_data
+    entities: list[ReevSwitch[Any]] = [
+        *_switches(site_part(coordinator), SITE_SWITCHES)
+    ]
+    for circuit in circuit_parts(coordinator):
+        entities += _switches(circuit, CIRCUIT_SWITCHES)
+    for connector in connector_parts(coordinator):
+        entities += _switches(connector, CONNECTOR_SWITCHES)
+    async_add_by_subentry(async_add_entities, entities)
+
+
+def _switches[PartT: SitePart](
+    part: PartT, descriptions: tuple[ReevSwitchDescription[PartT], ...]
+) -> list[ReevSwitch[PartT]]:
+    """Return the switches of a part."""
+    return [ReevSwitch(part, description) for description in descriptions]
+
+
+class ReevSwitch[PartT: SitePart](ReevEntity[PartT], SwitchEntity):
+    """A switch."""
+
+    entity_description: ReevSwitchDescription[PartT]
+
+    @property
+    @override
+    def is_on(self) -> bool:
+        """Return the state."""
+        return self.entity_description.value_fn(self.part)
+
+    @override
+    async def async_turn_on(self, **kwargs: Any) -> None:
+        """Switch on."""
+        await self._async_set(on=True)
+
+    @override
+    async def async_turn_off(self, **kwargs: Any) -> None:
+        """Switch off."""
+        await self._async_set(on=False)
+
+    async def _async_set(self, *, on: bool) -> None:
+        """Switch, and show it before the next turn of the loop."""
+        await self.entity_description.set_fn(self.part, on)
+        self.async_write_ha_state()
