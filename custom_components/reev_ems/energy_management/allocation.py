@@ -136,10 +136,10 @@ class _Sharing:
                 most_a[signature] += self._most[index] * step_a
         at_least_a = [0.0] * len(self._bounds_a)
         at_most_a = [0.0] * len(self._bounds_a)
-        for signature, least, most in zip(signatures, least_a, most_a, strict=True):
-            for row, coefficient in signature.entries:
+        for made, least, most in zip(signatures, least_a, most_a, strict=True):
+            for row, coefficient in made.entries:
                 at_most_a[row] += coefficient * most
-            for row, coefficient in signature.at_minimum:
+            for row, coefficient in made.at_minimum:
                 at_least_a[row] += coefficient * least
         strict = self._case.site.sharing is SharingPolicy.STRICT
         can_fill = [

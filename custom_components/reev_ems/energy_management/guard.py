@@ -8,6 +8,7 @@ current that its connector can have (NaN, below its minimum, for an unknown conn
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 
 from .case import Case, Demand, PhaseCount
 from .decision import Limit, LimitKind
@@ -32,15 +33,16 @@ class _Row:
     support_a: Mapping[str, float] = field(default_factory=dict)
 
     def excess_a(self, permits_a: Mapping[str, float]) -> float:
-        """Return by how much the permits exceed the bound."""
+        """Return how much of the permits has to go; nothing if none counts here, however small the bound."""
         load_a = sum(
             coefficient * max(0.0, permits_a[name] - self.free_a.get(name, 0.0))
             for name, coefficient in self.coefficients.items()
         )
-        support_a = sum(
+        room_a = self.bound_a + sum(
             min(draw_a, permits_a[name]) for name, draw_a in self.support_a.items()
         )
-        return load_a - self.bound_a - support_a
+        # A bound that is no number is no room (S2).
+        return min(load_a, load_a - room_a) if isfinite(room_a) else load_a
 
 
 def guard(
@@ -80,28 +82,28 @@ def guard(
     def too_full(row: _Row) -> bool:
         return row.excess_a(safe_a) > _TOLERANCE_A
 
+    def too_full_at_minimum(row: _Row) -> bool:
+        return row.excess_a(_at_minimum(row, demands, safe_a)) > _TOLERANCE_A
+
     def lower(name: str, to_a: float, row: _Row) -> None:
         if to_a < safe_a[name]:
             safe_a[name], lowered_by[name] = to_a, row.limit
 
-    def pause_until(done: Callable[[], bool], row: _Row) -> None:
+    def pause_while(still: Callable[[_Row], bool], row: _Row) -> None:
         for name in last_first:
-            if done():
+            if not still(row):
                 return
             if name in row.coefficients:
                 lower(name, 0.0, row)
 
     for _ in range(_ROUNDS):
         for row in filter(too_full, rows):
-
-            def minimums_fit(row: _Row = row) -> bool:
-                return row.excess_a(_at_minimum(row, demands, safe_a)) <= _TOLERANCE_A
-
-            pause_until(minimums_fit, row)
+            pause_while(too_full_at_minimum, row)
             at_minimum_a = _at_minimum(row, demands, safe_a)
-            above_a = row.excess_a(safe_a) - row.excess_a(at_minimum_a)
-            if too_full(row) and above_a > 0:
-                kept = max(0.0, 1 - row.excess_a(safe_a) / above_a)
+            excess_a = row.excess_a(safe_a)
+            above_a = excess_a - row.excess_a(at_minimum_a)
+            if excess_a > _TOLERANCE_A:
+                kept = max(0.0, 1 - excess_a / above_a)
                 for name in row.coefficients:
                     least_a = at_minimum_a[name]
                     lower(name, least_a + (safe_a[name] - least_a) * kept, row)
@@ -109,7 +111,7 @@ def guard(
             break
     while any(map(too_full, rows)):
         for row in filter(too_full, rows):
-            pause_until(lambda row=row: not too_full(row), row)  # type: ignore[misc]
+            pause_while(too_full, row)
     return {name: (safe_a[name], lowered_by[name]) for name in lowered_by}
 
 
@@ -136,14 +138,10 @@ def _at_minimum(
 def _rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
     """Write down every row of the case."""
     voltage_v = case.site.voltage_v
-    circuits = {circuit.id: circuit for circuit in case.site.circuits}
+    below = _below(case.site.circuits, demands)
     rows: list[_Row] = []
     for circuit in case.site.circuits:
-        below = {
-            name: demand
-            for name, demand in demands.items()
-            if _is_below(demand.connector.circuit, circuit.id, circuits)
-        }
+        members = below[circuit.id]
         base_a = case.base_a.get(circuit.id) or circuit.reserve_a
         reserved_a = case.reservations_a.get(circuit.id, (0.0, 0.0, 0.0))
         if circuit.limit_a is not None:
@@ -155,7 +153,7 @@ def _rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
                     limit_a - case.site.margin_a - base - reserved,
                     {
                         name: 1.0
-                        for name, demand in below.items()
+                        for name, demand in members.items()
                         if _may_load(demand, phase)
                     },
                 )
@@ -171,7 +169,7 @@ def _rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
                 _Row(
                     Limit(kind=LimitKind.CIRCUIT_POWER, circuit=circuit.id),
                     (circuit.limit_w - base_w) / voltage_v - sum(reserved_a),
-                    _phase_counts(below),
+                    _phase_counts(members),
                 )
             )
     if case.external_limit_w is not None:
@@ -273,11 +271,15 @@ def _may_load(demand: Demand, phase: Phase) -> bool:
     return demand.phases is None or demand.phase_count == 3 or phase in demand.phases
 
 
-def _is_below(below: str, above: str, circuits: Mapping[str, Circuit]) -> bool:
-    """Return whether a circuit is another one or lies below it."""
-    here: str | None = below
-    for _ in circuits:
-        if here is None or here == above:
-            break
-        here = circuits[here].parent
-    return here == above
+def _below(
+    circuits: Sequence[Circuit], demands: Mapping[str, Demand]
+) -> dict[str, dict[str, Demand]]:
+    """Return for each circuit the demands on it and below it."""
+    parents = {circuit.id: circuit.parent for circuit in circuits}
+    found: dict[str, dict[str, Demand]] = {circuit.id: {} for circuit in circuits}
+    for name, demand in demands.items():
+        here: str | None = demand.connector.circuit
+        while here is not None and name not in found[here]:
+            found[here][name] = demand
+            here = parents[here]
+    return found

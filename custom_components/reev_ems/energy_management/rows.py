@@ -8,6 +8,7 @@ signatures where they can.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
+from math import isfinite
 
 from . import imbalance
 from .case import Case, Demand
@@ -203,7 +204,8 @@ class Rows:
 
     def _add(self, limit: Limit, bound_a: float) -> int:
         self.limits.append(limit)
-        self.bounds_a.append(bound_a)
+        # What is no number is no room (S2).
+        self.bounds_a.append(bound_a if isfinite(bound_a) else 0.0)
         return len(self.limits) - 1
 
 
