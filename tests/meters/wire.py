@@ -49,6 +49,7 @@ class Device:
     """Registers at which no read may begin: they are in the middle of a value."""
 
     def put(self, codes: Iterable[int], address: int, values: list[int]) -> None:
+        """Place registers that belong together."""
         for code in codes:
             for offset, value in enumerate(values):
                 self.registers[code, address + offset] = value
@@ -63,6 +64,7 @@ class Device:
         value: float,
         order: str = "big",
     ) -> None:
+        """Place a number."""
         self.put(codes, address, words(kind, value, order))
 
     def fill(
@@ -91,6 +93,7 @@ class ModbusServer:
     """Devices behind one port of the loopback interface."""
 
     def __init__(self, devices: dict[int, Device]) -> None:
+        """Serve the devices by their unit ids; the port is chosen at the start and kept."""
         self.devices = devices
         self.fault: Fault | None = None
         self.silent_units: set[int] = set()
@@ -102,17 +105,21 @@ class ModbusServer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
+        """Start."""
         await self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        """Stop."""
         await self.stop()
 
     async def start(self) -> None:
+        """Listen."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
+        """Close the port and all connections."""
         self._server.close()
         for task in self._tasks:
             task.cancel()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+import math
 
 from ..energy_management.observation import MeterReading
 from .errors import MeterError, Trouble
@@ -54,6 +55,6 @@ class MeterPoller:
                     min(self._poll_s * 2 ** min(silences - 1, 10), SILENT_POLL_S),
                 )
             now_s = loop.time()
-            missed = max(0.0, now_s - tick_s - wait_s) // self._poll_s
-            tick_s += wait_s + missed * self._poll_s
-            await asyncio.sleep(max(0.0, tick_s - now_s))
+            late_s = now_s - tick_s - wait_s
+            tick_s += wait_s + max(0, math.ceil(late_s / self._poll_s)) * self._poll_s
+            await asyncio.sleep(tick_s - now_s)
