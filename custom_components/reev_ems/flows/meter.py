@@ -66,7 +66,7 @@ def connection_schema(
     profiles: Mapping[str, MeterProfile], circuits: Mapping[str, str] | None = None
 ) -> vol.Schema:
     """Return the form that asks how a meter is reached, and which of the circuits it measures if there is a choice."""
-    names = {key: _profile_name(profile) for key, profile in profiles.items()}
+    names = {key: profile.name for key, profile in profiles.items()}
     fields: dict[vol.Marker, Any] = {}
     if circuits is not None:
         fields[vol.Required(CONF_CIRCUIT)] = named_choice(circuits)
@@ -128,14 +128,14 @@ class MeterSetup:
             if not shared:
                 await gateways.close()
         if probe.serial and any(
-            data.get(CONF_SERIAL) == probe.serial and data[CONF_PROFILE] == profile.id
+            data.get(CONF_SERIAL) == probe.serial and data[CONF_PROFILE] == probe.profile.id
             for data in self._other_meters(subentry_id)
         ):
             return {CONF_HOST: "meter_already_configured"}
-        self._connection = connection
+        self._connection = {**connection, CONF_PROFILE: probe.profile.id}
         self._probe = probe
         self.shown = {
-            CONF_NAME: _profile_name(profile),
+            CONF_NAME: probe.profile.name,
             CONF_INVERT: False,
             CONF_PHASE_ORDER: "l1_l2_l3",
         }
@@ -216,7 +216,7 @@ class MeterSetup:
             }
 
         return {
-            "meter": _profile_name(self.profiles[self._connection[CONF_PROFILE]]),
+            "meter": self._probe.profile.name,
             "identification": ", ".join(
                 f"{key} {value}" for key, value in self._probe.identification.items()
             )
@@ -338,11 +338,6 @@ def _stored_confirmation(title: str, stored: Mapping[str, Any]) -> dict[str, Any
 def _endpoint(data: Mapping[str, Any]) -> tuple[str, int, int]:
     """Return where a meter is reached; two meters cannot be at one place."""
     return data[CONF_HOST], data[CONF_PORT], data[CONF_UNIT_ID]
-
-
-def _profile_name(profile: MeterProfile) -> str:
-    """Return how a person knows the meter."""
-    return f"{profile.manufacturer} {profile.name}"
 
 
 def _text(value: float | None, unit: str, factor: int) -> str:

@@ -1,0 +1,219 @@
+"""What a person enters, and what is stored of it."""
+
+import socket
+from typing import Any
+
+from homeassistant.config_entries import ConfigFlowResult, SubentryFlowResult
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.reev_ems.const import DOMAIN
+
+PROFILE = "janitza_umg604"
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def meter_data(host: str, *, circuit: str, **changes: Any) -> dict[str, Any]:
+    """Return a meter as it is stored."""
+    return {
+        "circuit": circuit,
+        "profile": PROFILE,
+        "host": host,
+        "port": 502,
+        "unit_id": 1,
+        "poll_s": 1.0,
+        "invert": False,
+        "phase_order": ["L1", "L2", "L3"],
+        **changes,
+    }
+
+
+def subentry_id(entry: MockConfigEntry, title: str) -> str:
+    """Return the id of the subentry with a title."""
+    return next(
+        item.subentry_id for item in entry.subentries.values() if item.title == title
+    )
+
+
+def site_input(**changes: Any) -> dict[str, Any]:
+    """Return the first form of a site, filled in."""
+    return {
+        "name": "Depot",
+        "limit_a": 63,
+        "phase_limits": {},
+        "imbalance_limit_a": 20,
+        "ocpp_port": free_port(),
+        **changes,
+    }
+
+
+def meter_input(port: int, **changes: Any) -> dict[str, Any]:
+    """Return the form of a meter's connection, filled in."""
+    return {
+        "profile": PROFILE,
+        "host": "127.0.0.1",
+        "port": port,
+        "unit_id": 1,
+        "poll_s": 1,
+        **changes,
+    }
+
+
+def confirmation(**changes: Any) -> dict[str, Any]:
+    """Return the confirmation of a meter's values, filled in."""
+    return {
+        "name": "Grid meter",
+        "invert": False,
+        "phase_order": "l1_l2_l3",
+        **changes,
+    }
+
+
+def circuit_input(**changes: Any) -> dict[str, Any]:
+    """Return the form of a circuit, filled in."""
+    return {
+        "name": "Roof",
+        "parent": "main",
+        "limit_a": 40,
+        "phase_limits": {},
+        "reserve_a": 0,
+        "follows_pv": False,
+        **changes,
+    }
+
+
+def charge_point_input(**changes: Any) -> dict[str, Any]:
+    """Return the form of a charge point, filled in."""
+    return {
+        "charge_point_id": "CP1",
+        "name": "Left",
+        "circuit": "main",
+        "connector_count": 1,
+        "security": {},
+        **changes,
+    }
+
+
+def connector_input(**changes: Any) -> dict[str, Any]:
+    """Return the form of a connector, filled in."""
+    return {
+        "supply": "ac",
+        "ac": {"line_phases": "l1_l2_l3", "min_a": 6, "max_a": 16},
+        "dc": {"min_w": 5000, "max_w": 50000},
+        **changes,
+    }
+
+
+class Form:
+    """A form flow that is filled in step by step; each call checks what comes next."""
+
+    def __init__(self, hass: HomeAssistant, manager: Any, result: Any) -> None:
+        """Begin with the first form."""
+        self._hass = hass
+        self._manager = manager
+        self.result: Any = result
+
+    @property
+    def placeholders(self) -> dict[str, str]:
+        """What the form's text is filled with."""
+        return self.result["description_placeholders"]
+
+    @property
+    def suggested(self) -> dict[str, Any]:
+        """The values that the form starts from, sections nested."""
+        return _suggested(self.result["data_schema"])
+
+    def shows(self, step_id: str, errors: dict[str, str] | None = None) -> None:
+        """Check that a form is shown, with these errors and no others."""
+        assert self.result["type"] is FlowResultType.FORM, self.result
+        assert self.result["step_id"] == step_id
+        assert (self.result["errors"] or {}) == (errors or {})
+
+    async def submit(
+        self, user_input: dict[str, Any], step_id: str | None = None, **errors: str
+    ) -> None:
+        """Fill in the form; check which one comes next."""
+        self.result = await self._manager.async_configure(
+            self.result["flow_id"], user_input
+        )
+        await self._hass.async_block_till_done()
+        if step_id is not None:
+            self.shows(step_id, errors)
+
+    def created(self) -> Any:
+        """Check that something was created, and return the result."""
+        assert self.result["type"] is FlowResultType.CREATE_ENTRY, self.result
+        return self.result
+
+    def aborted(self, reason: str) -> None:
+        """Check that the flow ended for a reason."""
+        assert self.result["type"] is FlowResultType.ABORT, self.result
+        assert self.result["reason"] == reason
+
+
+async def open_site(hass: HomeAssistant) -> Form:
+    """Begin to add a site."""
+    manager = hass.config_entries.flow
+    result: ConfigFlowResult = await manager.async_init(
+        DOMAIN, context={"source": "user"}
+    )
+    return Form(hass, manager, result)
+
+
+async def open_reconfigure(hass: HomeAssistant, entry: MockConfigEntry) -> Form:
+    """Begin to reconfigure a site."""
+    manager = hass.config_entries.flow
+    result = await manager.async_init(
+        DOMAIN, context={"source": "reconfigure", "entry_id": entry.entry_id}
+    )
+    return Form(hass, manager, result)
+
+
+async def open_discovery(hass: HomeAssistant, data: dict[str, Any]) -> Form:
+    """Let a charge point be discovered."""
+    manager = hass.config_entries.flow
+    result = await manager.async_init(
+        DOMAIN, context={"source": "integration_discovery"}, data=data
+    )
+    return Form(hass, manager, result)
+
+
+async def open_options(hass: HomeAssistant, entry: MockConfigEntry) -> Form:
+    """Begin to change the options."""
+    manager = hass.config_entries.options
+    return Form(hass, manager, await manager.async_init(entry.entry_id))
+
+
+async def open_subentry(
+    hass: HomeAssistant, entry: MockConfigEntry, kind: str, change: str | None = None
+) -> Form:
+    """Begin to add a subentry, or to change the one with the id."""
+    manager = hass.config_entries.subentries
+    context = {"source": "user"}
+    if change is not None:
+        context = {"source": "reconfigure", "subentry_id": change}
+    result: SubentryFlowResult = await manager.async_init(
+        (entry.entry_id, kind), context=context
+    )
+    return Form(hass, manager, result)
+
+
+def _suggested(schema: Any) -> dict[str, Any]:
+    """Return the suggested values of a form, those of its sections nested; else the defaults."""
+    found: dict[str, Any] = {}
+    for key, value in schema.schema.items():
+        if hasattr(value, "options") and hasattr(value, "schema"):
+            found[str(key)] = _suggested(value.schema)
+        elif key.description and "suggested_value" in key.description:
+            found[str(key)] = key.description["suggested_value"]
+        elif callable(key.default):
+            found[str(key)] = key.default()
+    return found
