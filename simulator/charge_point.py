@@ -1,0 +1,635 @@
+"""A charge point, whatever it speaks: plug, authorization, transactions, limits, and messages that must not be lost.
+
+`tick` is called with every step of the plant. All that has to do with electricity happens there and then, connected
+or not; what is to be told goes into two queues that one task empties: news, which are forgotten while there is no
+connection, and records of transactions, which are kept and sent again.
+"""
+
+from abc import ABC, abstractmethod
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+import logging
+from typing import Any
+
+from .link import CallError, Json, Link, LinkConfig, LinkDownError
+from .plant import Car, Connector, PerPhase, Supply
+from .profiles import (
+    ChargingProfile,
+    Limit,
+    ProfileStore,
+    Unit,
+    Wiring,
+    composite_limit,
+)
+from .quirks import Quirks
+
+_LOGGER = logging.getLogger(__name__)
+
+_MOST_RECORDS = 10000
+"""Records that are kept while offline; then the oldest meter values give way."""
+
+_REMOTE_START_WAIT_S = 60.0
+
+
+class Status(StrEnum):
+    """The state of an outlet, in the words of OCPP 1.6."""
+
+    AVAILABLE = "Available"
+    PREPARING = "Preparing"
+    CHARGING = "Charging"
+    SUSPENDED_EV = "SuspendedEV"
+    SUSPENDED_EVSE = "SuspendedEVSE"
+    FINISHING = "Finishing"
+    UNAVAILABLE = "Unavailable"
+    FAULTED = "Faulted"
+
+
+class Registration(StrEnum):
+    """What the central system answered to the BootNotification."""
+
+    NONE = "None"
+    ACCEPTED = "Accepted"
+    PENDING = "Pending"
+    REJECTED = "Rejected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargePointConfig:
+    """A charge point as bought."""
+
+    id: str
+    vendor: str = "Simulated"
+    model: str = "AC 11"
+    serial: str = "0"
+    firmware: str = "1.0"
+    auto_start: str | None = None
+    """Id tag with which every car that is plugged in is started; None: a card must be shown."""
+    max_stack_level: int = 8
+    max_periods: int = 24
+    max_profiles: int = 20
+    units: tuple[Unit, ...] = (Unit.AMPERE, Unit.WATT)
+    sample_interval_s: int = 60
+    """MeterValueSampleInterval as delivered."""
+    measurands: tuple[str, ...] = ("Energy.Active.Import.Register",)
+    """MeterValuesSampledData as delivered."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Transaction:
+    """One charging transaction."""
+
+    outlet: Outlet
+    id_tag: str
+    started_at: float
+    meter_start_wh: int
+    id: int | str | None = None
+    """Given by the central system (1.6); None until it answered."""
+    stopped_at: float | None = None
+    meter_stop_wh: int = 0
+    stop_reason: str = ""
+    next_sample_at: float | None = None
+    sequence: int = 0
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Outlet:
+    """A connector as its charge point sees it."""
+
+    number: int
+    connector: Connector
+    wiring: Wiring
+    status: Status = Status.AVAILABLE
+    status_at: float = 0.0
+    told: Status | None = None
+    """The status that the central system knows."""
+    transaction: Transaction | None = None
+    limit: Limit = field(init=False)
+    """What the profiles say."""
+    limit_since: float = 0.0
+    operative: bool = True
+    error: str | None = None
+    finished: bool = False
+    """The transaction is over, the plug still in."""
+    granted: tuple[str, float] | None = None
+    """Id tag that may start here, until when."""
+    granted_profile: ChargingProfile | None = None
+
+    def __post_init__(self) -> None:
+        """Start without a limit."""
+        self.limit = Limit(amount=None, unit=self.wiring.unit, source="own maximum")
+
+    @property
+    def maximum(self) -> float:
+        """Its own maximum, in its own unit."""
+        return (
+            self.connector.max_a
+            if self.connector.supply is Supply.AC
+            else self.connector.max_w
+        )
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Message:
+    """Something to tell the central system; the payload is made when it is sent."""
+
+    action: str
+    payload: Callable[[], Mapping[str, Any] | None]
+    """None: not worth sending any more."""
+    on_answer: Callable[[Json], None] = lambda answer: None
+    on_loss: Callable[[], None] = lambda: None
+    before_accepted: bool = False
+    """Whether it may be sent before the charge point is registered."""
+    attempts: int = 0
+
+
+class ChargePoint(ABC):
+    """The version-neutral part; a dialect tells the central system.
+
+    Args:
+        config: what it is.
+        link: where it connects.
+        outlets: its connectors, number 1 first.
+        voltage_v: reads the present voltage of the grid's phases.
+        quirks: what it does wrong.
+    """
+
+    def __init__(
+        self,
+        config: ChargePointConfig,
+        link: LinkConfig,
+        connectors: Sequence[Connector],
+        *,
+        voltage_v: Callable[[], PerPhase],
+        quirks: Quirks | None = None,
+    ) -> None:
+        """Wire it up; `run` connects it."""
+        self.config = config
+        self.quirks = quirks or Quirks()
+        self.voltage_v = voltage_v
+        self.store = ProfileStore()
+        self.outlets = tuple(
+            Outlet(
+                number=number,
+                connector=connector,
+                wiring=Wiring(
+                    phases=len(connector.line_phases),
+                    unit=Unit.AMPERE if connector.supply is Supply.AC else Unit.WATT,
+                ),
+            )
+            for number, connector in enumerate(connectors, 1)
+        )
+        self.link = Link(
+            link, on_call=self.handle, on_up=self._link_up, on_down=self._link_down
+        )
+        self.registration = Registration.NONE
+        self.heartbeat_s = 300.0
+        self.record_attempts = 3
+        self.record_retry_s = 10.0
+        self.now = 0.0
+        """The charge point's own clock, UTC seconds."""
+        self.sent: dict[str, int] = {}
+        """How many messages of each action were answered."""
+        self._news: deque[Message] = deque(maxlen=1000)
+        self._records: deque[Message] = deque()
+        self._work = asyncio.Event()
+        self._next_boot_at: float | None = None
+        self._next_heartbeat_at: float | None = None
+        self._retry_record_at = 0.0
+        self._up_since = 0.0
+        self._known_tags: set[str] = set()
+        self._reboot_wanted: str | None = None
+
+    # What the dialects do.
+
+    @abstractmethod
+    def handle(self, action: str, payload: Json) -> Json:
+        """Answer a call of the central system; raise CallError to refuse it."""
+
+    @abstractmethod
+    def boot_message(self) -> Message:
+        """Return the BootNotification."""
+
+    @abstractmethod
+    def heartbeat_message(self) -> Message:
+        """Return a Heartbeat."""
+
+    @abstractmethod
+    def status_message(self, outlet: Outlet) -> Message:
+        """Return a StatusNotification of the outlet's present status."""
+
+    @abstractmethod
+    def authorize_message(
+        self, id_tag: str, on_result: Callable[[bool], None]
+    ) -> Message:
+        """Return an Authorize; `on_result` is told whether the tag is welcome."""
+
+    @abstractmethod
+    def tell_start(self, transaction: Transaction) -> None:
+        """Record that a transaction began."""
+
+    @abstractmethod
+    def tell_sample(self, transaction: Transaction) -> None:
+        """Record a meter reading of a running transaction."""
+
+    @abstractmethod
+    def tell_stop(self, transaction: Transaction) -> None:
+        """Record that a transaction ended."""
+
+    @abstractmethod
+    def sample_interval_s(self) -> float:
+        """Return the time between two samples of a transaction; 0: none."""
+
+    @abstractmethod
+    def tell_state(self, outlet: Outlet) -> None:
+        """Record a change of the outlet's status, where the dialect keeps such a record."""
+
+    # Life.
+
+    async def run(self) -> None:
+        """Connect, and send what there is to send, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.link.run())
+            tasks.create_task(self._send_forever())
+
+    def tick(self, wall_s: float) -> None:
+        """Let the charge point act; `wall_s` is the true UTC time in seconds."""
+        self.now = wall_s + self.quirks.clock_offset_s
+        self.link.answer_delay_s = self.quirks.slow_answer_s
+        if self._reboot_wanted is not None:
+            reason, self._reboot_wanted = self._reboot_wanted, None
+            self.reboot(reason)
+        for outlet in self.outlets:
+            self._transact(outlet)
+        for outlet in self.outlets:
+            self._apply_limit(outlet)
+            self._set_status(outlet)
+            self._sample(outlet)
+        self._keep_registered()
+        drops_s = self.quirks.drops_connection_s
+        if drops_s and self.link.up and self.now - self._up_since >= drops_s:
+            self.link.drop()
+
+    def reboot(self, reason: str) -> None:
+        """Lose power, or reset: transactions end, the connection is lost, profiles stay."""
+        for outlet in self.outlets:
+            self.stop(outlet, reason)
+            outlet.finished = False
+            outlet.told = None
+        self.registration = Registration.NONE
+        self._news.clear()
+        self.link.drop()
+
+    def reboot_soon(self, reason: str) -> None:
+        """Reboot at the next tick, so that an answer still gets out."""
+        self._reboot_wanted = reason
+
+    # The person at the charge point.
+
+    def plug(self, outlet: Outlet, car: Car) -> None:
+        """Plug a car in.
+
+        Raises:
+            ValueError: there is one already.
+        """
+        if outlet.connector.car is not None:
+            raise ValueError("there is a car already")
+        outlet.connector.car = car
+
+    def unplug(self, outlet: Outlet) -> Car | None:
+        """Take the car away; a running transaction ends."""
+        self.stop(outlet, "EVDisconnected")
+        outlet.finished = False
+        car, outlet.connector.car = outlet.connector.car, None
+        return car
+
+    def present(self, outlet: Outlet, id_tag: str) -> None:
+        """Show a card: starts, or stops what the same card started."""
+        running = outlet.transaction
+        if running is not None:
+            if running.id_tag.casefold() == id_tag.casefold():
+                self.stop(outlet, "Local")
+            return
+
+        def decided(welcome: bool) -> None:
+            if welcome:
+                self._known_tags.add(id_tag.casefold())
+                self.grant(outlet, id_tag)
+
+        if self.online:
+            self._tell(self.authorize_message(id_tag, decided))
+        else:
+            decided(id_tag.casefold() in self._known_tags)
+
+    # What both a person and the central system can bring about.
+
+    def grant(
+        self, outlet: Outlet, id_tag: str, profile: ChargingProfile | None = None
+    ) -> None:
+        """Let a transaction start as soon as a car is there."""
+        outlet.granted = (id_tag, self.now + _REMOTE_START_WAIT_S)
+        outlet.granted_profile = profile
+        outlet.finished = False
+
+    def stop(self, outlet: Outlet, reason: str) -> bool:
+        """End the outlet's transaction; False if there is none."""
+        transaction = outlet.transaction
+        if transaction is None:
+            return False
+        transaction.stopped_at = self.now
+        transaction.meter_stop_wh = round(outlet.connector.energy_wh)
+        transaction.stop_reason = reason
+        outlet.transaction = None
+        outlet.finished = True
+        outlet.connector.energised = False
+        self.store.end_transaction(outlet.number)
+        self.tell_stop(transaction)
+        return True
+
+    @property
+    def online(self) -> bool:
+        """Whether there is a connection on which it may speak."""
+        return self.link.up and self.registration is Registration.ACCEPTED
+
+    def composite(self, outlet: Outlet, at: float) -> Limit:
+        """Return what the profiles allow at a time."""
+        transaction = outlet.transaction
+        return composite_limit(
+            self.effective_profiles(),
+            at,
+            connector=outlet.number,
+            wiring=outlet.wiring,
+            transaction_start=transaction.started_at if transaction else None,
+            sharers=self.sharers,
+        )
+
+    @property
+    def sharers(self) -> int:
+        """How many connectors share a limit of the whole charge point."""
+        return max(1, sum(outlet.transaction is not None for outlet in self.outlets))
+
+    def effective_profiles(self) -> tuple[ChargingProfile, ...]:
+        """Return the profiles as this charge point understands them."""
+        return (
+            self.store.without_durations()
+            if self.quirks.ignores_duration
+            else self.store.profiles
+        )
+
+    # The parts of a tick.
+
+    def _transact(self, outlet: Outlet) -> None:
+        """Start what may start; end what must end."""
+        if outlet.granted is not None and self.now > outlet.granted[1]:
+            outlet.granted = outlet.granted_profile = None
+        if outlet.error is not None:
+            self.stop(outlet, "Other")
+        # One tick passes between the plug and the start, so that Preparing is told.
+        ready = outlet.status in (Status.PREPARING, Status.FINISHING)
+        usable = outlet.operative and outlet.error is None and ready
+        if outlet.connector.car is None or outlet.transaction is not None or not usable:
+            return
+        id_tag = outlet.granted[0] if outlet.granted is not None else None
+        if id_tag is None and not outlet.finished:
+            id_tag = self.config.auto_start
+        if id_tag is None:
+            return
+        transaction = Transaction(
+            outlet=outlet,
+            id_tag=id_tag,
+            started_at=self.now,
+            meter_start_wh=round(outlet.connector.energy_wh),
+        )
+        outlet.transaction = transaction
+        outlet.finished = False
+        outlet.connector.energised = True
+        if outlet.granted_profile is not None:
+            self.store.install(outlet.granted_profile)
+        outlet.granted = outlet.granted_profile = None
+        self.tell_start(transaction)
+
+    def _apply_limit(self, outlet: Outlet) -> None:
+        """Obey, or not, what the profiles say."""
+        limit = self.composite(outlet, self.now)
+        if limit.amount != outlet.limit.amount:
+            outlet.limit_since = self.now
+        outlet.limit = limit
+        if self.now - outlet.limit_since < self.quirks.applies_late_s:
+            return
+        amount = outlet.maximum
+        if limit.amount is not None and not self.quirks.disobedient:
+            amount = min(limit.amount, amount)
+        if outlet.connector.supply is Supply.AC:
+            outlet.connector.limit_a = amount
+        else:
+            outlet.connector.limit_w = amount
+        if self.quirks.zero_stops_transaction and amount == 0.0:
+            self.stop(outlet, "Other")
+
+    def _status(self, outlet: Outlet) -> Status:
+        connector, car = outlet.connector, outlet.connector.car
+        if outlet.error is not None:
+            return Status.FAULTED
+        if outlet.transaction is not None and car is not None:
+            if not connector.offers:
+                return Status.SUSPENDED_EVSE
+            if car.share_wanted(connector.supply) == 0.0:
+                return Status.SUSPENDED_EV
+            return Status.CHARGING
+        if not outlet.operative:
+            return Status.UNAVAILABLE
+        if car is None:
+            return Status.PREPARING if outlet.granted is not None else Status.AVAILABLE
+        return Status.FINISHING if outlet.finished else Status.PREPARING
+
+    def _set_status(self, outlet: Outlet) -> None:
+        status = self._status(outlet)
+        if status is outlet.status:
+            return
+        outlet.status = status
+        outlet.status_at = self.now
+        self.tell_state(outlet)
+        if self.online:
+            self.announce(outlet)
+
+    def announce(self, outlet: Outlet) -> None:
+        """Tell the outlet's status."""
+        status = outlet.status
+        message = self.status_message(outlet)
+        answered = message.on_answer
+
+        def known(answer: Json) -> None:
+            outlet.told = status
+            answered(answer)
+
+        message.on_answer = known
+        self._tell(message)
+
+    def _sample(self, outlet: Outlet) -> None:
+        transaction, interval_s = outlet.transaction, self.sample_interval_s()
+        if transaction is None or interval_s <= 0.0 or self.quirks.no_meter_values:
+            return
+        due_at = transaction.next_sample_at
+        # An interval that was shortened takes effect at once.
+        if due_at is None or due_at > self.now + interval_s:
+            transaction.next_sample_at = (
+                self.now if due_at is not None else transaction.started_at
+            ) + interval_s
+        elif self.now >= due_at:
+            transaction.next_sample_at = max(due_at + interval_s, self.now)
+            self.tell_sample(transaction)
+
+    # The connection.
+
+    def _link_up(self) -> None:
+        self._up_since = self.now
+        if (
+            self.registration is not Registration.ACCEPTED
+            or self.quirks.boots_on_reconnect
+        ):
+            self.registration = Registration.NONE
+            self._next_boot_at = self.now
+        else:
+            self._next_heartbeat_at = self.now + self.heartbeat_s
+            # The standard: after a mere loss of connection only what changed is told.
+            for outlet in self.outlets:
+                if outlet.told is not outlet.status:
+                    self.announce(outlet)
+        self._work.set()
+
+    def _link_down(self) -> None:
+        for message in self._news:
+            message.on_loss()
+        self._news.clear()
+        self._next_boot_at = self._next_heartbeat_at = None
+        if self.quirks.forgets_profiles_offline:
+            self.store.clear()
+
+    def _keep_registered(self) -> None:
+        if not self.link.up:
+            return
+        if self._next_boot_at is not None and self.now >= self._next_boot_at:
+            self._next_boot_at = None
+            self.boot()
+        if (
+            self.online
+            and self._next_heartbeat_at is not None
+            and self.now >= self._next_heartbeat_at
+        ):
+            self._next_heartbeat_at = self.now + self.heartbeat_s
+            self._tell(self.heartbeat_message())
+
+    def boot(self) -> None:
+        """Send a BootNotification."""
+        message = self.boot_message()
+        message.before_accepted = True
+        message.on_answer = self._registered
+        message.on_loss = self._boot_lost
+        self._tell(message)
+
+    def _boot_lost(self) -> None:
+        self._next_boot_at = self.now + self.record_retry_s
+
+    def _registered(self, answer: Json) -> None:
+        self.registration = Registration(answer["status"])
+        interval_s = float(answer["interval"])
+        if self.registration is not Registration.ACCEPTED:
+            self._next_boot_at = self.now + (interval_s or self.record_retry_s)
+            return
+        self.heartbeat_s = interval_s or self.heartbeat_s
+        self._next_heartbeat_at = self.now + self.heartbeat_s
+        for outlet in self.outlets:
+            self.announce(outlet)
+        self._work.set()
+
+    def _tell(self, message: Message) -> None:
+        """Send news, if there is somebody to hear it."""
+        self._news.append(message)
+        self._work.set()
+
+    def record(self, message: Message) -> None:
+        """Keep a record until it was sent."""
+        if len(self._records) >= _MOST_RECORDS:
+            oldest = next(
+                (kept for kept in self._records if kept.action == "MeterValues"),
+                self._records[0],
+            )
+            self._records.remove(oldest)
+        self._records.append(message)
+        self._work.set()
+
+    @property
+    def records_waiting(self) -> int:
+        """How many records still have to be sent."""
+        return len(self._records)
+
+    def _next_message(self) -> tuple[Message, bool] | None:
+        """Return what to send now, and whether it is a record."""
+        if not self.link.up:
+            return None
+        for message in self._news:
+            if message.before_accepted or self.online:
+                self._news.remove(message)
+                return message, False
+        if self.online and self._records and self.now >= self._retry_record_at:
+            return self._records[0], True
+        return None
+
+    async def _send_forever(self) -> None:
+        while True:
+            following = self._next_message()
+            if following is None:
+                self._work.clear()
+                # A record that waits for its next attempt is looked at again after a while.
+                try:
+                    async with asyncio.timeout(1.0):
+                        await self._work.wait()
+                except TimeoutError:
+                    pass
+                continue
+            await self._send(*following)
+
+    async def _send(self, message: Message, is_record: bool) -> None:
+        payload = message.payload()
+        try:
+            answer = (
+                await self.link.call(message.action, payload)
+                if payload is not None
+                else None
+            )
+        except LinkDownError as error:
+            _LOGGER.debug("%s: %s: %s", self.config.id, message.action, error)
+            if not is_record:
+                message.on_loss()
+            elif self.link.up:
+                self._attempted(message)
+            return
+        except CallError as error:
+            _LOGGER.warning("%s: %s refused: %s", self.config.id, message.action, error)
+            if is_record:
+                self._attempted(message)
+            else:
+                message.on_loss()
+            return
+        if is_record:
+            self._forget(message)
+        if answer is not None:
+            self.sent[message.action] = self.sent.get(message.action, 0) + 1
+            message.on_answer(answer)
+
+    def _attempted(self, message: Message) -> None:
+        """Count an attempt that failed; give a record up after too many."""
+        message.attempts += 1
+        if message.attempts >= self.record_attempts:
+            _LOGGER.error("%s: gave up on %s", self.config.id, message.action)
+            self._forget(message)
+            message.on_loss()
+        else:
+            self._retry_record_at = self.now + self.record_retry_s * message.attempts
+
+    def _forget(self, message: Message) -> None:
+        # It is the first, unless it gave way to newer ones meanwhile.
+        if self._records and self._records[0] is message:
+            self._records.popleft()

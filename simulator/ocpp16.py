@@ -1,0 +1,451 @@
+"""OCPP 1.6-J: Core, Smart Charging and Remote Trigger of a good charge point."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, override
+
+from .charge_point import ChargePoint, Message, Outlet, Status, Transaction
+from .configuration import Configuration
+from .link import CallError, Json
+from .measurands import Sample, measure
+from .plant import Supply
+from .profiles import (
+    ChargingProfile,
+    Kind,
+    ProfileError,
+    Purpose,
+    Unit,
+    composite_schedule,
+    parse_profile,
+)
+
+_WHOLE = 0
+"""The connector number that stands for the whole charge point."""
+
+
+def iso(at: float) -> str:
+    """Return a UTC time as OCPP writes it."""
+    return (
+        datetime.fromtimestamp(at, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
+
+
+class ChargePoint16(ChargePoint):
+    """A charge point that speaks OCPP 1.6-J."""
+
+    @override
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what ChargePoint takes."""
+        super().__init__(*args, **kwargs)
+        self.configuration = Configuration(self.config, self.outlets)
+        self._answers: dict[str, Callable[[Json], Json]] = {
+            "ChangeAvailability": self._change_availability,
+            "ChangeConfiguration": self._change_configuration,
+            "ClearCache": lambda payload: {"status": "Accepted"},
+            "ClearChargingProfile": self._clear_charging_profile,
+            "DataTransfer": lambda payload: {"status": "UnknownVendorId"},
+            "GetCompositeSchedule": self._get_composite_schedule,
+            "GetConfiguration": self._get_configuration,
+            "GetLocalListVersion": lambda payload: {"listVersion": -1},
+            "RemoteStartTransaction": self._remote_start,
+            "RemoteStopTransaction": self._remote_stop,
+            "Reset": self._reset,
+            "SendLocalList": lambda payload: {"status": "NotSupported"},
+            "SetChargingProfile": self._set_charging_profile,
+            "TriggerMessage": self._trigger_message,
+            "UnlockConnector": self._unlock,
+        }
+
+    # To the central system.
+
+    @override
+    def boot_message(self) -> Message:
+        return Message(
+            action="BootNotification",
+            payload=lambda: {
+                "chargePointVendor": self.config.vendor,
+                "chargePointModel": self.config.model,
+                "chargePointSerialNumber": self.config.serial,
+                "firmwareVersion": self.config.firmware,
+            },
+        )
+
+    @override
+    def heartbeat_message(self) -> Message:
+        return Message(action="Heartbeat", payload=dict)
+
+    @override
+    def status_message(self, outlet: Outlet) -> Message:
+        payload = {
+            "connectorId": outlet.number,
+            "errorCode": outlet.error or "NoError",
+            "status": outlet.status.value,
+            "timestamp": iso(outlet.status_at or self.now),
+        }
+        return Message(action="StatusNotification", payload=lambda: payload)
+
+    @override
+    def authorize_message(
+        self, id_tag: str, on_result: Callable[[bool], None]
+    ) -> Message:
+        return Message(
+            action="Authorize",
+            payload=lambda: {"idTag": id_tag},
+            on_answer=lambda answer: on_result(
+                answer["idTagInfo"]["status"] == "Accepted"
+            ),
+        )
+
+    @override
+    def tell_start(self, transaction: Transaction) -> None:
+        payload = {
+            "connectorId": transaction.outlet.number,
+            "idTag": transaction.id_tag,
+            "meterStart": transaction.meter_start_wh,
+            "timestamp": iso(transaction.started_at),
+        }
+
+        def started(answer: Json) -> None:
+            transaction.id = answer["transactionId"]
+            if answer["idTagInfo"]["status"] == "Accepted":
+                return
+            if (
+                transaction.outlet.transaction is transaction
+                and self.configuration.flag("StopTransactionOnInvalidId")
+            ):
+                self.stop(transaction.outlet, "DeAuthorized")
+
+        self.record(
+            Message(
+                action="StartTransaction", payload=lambda: payload, on_answer=started
+            )
+        )
+
+    @override
+    def tell_sample(self, transaction: Transaction) -> None:
+        names = self.configuration.list("MeterValuesSampledData")
+        value = self._meter_value(transaction.outlet, names, "Sample.Periodic")
+        if value is None:
+            return
+
+        def payload() -> Mapping[str, Any] | None:
+            if transaction.id is None:
+                return None
+            return {
+                "connectorId": transaction.outlet.number,
+                "transactionId": transaction.id,
+                "meterValue": [value],
+            }
+
+        self.record(Message(action="MeterValues", payload=payload))
+
+    @override
+    def tell_stop(self, transaction: Transaction) -> None:
+        def payload() -> Mapping[str, Any] | None:
+            if transaction.id is None or transaction.stopped_at is None:
+                return None
+            return {
+                "transactionId": transaction.id,
+                "meterStop": transaction.meter_stop_wh,
+                "timestamp": iso(transaction.stopped_at),
+                "reason": transaction.stop_reason,
+                "idTag": transaction.id_tag,
+            }
+
+        self.record(Message(action="StopTransaction", payload=payload))
+
+    @override
+    def tell_state(self, outlet: Outlet) -> None:
+        """Do nothing: 1.6 has its StatusNotification."""
+
+    @override
+    def sample_interval_s(self) -> float:
+        return self.configuration.number("MeterValueSampleInterval")
+
+    def _meter_value(
+        self, outlet: Outlet, names: tuple[str, ...], context: str
+    ) -> Json | None:
+        samples = measure(
+            outlet, names, self.voltage_v(), as_sum=self.quirks.current_as_sum
+        )
+        if not samples:
+            return None
+        return {
+            "timestamp": iso(self.now),
+            "sampledValue": [_sampled_value(sample, context) for sample in samples],
+        }
+
+    # From the central system.
+
+    @override
+    def handle(self, action: str, payload: Json) -> Json:
+        if action not in self._answers:
+            raise CallError("NotImplemented", action)
+        if action == "GetCompositeSchedule" and self.quirks.no_composite_schedule:
+            raise CallError("NotSupported", action)
+        return self._answers[action](payload)
+
+    def _outlet(self, number: int) -> Outlet | None:
+        return next(
+            (outlet for outlet in self.outlets if outlet.number == number), None
+        )
+
+    def _get_configuration(self, payload: Json) -> Json:
+        known, unknown = self.configuration.read(payload.get("key") or ())
+        return {"configurationKey": known, "unknownKey": unknown}
+
+    def _change_configuration(self, payload: Json) -> Json:
+        status = self.configuration.write(payload["key"], payload["value"])
+        if status == "Accepted":
+            self.heartbeat_s = (
+                self.configuration.number("HeartbeatInterval") or self.heartbeat_s
+            )
+            self.record_attempts = int(
+                self.configuration.number("TransactionMessageAttempts")
+            )
+            self.record_retry_s = self.configuration.number(
+                "TransactionMessageRetryInterval"
+            )
+            # As many chargers do, a new ping interval is taken up by the next connection.
+            self.link.ping_interval_s = (
+                self.configuration.number("WebSocketPingInterval") or None
+            )
+        return {"status": status}
+
+    def _change_availability(self, payload: Json) -> Json:
+        number = payload["connectorId"]
+        if number != _WHOLE and self._outlet(number) is None:
+            return {"status": "Rejected"}
+        concerned = [
+            outlet for outlet in self.outlets if number in (_WHOLE, outlet.number)
+        ]
+        for outlet in concerned:
+            outlet.operative = payload["type"] == "Operative"
+        scheduled = any(
+            not outlet.operative and outlet.transaction for outlet in concerned
+        )
+        return {"status": "Scheduled" if scheduled else "Accepted"}
+
+    def _remote_start(self, payload: Json) -> Json:
+        number = payload.get("connectorId")
+        waiting = (Status.PREPARING, Status.AVAILABLE)
+        outlet = (
+            self._outlet(number)
+            if number is not None
+            else next(
+                (
+                    outlet
+                    for status in waiting
+                    for outlet in self.outlets
+                    if outlet.status is status
+                ),
+                None,
+            )
+        )
+        if outlet is None or outlet.status not in waiting:
+            return {"status": "Rejected"}
+        profile = None
+        if "chargingProfile" in payload:
+            profile = self._parse(outlet.number, payload["chargingProfile"])
+            if (
+                profile is None
+                or profile.purpose is not Purpose.TX
+                or not self._takes(profile)
+            ):
+                return {"status": "Rejected"}
+        if self.configuration.flag("AuthorizeRemoteTxRequests"):
+            self.present(outlet, payload["idTag"])
+        else:
+            self.grant(outlet, payload["idTag"], profile)
+        return {"status": "Accepted"}
+
+    def _remote_stop(self, payload: Json) -> Json:
+        for outlet in self.outlets:
+            if (
+                outlet.transaction is not None
+                and outlet.transaction.id == payload["transactionId"]
+            ):
+                self.stop(outlet, "Remote")
+                return {"status": "Accepted"}
+        return {"status": "Rejected"}
+
+    def _reset(self, payload: Json) -> Json:
+        self.reboot_soon(f"{payload['type']}Reset")
+        return {"status": "Accepted"}
+
+    def _unlock(self, payload: Json) -> Json:
+        outlet = self._outlet(payload["connectorId"])
+        if outlet is None:
+            return {"status": "NotSupported"}
+        self.stop(outlet, "UnlockCommand")
+        return {"status": "Unlocked"}
+
+    def _trigger_message(self, payload: Json) -> Json:
+        wanted = payload["requestedMessage"]
+        number = payload.get("connectorId")
+        outlets = [
+            outlet for outlet in self.outlets if number in (None, _WHOLE, outlet.number)
+        ]
+        if number is not None and not outlets:
+            return {"status": "Rejected"}
+        match wanted:
+            case "BootNotification":
+                self.boot()
+            case "Heartbeat":
+                self._tell_now(self.heartbeat_message())
+            case "StatusNotification":
+                if number in (None, _WHOLE):
+                    self._tell_now(self._own_status())
+                for outlet in outlets:
+                    self._tell_now(self.status_message(outlet))
+            case "MeterValues":
+                for outlet in outlets:
+                    self._tell_now(self._triggered_values(outlet))
+            case _:
+                return {"status": "NotImplemented"}
+        return {"status": "Accepted"}
+
+    def _tell_now(self, message: Message) -> None:
+        """Send what was asked for, registered or not."""
+        message.before_accepted = True
+        self._tell(message)
+
+    def _own_status(self) -> Message:
+        payload = {
+            "connectorId": _WHOLE,
+            "errorCode": "NoError",
+            "status": "Available",
+            "timestamp": iso(self.now),
+        }
+        return Message(action="StatusNotification", payload=lambda: payload)
+
+    def _triggered_values(self, outlet: Outlet) -> Message:
+        names = self.configuration.list("MeterValuesSampledData")
+        value = self._meter_value(outlet, names, "Trigger")
+        payload: Json = {"connectorId": outlet.number, "meterValue": [value]}
+        transaction = outlet.transaction
+        if transaction is not None and transaction.id is not None:
+            payload["transactionId"] = transaction.id
+        return Message(action="MeterValues", payload=lambda: payload if value else None)
+
+    # Charging profiles.
+
+    def _parse(self, connector: int, payload: Json) -> ChargingProfile | None:
+        try:
+            return parse_profile(connector, payload, self.now)
+        except ProfileError:
+            return None
+
+    def _set_charging_profile(self, payload: Json) -> Json:
+        profile = self._parse(payload["connectorId"], payload["csChargingProfiles"])
+        if profile is None or not self._takes(profile) or not self._fits(profile):
+            return {"status": "Rejected"}
+        self.store.install(profile)
+        return {"status": "Accepted"}
+
+    def _takes(self, profile: ChargingProfile) -> bool:
+        """Whether this charge point is able to follow such a profile."""
+        quirks = self.quirks
+        refused_purposes = {
+            Purpose.TX: quirks.rejects_tx_profile,
+            Purpose.TX_DEFAULT: quirks.rejects_tx_default,
+            Purpose.CHARGE_POINT_MAX: quirks.rejects_charge_point_max,
+        }
+        return not (
+            refused_purposes[profile.purpose]
+            or profile.unit not in self.configuration.units(quirks)
+            or (quirks.absolute_only and profile.kind is not Kind.ABSOLUTE)
+            or (quirks.relative_only and profile.kind is not Kind.RELATIVE)
+            or profile.stack_level
+            > (0 if quirks.stack_zero_only else self.config.max_stack_level)
+            or len(profile.periods)
+            > (1 if quirks.single_period else self.config.max_periods)
+        )
+
+    def _fits(self, profile: ChargingProfile) -> bool:
+        """Whether the profile fits what is there: connectors, transactions, room."""
+        if profile.connector != _WHOLE and self._outlet(profile.connector) is None:
+            return False
+        installed = {other.id for other in self.store.profiles}
+        if profile.id not in installed and len(installed) >= self.config.max_profiles:
+            return False
+        if profile.purpose is Purpose.CHARGE_POINT_MAX:
+            return profile.connector == _WHOLE
+        if profile.purpose is Purpose.TX_DEFAULT:
+            return True
+        outlet = self._outlet(profile.connector)
+        if outlet is None or outlet.transaction is None:
+            return False
+        return profile.transaction_id in (None, outlet.transaction.id)
+
+    def _clear_charging_profile(self, payload: Json) -> Json:
+        purpose = payload.get("chargingProfilePurpose")
+        cleared = self.store.clear(
+            profile_id=payload.get("id"),
+            connector=payload.get("connectorId"),
+            purpose=Purpose(purpose) if purpose is not None else None,
+            stack_level=payload.get("stackLevel"),
+        )
+        return {"status": "Accepted" if cleared else "Unknown"}
+
+    def _get_composite_schedule(self, payload: Json) -> Json:
+        number = payload["connectorId"]
+        outlet = self._outlet(number)
+        if outlet is None:
+            # The whole: only known where it is the same as its only connector.
+            if number != _WHOLE or len(self.outlets) > 1:
+                return {"status": "Rejected"}
+            outlet = self.outlets[0]
+        own_unit = outlet.wiring.unit
+        unit = Unit(payload.get("chargingRateUnit", own_unit))
+        asked = replace(outlet.wiring, unit=unit)
+        transaction = outlet.transaction
+        schedule = composite_schedule(
+            self.effective_profiles(),
+            self.now,
+            float(payload["duration"]),
+            connector=outlet.number,
+            wiring=outlet.wiring,
+            transaction_start=transaction.started_at if transaction else None,
+            sharers=self.sharers,
+        )
+        periods: dict[int, Json] = {}
+        for start_s, limit in schedule:
+            amount = outlet.maximum
+            if limit.amount is not None:
+                amount = min(limit.amount, amount)
+            period: Json = {
+                "startPeriod": round(start_s),
+                "limit": round(asked.in_own_unit(amount, own_unit), 1),
+            }
+            if outlet.connector.supply is Supply.AC:
+                period["numberPhases"] = outlet.wiring.phases
+            # Within one second, the later counts.
+            periods[period["startPeriod"]] = period
+        return {
+            "status": "Accepted",
+            "connectorId": number,
+            "scheduleStart": iso(self.now),
+            "chargingSchedule": {
+                "duration": payload["duration"],
+                "startSchedule": iso(self.now),
+                "chargingRateUnit": unit.value,
+                "chargingSchedulePeriod": list(periods.values()),
+            },
+        }
+
+
+def _sampled_value(sample: Sample, context: str) -> Json:
+    value: Json = {
+        "value": f"{sample.value:.{sample.digits}f}",
+        "context": context,
+        "measurand": sample.measurand,
+        "location": sample.location,
+        "unit": sample.unit,
+    }
+    if sample.phase is not None:
+        value["phase"] = sample.phase
+    return value

@@ -1,0 +1,148 @@
+"""A whole simulated site, running in real time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+import time
+
+from .charge_point import ChargePoint, Outlet
+from .modbus import Endpoint, Meter, group_into_endpoints
+from .ocpp16 import ChargePoint16
+from .plant import Plant
+from .site_file import SiteConfig, SiteError, connector_id
+
+
+class Site:
+    """Meters, charge points and the plant behind them.
+
+    Args:
+        config: the checked site file.
+        meter_port_base: the endpoints of the meters get this port and the following; 0: free ones. None: the
+            file's.
+    """
+
+    def __init__(
+        self, config: SiteConfig, *, meter_port_base: int | None = None
+    ) -> None:
+        """Build everything; nothing listens or connects before `start`."""
+        self.config = config
+        self.plant: Plant = config.plant()
+        self.meters: dict[str, Meter] = {}
+        places = []
+        for host, port, meter in config.meters():
+            self.meters[meter.id] = Meter(meter, self.plant.measure(meter.circuit))
+            places.append((host, port, self.meters[meter.id]))
+
+        def choose(place: int, port: int) -> int:
+            if meter_port_base is None:
+                return port
+            return meter_port_base + place if meter_port_base else 0
+
+        self.endpoints = group_into_endpoints(places, choose)
+        self.charge_points: dict[str, ChargePoint] = {}
+        for charge_point, link, quirks in config.charge_points():
+            connectors = [
+                connector
+                for connector in self.plant.connectors.values()
+                if connector.id.rpartition("/")[0] == charge_point.id
+            ]
+            self.charge_points[charge_point.id] = ChargePoint16(
+                charge_point,
+                link,
+                connectors,
+                voltage_v=lambda: self.plant.voltage_v,
+                quirks=quirks,
+            )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def endpoint_of(self, meter: Meter) -> Endpoint:
+        """Return the endpoint through which a meter is reached."""
+        return next(endpoint for endpoint in self.endpoints if meter in endpoint.meters)
+
+    def outlet(self, name: str) -> tuple[ChargePoint, Outlet]:
+        """Find a connector by `charge point/number`, or by its charge point alone if that has only one.
+
+        Raises:
+            SiteError: there is none.
+        """
+        for charge_point in self.charge_points.values():
+            for outlet in charge_point.outlets:
+                alone = (
+                    name == charge_point.config.id and len(charge_point.outlets) == 1
+                )
+                if alone or name == connector_id(charge_point.config.id, outlet.number):
+                    return charge_point, outlet
+        raise SiteError(f"no such connector: {name}")
+
+    async def start(self) -> None:
+        """Listen and begin.
+
+        Raises:
+            SiteError: a port is taken.
+        """
+        for endpoint in self.endpoints:
+            try:
+                await endpoint.start()
+            except OSError as error:
+                await self.stop()
+                raise SiteError(
+                    f"{endpoint.host}:{endpoint.port}: {error.strerror or error}"
+                ) from error
+        self._tasks = [asyncio.create_task(self._tick_forever())]
+        self._tasks += [
+            asyncio.create_task(charge_point.run())
+            for charge_point in self.charge_points.values()
+        ]
+
+    async def stop(self) -> None:
+        """End all tasks and close all ports."""
+        for task in self._tasks:
+            task.cancel()
+        ended = await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        for endpoint in self.endpoints:
+            await endpoint.stop()
+        for end in ended:
+            if isinstance(end, BaseException) and not isinstance(
+                end, asyncio.CancelledError
+            ):
+                raise end
+
+    async def wait(self) -> None:
+        """Wait until a part of the site fails.
+
+        Raises:
+            Exception: what it failed with.
+        """
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    async def _tick_forever(self) -> None:
+        last_s = time.monotonic()
+        while True:
+            await asyncio.sleep(self.config.tick_s)
+            now_s = time.monotonic()
+            self.tick(now_s - last_s, time.time())
+            last_s = now_s
+
+    def tick(self, dt_s: float, wall_s: float) -> None:
+        """Let `dt_s` pass, up to the UTC time `wall_s`."""
+        for charge_point in self.charge_points.values():
+            charge_point.tick(wall_s)
+        self.plant.advance(dt_s)
+        for meter in self.meters.values():
+            meter.sample(self.plant.measure(meter.config.circuit))
+
+
+@asynccontextmanager
+async def running_site(
+    config: SiteConfig, *, meter_port_base: int | None = 0
+) -> AsyncIterator[Site]:
+    """Run a site within a block; its meters get free ports unless told otherwise."""
+    site = Site(config, meter_port_base=meter_port_base)
+    await site.start()
+    try:
+        yield site
+    finally:
+        await site.stop()
