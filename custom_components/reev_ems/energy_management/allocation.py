@@ -52,11 +52,11 @@ def allocate(case: Case) -> Allocation:
     Raises:
         ValueError: the circuits are no tree, a demand's circuit does not exist or two demands are for one connector.
     """
+    if case.site.imbalance is None:
+        return _Sharing(case, {}).allocation()
     support_a = imbalance.supports(case)
     for _ in range(_SUPPORT_ROUNDS):
         allocation = _Sharing(case, support_a).allocation()
-        if case.site.imbalance is None:
-            return allocation
         # Who is lowered below what it draws now will soon support the other phases with less.
         lowered_a = {
             connector: permit_a
@@ -65,7 +65,7 @@ def allocate(case: Case) -> Allocation:
         }
         if not lowered_a:
             return allocation
-        support_a |= lowered_a
+        support_a = {**support_a, **lowered_a}
     return _Sharing(case, {}).allocation()
 
 
@@ -79,6 +79,7 @@ class _Sharing:
 
     def __init__(self, case: Case, support_a: Mapping[str, float]) -> None:
         self._case = case
+        self._support_a = support_a
         self._rows = rows = Rows(case, support_a)
         self._bounds_a = rows.bounds_a
         self._load_a = [0.0] * len(rows.bounds_a)
@@ -328,6 +329,7 @@ class _Sharing:
             },
             circuits=self._circuits(),
             order=tuple(self._demands[index].connector.id for index in self._order),
+            support_a=self._support_a,
         )
 
     def _circuits(self) -> dict[str, CircuitShare]:

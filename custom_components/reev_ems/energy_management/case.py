@@ -176,3 +176,5 @@ class Allocation:
     circuits: Mapping[str, CircuitShare]
     order: tuple[str, ...]
     """The demands' ids in the order of admission; who has to go goes from its end."""
+    support_a: Mapping[str, float] = field(default_factory=dict)
+    """By connector, the current per phase that others relied on under the imbalance limit."""

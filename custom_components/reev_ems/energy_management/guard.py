@@ -119,8 +119,9 @@ def _possible_a(demand: Demand | None, asked_a: float) -> float:
     """Return the current asked for as far as the connector can have it."""
     if demand is None or not asked_a > 0:
         return 0.0
-    possible_a = min(asked_a, demand.max_a)
-    return possible_a if possible_a >= demand.min_a - _TOLERANCE_A else 0.0
+    if asked_a < demand.min_a - _TOLERANCE_A or demand.max_a < demand.min_a:
+        return 0.0
+    return asked_a if asked_a <= demand.max_a + _TOLERANCE_A else demand.max_a
 
 
 def _at_minimum(
