@@ -1,0 +1,67 @@
+"""The OCPP central system: charge points of any vendor connect here and are steered from here.
+
+Free of Home Assistant. The rest of the program sees `OcppServer`, `ChargePoint` and its events.
+"""
+
+from .charge_point import ChargePoint
+from .events import (
+    Booted,
+    ChargePointEvent,
+    Connected,
+    ConnectorEvent,
+    Disconnected,
+    FloorAccepted,
+    Metered,
+    PermitAccepted,
+    PermitRejected,
+    ProblemsChanged,
+    StatusChanged,
+    TagRefused,
+    TransactionEnded,
+    TransactionStarted,
+)
+from .model import (
+    Authorization,
+    AuthorizationStatus,
+    BootInfo,
+    CallError,
+    ChargePointConfig,
+    ConnectorView,
+    Floor,
+    Permit,
+    Transaction,
+    UnknownChargePoint,
+)
+from .server import OcppServer
+from .transactions import OpenTransaction, TransactionLog
+
+__all__ = [
+    "Authorization",
+    "AuthorizationStatus",
+    "BootInfo",
+    "Booted",
+    "CallError",
+    "ChargePoint",
+    "ChargePointConfig",
+    "ChargePointEvent",
+    "Connected",
+    "ConnectorEvent",
+    "ConnectorView",
+    "Disconnected",
+    "Floor",
+    "FloorAccepted",
+    "Metered",
+    "OcppServer",
+    "OpenTransaction",
+    "Permit",
+    "PermitAccepted",
+    "PermitRejected",
+    "ProblemsChanged",
+    "StatusChanged",
+    "TagRefused",
+    "Transaction",
+    "TransactionEnded",
+    "TransactionLog",
+    "TransactionStarted",
+    "UnknownChargePoint",
+]

@@ -1,0 +1,594 @@
+"""A charge point as the rest of the program sees it, whatever its OCPP version. It outlives its connections."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+import logging
+from typing import Protocol
+
+from ..energy_management.model import Supply
+from ..energy_management.observation import ConnectorState
+from .abilities import Abilities
+from .clock import ClockOffset
+from .dialect import Dialect, Request
+from .events import (
+    Booted,
+    ChargePointEvent,
+    Connected,
+    Disconnected,
+    Metered,
+    ProblemsChanged,
+    StatusChanged,
+    TagRefused,
+    TransactionEnded,
+    TransactionStarted,
+)
+from .measurands import Measured
+from .model import (
+    Authorization,
+    AuthorizationStatus,
+    BootInfo,
+    CallError,
+    ChargePointConfig,
+    ConnectorView,
+    Payload,
+    Permit,
+    Transaction,
+)
+from .profiles import Unit, working_id
+from .session import CALL_TIMEOUT_S, Session
+from .steering import Steering
+from .transactions import TransactionLog
+from .v16 import V16
+
+_LOGGER = logging.getLogger(__name__)
+
+BOOT_WAIT_S = 3.0
+"""A charge point that has just started does not take requests before its BootNotification was answered; one that
+reconnects sends none."""
+
+_NEGATIVE = frozenset(
+    {"rejected", "notsupported", "notimplemented", "unlockfailed", "failed", "faulted", "occupied", "unavailable",
+     "unknownconnector", "unknownvendorid", "unknownmessageid", "versionmismatch", "ongoingauthorizedtransaction"}
+)  # fmt: skip
+
+_NO_CURRENT = (0.0, 0.0, 0.0)
+
+
+class Host(Protocol):
+    """What a charge point needs of its server."""
+
+    transactions: TransactionLog
+    clock: Callable[[], float]
+    now: Callable[[], datetime]
+    authorize: Callable[[str, str], Authorization]
+
+
+class ChargePoint:
+    """An adopted charge point."""
+
+    def __init__(self, config: ChargePointConfig, host: Host) -> None:
+        """Begin without a connection."""
+        self.id = config.id
+        self.config = config
+        self.info: BootInfo | None = None
+        self.connected_at: datetime | None = None
+        self.connectors: Mapping[int, ConnectorView] = {}
+        self.dialect: Dialect = V16(self)
+        self.steering = Steering(self, Abilities())
+        self._host = host
+        self._session: Session | None = None
+        self._listeners: list[Callable[[ChargePointEvent], None]] = []
+        self._problems: tuple[str, ...] = ()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._offset = ClockOffset()
+        self._booted = asyncio.Event()
+        self._learnt = False
+        self._configured = False
+        self._restored = False
+        self._newest_sample: dict[int, datetime] = {}
+        self._make_connectors()
+
+    # What others read and ask.
+
+    @property
+    def connected(self) -> bool:
+        """Whether its socket is open."""
+        return self._session is not None
+
+    @property
+    def version(self) -> str:
+        """The OCPP version that it speaks, or spoke last."""
+        return self.dialect.version
+
+    @property
+    def floor_accepted(self) -> bool:
+        """Whether it keeps its failsafe (S4)."""
+        return self.steering.floor_accepted
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What a person should know: `floor_rejected`, `profile_rejected`."""
+        return self._problems
+
+    @property
+    def clock_offset_s(self) -> float:
+        """How far its clock is ahead of ours."""
+        return self._offset.seconds
+
+    def subscribe(
+        self, listener: Callable[[ChargePointEvent], None]
+    ) -> Callable[[], None]:
+        """Call `listener` with each event; returns what ends it."""
+        self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    def permit(self, connector_id: int, permit: Permit) -> None:
+        """Permit a connector a limit from now on; the newest replaces one that waits.
+
+        It goes out at once if a transaction runs, else as soon as one starts, and again on each transition to
+        charging. The outcome arrives as PermitAccepted or PermitRejected. Raises CallError (`unknown_connector`).
+        """
+        self._connector(connector_id)
+        self.steering.permit(connector_id, permit)
+
+    async def remote_start(self, connector_id: int, id_tag: str) -> str:
+        """Start charging for an id tag. Raises CallError."""
+        self._connector(connector_id)
+        return await self._command(self.dialect.remote_start(connector_id, id_tag))
+
+    async def remote_stop(self, connector_id: int) -> str:
+        """Stop the transaction of a connector. Raises CallError."""
+        transaction = self._connector(connector_id).transaction
+        if transaction is None:
+            raise CallError("no_transaction")
+        return await self._command(self.dialect.remote_stop(transaction))
+
+    async def reset(self, hard: bool = False) -> str:
+        """Restart it. Raises CallError."""
+        return await self._command(self.dialect.reset(hard=hard))
+
+    async def unlock(self, connector_id: int) -> str:
+        """Unlock a plug. Raises CallError."""
+        self._connector(connector_id)
+        return await self._command(self.dialect.unlock(connector_id))
+
+    async def set_availability(self, connector_id: int, operative: bool) -> str:
+        """Take a connector (0: all) into or out of service. Raises CallError."""
+        return await self._command(
+            self.dialect.set_availability(connector_id, operative=operative)
+        )
+
+    async def trigger(self, message: str, connector_id: int | None = None) -> str:
+        """Ask it to send a message, by its OCPP name. Raises CallError."""
+        return await self._command(self.dialect.trigger(message, connector_id))
+
+    async def get_configuration(
+        self, keys: list[str] | None = None
+    ) -> dict[str, str | None]:
+        """Read configuration keys or variables; all if none is named. Raises CallError."""
+        return await self.dialect.get_configuration(keys or [])
+
+    async def change_configuration(self, key: str, value: str) -> str:
+        """Write a configuration key or variable; returns Accepted or RebootRequired. Raises CallError."""
+        return self._positive(
+            "ChangeConfiguration", await self.dialect.change_configuration(key, value)
+        )
+
+    async def data_transfer(
+        self, vendor_id: str, message_id: str | None, data: str | None
+    ) -> Payload:
+        """Send a vendor's message and return the answer. Raises CallError."""
+        payload: Payload = {"vendorId": vendor_id}
+        if message_id is not None:
+            payload["messageId"] = message_id
+        if data is not None:
+            payload["data"] = data
+        answer = await self.raw_call("DataTransfer", payload)
+        self._positive("DataTransfer", str(answer.get("status", "")))
+        return answer
+
+    async def raw_call(
+        self,
+        action: str,
+        payload: Payload,
+        *,
+        urgent: bool = False,
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> Payload:
+        """Send any request and return its answer. Raises CallError."""
+        if self._session is None:
+            raise CallError("not_connected")
+        return await self._session.call(
+            action, payload, urgent=urgent, timeout_s=timeout_s
+        )
+
+    async def fall_back(self, timeout_s: float) -> None:
+        """Remove the working profiles, so that the floor acts at once. What cannot be reached falls back by itself."""
+        for connector in self.connectors.values():
+            if connector.permit is None or self._session is None:
+                continue
+            action, payload = self.dialect.clear_profile(
+                working_id(connector.connector_id)
+            )
+            try:
+                await self._session.call(
+                    action, payload, urgent=True, timeout_s=timeout_s
+                )
+            except CallError as error:
+                _LOGGER.debug("%s: working profile not cleared: %s", self.id, error)
+
+    # What the server does with it.
+
+    def apply(self, config: ChargePointConfig) -> None:
+        """Take a changed configuration without dropping the connection."""
+        before, self.config = self.config, config
+        if config == before:
+            return
+        if (config.connector_ids, config.supply) != (
+            before.connector_ids,
+            before.supply,
+        ):
+            self._make_connectors()
+        self.steering.install_floor()
+
+    async def close(self, reason: str) -> None:
+        """Drop the connection."""
+        if self._session is not None:
+            await self._session.close(1001, reason)
+
+    # What its connection does (session.Peer).
+
+    async def handle(
+        self, session: Session, action: str, payload: Payload
+    ) -> Payload | None:
+        """Answer a request."""
+        if session is not self._session:
+            return self.dialect.empty_answer(action)
+        return await self.dialect.handle(action, payload)
+
+    def empty_answer(self, session: Session, action: str) -> Payload:
+        """Return the answer that makes it drop a queued message that is of no use."""
+        return self.dialect.empty_answer(action)
+
+    def connected_with(self, session: Session, dialect: type[Dialect]) -> None:
+        """Take over a connection; the newest wins, since the old one may be half open."""
+        old, self._session = self._session, session
+        if old is not None:
+            self._end_tasks()
+            self._start(self._close_old(old))
+        if not isinstance(self.dialect, dialect):
+            self.dialect = dialect(self)
+            self._learnt = self._configured = False
+        self._booted.clear()
+        self.connected_at = self.now()
+        self._offset.forget()
+        self.steering.start_afresh()
+        for connector in self.connectors.values():
+            connector.state = self.dialect.state_of(connector)
+        self.emit(Connected(charge_point_id=self.id, version=self.version))
+        self._start(self._work(session))
+
+    def disconnected(self, session: Session) -> None:
+        """The connection is gone; one that was replaced changes nothing."""
+        if session is not self._session:
+            return
+        self._session = None
+        self._end_tasks()
+        for connector in self.connectors.values():
+            connector.state = ConnectorState.OFFLINE
+        self.emit(Disconnected(charge_point_id=self.id))
+
+    async def _close_old(self, session: Session) -> None:
+        await session.close(1000, "a newer connection of the same charge point")
+
+    async def _work(self, session: Session) -> None:
+        """Bring the charge point to its floor and keep it on its permits."""
+        try:
+            if not self._restored:
+                await self._restore()
+            if not self._learnt:
+                try:
+                    async with asyncio.timeout(BOOT_WAIT_S):
+                        await self._booted.wait()
+                except TimeoutError:
+                    pass
+                await self.dialect.learn()
+                self._learnt = True
+            if not self._configured:
+                self._start(self._configure())
+            await self.steering.run(session)
+        except CallError as error:
+            _LOGGER.debug("%s: %s", self.id, error)
+
+    async def _configure(self) -> None:
+        try:
+            await self.dialect.configure()
+            self._configured = True
+        except CallError as error:
+            _LOGGER.debug("%s: not configured: %s", self.id, error)
+
+    async def _restore(self) -> None:
+        """Take up the transactions that were running when this program ended."""
+        for record in await self._host.transactions.open_transactions(self.id):
+            connector = self.connectors.get(record.connector_id)
+            if connector is not None and connector.transaction is None:
+                connector.transaction = Transaction(
+                    id=record.id,
+                    remote_id=record.remote_id,
+                    id_tag=record.id_tag,
+                    started_at=record.started_at,
+                    meter_start_wh=record.meter_start_wh,
+                    energy_wh=record.energy_wh,
+                )
+        self._restored = True
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOGGER.error("%s: a task failed", self.id, exc_info=error)
+
+    def _end_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    def _make_connectors(self) -> None:
+        old = self.connectors
+        self.connectors = {
+            id_: old.get(id_) or ConnectorView(connector_id=id_)
+            for id_ in self.config.connector_ids
+        }
+        for connector in self.connectors.values():
+            connector.supply = self.config.supply_of(connector.connector_id)
+
+    # What the dialects report.
+
+    def now(self) -> datetime:
+        """Return our time."""
+        return self._host.now()
+
+    def clock(self) -> float:
+        """Return the monotonic time."""
+        return self._host.clock()
+
+    def charger_now(self) -> datetime:
+        """Return the time on the charge point's clock."""
+        return self.now() + timedelta(seconds=self._offset.seconds)
+
+    @property
+    def transactions(self) -> TransactionLog:
+        """The session records."""
+        return self._host.transactions
+
+    def emit(self, event: ChargePointEvent) -> None:
+        """Tell the subscribers."""
+        for listener in tuple(self._listeners):
+            listener(event)
+
+    def problem(self, name: str, *, present: bool) -> None:
+        """Note that something is wrong, or is so no longer."""
+        if (name in self._problems) == present:
+            return
+        others = tuple(problem for problem in self._problems if problem != name)
+        self._problems = (*others, name) if present else others
+        self.emit(ProblemsChanged(charge_point_id=self.id, problems=self._problems))
+
+    def booted(self, info: BootInfo) -> None:
+        """It has started: what it forgot is set again."""
+        again = self._booted.is_set()
+        self.info = info
+        self._booted.set()
+        self._configured = False
+        self.steering.install_floor()
+        self.steering.start_afresh()
+        self.emit(Booted(charge_point_id=self.id, info=info))
+        if again and self._learnt:
+            self._start(self._configure())
+
+    def saw_time(self, at: datetime | None) -> None:
+        """Learn the charge point's clock from the time in a message."""
+        if at is not None:
+            self._offset.learn(self.clock(), (at - self.now()).total_seconds())
+
+    def clock_was_set(self) -> None:
+        """It has been told the time."""
+        self._offset.forget()
+
+    def authorize(self, id_tag: str | None) -> Authorization:
+        """Return whether an id tag may charge here."""
+        if id_tag is None:
+            return Authorization(status=AuthorizationStatus.INVALID)
+        authorization = self._host.authorize(self.id, id_tag)
+        if authorization.status is not AuthorizationStatus.ACCEPTED:
+            self.emit(
+                TagRefused(
+                    charge_point_id=self.id, id_tag=id_tag, status=authorization.status
+                )
+            )
+        return authorization
+
+    def status(
+        self,
+        connector_id: int,
+        status: str,
+        state: ConnectorState,
+        error_code: str | None = None,
+    ) -> None:
+        """A connector is in a state."""
+        connector = self.connectors.get(connector_id)
+        if connector is None:
+            return
+        before = (connector.state, connector.error_code)
+        connector.status, connector.state, connector.error_code = (
+            status,
+            state,
+            error_code,
+        )
+        if state is ConnectorState.AVAILABLE:
+            # Nothing is plugged in: a transaction whose end was lost is over, and no current can flow.
+            self._nothing_flows(connector)
+            if connector.transaction is not None:
+                self.transaction_ended(
+                    connector_id, connector.transaction.id, None, None
+                )
+        if before != (state, error_code):
+            self.emit(
+                StatusChanged(
+                    charge_point_id=self.id, connector_id=connector_id, state=state
+                )
+            )
+        if (
+            state is ConnectorState.CHARGING
+            and before[0] is not ConnectorState.CHARGING
+        ):
+            self.steering.renew(connector_id)
+
+    def transaction_started(self, connector_id: int, transaction: Transaction) -> None:
+        """A transaction runs; told twice it changes nothing."""
+        connector = self.connectors.get(connector_id)
+        if connector is None or (
+            connector.transaction is not None
+            and connector.transaction.id >= transaction.id
+        ):
+            return
+        connector.transaction = transaction
+        connector.phases_used = None
+        connector.permit = connector.permit_accepted_at_s = (
+            connector.permit_expires_at_s
+        ) = None
+        self.emit(
+            TransactionStarted(
+                charge_point_id=self.id,
+                connector_id=connector_id,
+                transaction=transaction,
+            )
+        )
+        self.steering.began(connector_id)
+
+    def transaction_ended(
+        self,
+        connector_id: int,
+        transaction_id: int,
+        meter_stop_wh: float | None,
+        reason: str | None,
+    ) -> None:
+        """A transaction is over; one that is not the running one (a late report) changes nothing here."""
+        connector = self.connectors.get(connector_id)
+        if (
+            connector is None
+            or connector.transaction is None
+            or connector.transaction.id != transaction_id
+        ):
+            return
+        ended = _charged(connector.transaction, meter_stop_wh)
+        connector.transaction = None
+        connector.phases_used = None
+        connector.permit = connector.permit_accepted_at_s = (
+            connector.permit_expires_at_s
+        ) = None
+        self._nothing_flows(connector)
+        self.emit(
+            TransactionEnded(
+                charge_point_id=self.id,
+                connector_id=connector_id,
+                transaction=ended,
+                reason=reason,
+            )
+        )
+
+    def metered(
+        self, connector_id: int, measured: Measured, at: datetime | None
+    ) -> None:
+        """A connector was measured, at a time on the charge point's clock; older values than known ones are dropped."""
+        connector = self.connectors.get(connector_id)
+        if connector is None:
+            return
+        at = at or self.charger_now()
+        newest = self._newest_sample.get(connector_id)
+        if newest is not None and at < newest <= self.charger_now() + timedelta(
+            seconds=60
+        ):
+            return
+        self._newest_sample[connector_id] = at
+        if measured.current_a is not None or measured.power_w is not None:
+            connector.current_a, connector.power_w = (
+                measured.current_a,
+                measured.power_w,
+            )
+            connector.measured_at_s = self.clock() - max(
+                0.0, (self.charger_now() - at).total_seconds()
+            )
+        connector.voltage_v = _newer(measured.voltage_v, connector.voltage_v)
+        connector.energy_wh = _newer(measured.energy_wh, connector.energy_wh)
+        connector.soc_pct = _newer(measured.soc_pct, connector.soc_pct)
+        connector.current_offered_a = _newer(
+            measured.current_offered_a, connector.current_offered_a
+        )
+        connector.power_offered_w = _newer(
+            measured.power_offered_w, connector.power_offered_w
+        )
+        connector.temperature_c = _newer(
+            measured.temperature_c, connector.temperature_c
+        )
+        if connector.transaction is not None:
+            connector.transaction = _charged(connector.transaction, measured.energy_wh)
+            self._learn_phases(connector, measured)
+        self.emit(Metered(charge_point_id=self.id, connector_id=connector_id))
+
+    def _learn_phases(self, connector: ConnectorView, measured: Measured) -> None:
+        """Note on how many phases the car draws; a limit in W then means another current."""
+        drawing = measured.drawing_phases
+        if drawing is not None and drawing != connector.phases_used:
+            connector.phases_used = drawing
+            if self.steering.abilities.unit_for(connector.supply) is Unit.WATT:
+                self.steering.renew(connector.connector_id)
+
+    def _nothing_flows(self, connector: ConnectorView) -> None:
+        connector.current_a = None if connector.supply is Supply.DC else _NO_CURRENT
+        connector.power_w = 0.0
+        connector.measured_at_s = self.clock()
+
+    def _connector(self, connector_id: int) -> ConnectorView:
+        if connector_id not in self.connectors:
+            raise CallError("unknown_connector", str(connector_id))
+        return self.connectors[connector_id]
+
+    async def _command(self, request: Request) -> str:
+        action, payload = request
+        answer = await self.raw_call(action, payload)
+        return self._positive(action, str(answer.get("status", "")))
+
+    def _positive(self, action: str, status: str) -> str:
+        """Return the status of an answer. Raises CallError (`rejected`) if it is negative."""
+        if status.replace(" ", "").lower() in _NEGATIVE:
+            raise CallError("rejected", f"{action}: {status}", status=status)
+        return status
+
+
+def _newer[T](value: T | None, old: T | None) -> T | None:
+    return old if value is None else value
+
+
+def _charged(transaction: Transaction, energy_wh: float | None) -> Transaction:
+    """Return the transaction with the energy up to a reading of the register."""
+    if energy_wh is None:
+        return transaction
+    start_wh = (
+        transaction.meter_start_wh
+        if transaction.meter_start_wh is not None
+        else energy_wh
+    )
+    return replace(
+        transaction, meter_start_wh=start_wh, energy_wh=max(0.0, energy_wh - start_wh)
+    )

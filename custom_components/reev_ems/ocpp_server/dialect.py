@@ -1,0 +1,96 @@
+"""What differs between the OCPP versions, below the one ChargePoint that the rest of the program sees."""
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from ..energy_management.observation import ConnectorState
+from .model import CallError, ConnectorView, Payload, Transaction
+from .profiles import Profile
+
+if TYPE_CHECKING:
+    from .charge_point import ChargePoint
+
+type Request = tuple[str, Payload]
+"""An action and its payload."""
+
+
+class Dialect(ABC):
+    """One OCPP version, spoken with one charge point."""
+
+    version: str
+
+    def __init__(self, point: ChargePoint) -> None:
+        """Speak for a charge point."""
+        self.point = point
+
+    @abstractmethod
+    async def handle(self, action: str, payload: Payload) -> Payload | None:
+        """Answer a request; None: there is no such action. Raises MissingField."""
+
+    @abstractmethod
+    def empty_answer(self, action: str) -> Payload:
+        """Return the answer that makes the charge point drop a queued message that is of no use."""
+
+    @abstractmethod
+    def state_of(self, connector: ConnectorView) -> ConnectorState:
+        """Return the state that the last known status means; OFFLINE if none is known."""
+
+    @abstractmethod
+    def wire_id(self, transaction: Transaction) -> str | int:
+        """Return the transaction's id on the wire."""
+
+    @abstractmethod
+    def set_profile(self, profile: Profile) -> Request:
+        """Install a charging profile."""
+
+    @abstractmethod
+    def clear_profile(self, profile_id: int) -> Request:
+        """Remove one charging profile, by its id: without an id it would remove the floor too."""
+
+    @abstractmethod
+    def composite_schedule(self, connector_id: int, duration_s: int) -> Request:
+        """Ask what limit is in force over the next seconds."""
+
+    @abstractmethod
+    def remote_start(self, connector_id: int, id_tag: str) -> Request:
+        """Start charging."""
+
+    @abstractmethod
+    def remote_stop(self, transaction: Transaction) -> Request:
+        """Stop charging."""
+
+    @abstractmethod
+    def reset(self, *, hard: bool) -> Request:
+        """Restart the charge point."""
+
+    @abstractmethod
+    def unlock(self, connector_id: int) -> Request:
+        """Unlock the plug."""
+
+    @abstractmethod
+    def set_availability(self, connector_id: int, *, operative: bool) -> Request:
+        """Take a connector (0: the whole charge point) into or out of service."""
+
+    @abstractmethod
+    def trigger(self, message: str, connector_id: int | None) -> Request:
+        """Ask for a message."""
+
+    @abstractmethod
+    async def get_configuration(self, keys: list[str]) -> dict[str, str | None]:
+        """Read configuration keys (all if none is named); for 2.x variables named `Component.Variable`."""
+
+    @abstractmethod
+    async def change_configuration(self, key: str, value: str) -> str:
+        """Write a configuration key and return the status."""
+
+    @abstractmethod
+    async def learn(self) -> None:
+        """Read what the charge point can do, before anything is set."""
+
+    @abstractmethod
+    async def configure(self) -> None:
+        """Set what metering and liveness need, where it is not so already."""
+
+    def unsupported(self, what: str) -> CallError:
+        """Return the error for a request that this version does not have."""
+        return CallError("unsupported", f"{what} in OCPP {self.version}")

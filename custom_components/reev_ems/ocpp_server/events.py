@@ -1,0 +1,104 @@
+"""What a charge point reports to its subscribers. Each event is sent once, after the views were updated."""
+
+from dataclasses import dataclass
+
+from ..energy_management.observation import ConnectorState
+from .model import BootInfo, Permit, Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargePointEvent:
+    """Something that happened at a charge point."""
+
+    charge_point_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected(ChargePointEvent):
+    """Its socket is open."""
+
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disconnected(ChargePointEvent):
+    """Its socket is gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booted(ChargePointEvent):
+    """It sent a BootNotification."""
+
+    info: BootInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloorAccepted(ChargePointEvent):
+    """It keeps its failsafe; permits may follow (S4)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemsChanged(ChargePointEvent):
+    """What is wrong with it changed."""
+
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectorEvent(ChargePointEvent):
+    """Something that happened at one of its connectors."""
+
+    connector_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusChanged(ConnectorEvent):
+    """The connector is in another state, or has another error code."""
+
+    state: ConnectorState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionStarted(ConnectorEvent):
+    """A session begins."""
+
+    transaction: Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionEnded(ConnectorEvent):
+    """A session is over; the transaction carries its energy."""
+
+    transaction: Transaction
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metered(ConnectorEvent):
+    """New measured values."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermitAccepted(ConnectorEvent):
+    """The charge point took a permit."""
+
+    permit: Permit
+    expires_at_s: float
+    """Monotonic."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermitRejected(ConnectorEvent):
+    """A permit did not get through; the one before it goes on until it expires."""
+
+    permit: Permit
+    reason: str
+    """The status that it answered with, or the key of the CallError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagRefused(ChargePointEvent):
+    """An id tag was presented that may not charge."""
+
+    id_tag: str
+    status: str

@@ -1,0 +1,69 @@
+"""A charge point that knocks while pairing is open: told to wait, shown to the person, charging nothing."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from . import fields, v16
+from .model import Payload, UnknownChargePoint
+from .session import Session
+
+
+class Guest:
+    """Answers for a charge point that is not adopted."""
+
+    def __init__(
+        self,
+        unknown: UnknownChargePoint,
+        *,
+        now: Callable[[], datetime],
+        seen: Callable[[UnknownChargePoint], None],
+    ) -> None:
+        """Remember what it says about itself by calling `seen`."""
+        self.session: Session | None = None
+        self._unknown = unknown
+        self._now = now
+        self._seen = seen
+
+    async def handle(
+        self, session: Session, action: str, payload: Payload
+    ) -> Payload | None:
+        """Answer so that it stays and asks again, and so that nothing is charged."""
+        self._unknown = replace(self._unknown, last_seen=self._now())
+        match action:
+            case "BootNotification":
+                told = v16.boot_info(payload)
+                self._unknown = replace(
+                    self._unknown,
+                    vendor=told.vendor,
+                    model=told.model,
+                    serial=told.serial,
+                    firmware=told.firmware,
+                )
+                answer: Payload | None = {
+                    "status": "Pending",
+                    "currentTime": fields.timestamp(self._now()),
+                    "interval": v16.PENDING_INTERVAL_S,
+                }
+            case "Heartbeat":
+                answer = {"currentTime": fields.timestamp(self._now())}
+            case "Authorize":
+                answer = {"idTagInfo": {"status": "Invalid"}}
+            case (
+                "StatusNotification"
+                | "MeterValues"
+                | "StartTransaction"
+                | "StopTransaction"
+            ):
+                answer = v16.empty_answer(action)
+            case _:
+                answer = None
+        self._seen(self._unknown)
+        return answer
+
+    def empty_answer(self, session: Session, action: str) -> Payload:
+        """Return the answer that makes it drop a queued message."""
+        return v16.empty_answer(action)
+
+    def disconnected(self, session: Session) -> None:
+        """The connection is gone; what it said stays listed while pairing is open."""

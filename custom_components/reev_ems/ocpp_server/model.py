@@ -1,0 +1,181 @@
+"""What the rest of the program and the OCPP server tell each other, whatever the OCPP version.
+
+A connector id is the OCPP 1.6 connector number; for OCPP 2.0.1 it is the EVSE's number. Currents are in A per phase,
+powers in W, energies in Wh. Monotonic times end in `_s`, points in time of the real world are aware datetimes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import override
+
+from ..energy_management.model import PartPerPhase, Supply
+from ..energy_management.observation import ConnectorState
+
+type Payload = dict[str, object]
+"""The body of an OCPP message, as JSON has it."""
+
+NOMINAL_VOLTAGE_V = 230.0
+
+
+class CallError(Exception):
+    """A request to a charge point that brought no usable answer.
+
+    `key` says why, in words that the user interface translates: `not_connected`, `busy` (too many calls wait),
+    `timeout`, `disconnected` (while waiting), `refused` (CALLERROR), `rejected` (answered with a negative status),
+    `invalid_answer`, `unsupported` (this OCPP version has no such request), `unknown_connector`, `no_transaction`.
+    """
+
+    def __init__(
+        self, key: str, detail: str = "", *, status: str | None = None
+    ) -> None:
+        """Keep the key, an English detail and the status or error code that the charge point gave."""
+        super().__init__(f"{key}: {detail}" if detail else key)
+        self.key = key
+        self.detail = detail
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """The failsafe that a charge point falls back to by itself (S4): A per phase for AC, W for DC.
+
+    `limit_w` may be left out on AC (it follows from the current). 0 stops charging.
+    """
+
+    limit_a: float | None = 6.0
+    limit_w: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """What a connector may take from now on, and for how long before it falls to the floor by itself (S5)."""
+
+    limit_a: float | None = None
+    """A per phase used; AC."""
+    limit_w: float | None = None
+    """W in total; DC."""
+    life_s: float = 120.0
+    phase_count: int | None = None
+    """Phases to charge with; only for charge points that can switch phases."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargePointConfig:
+    """One adopted charge point, as the person set it up."""
+
+    id: str
+    connector_ids: tuple[int, ...] = (1,)
+    floor: Floor = field(default_factory=Floor)
+    supply: Mapping[int, Supply] = field(default_factory=dict)
+    """By connector; AC where it is left out."""
+    phases: Mapping[int, int] = field(default_factory=dict)
+    """Number of phases by connector; 3 where it is left out."""
+    password: str | None = None
+    """Basic authentication is demanded if it is set."""
+    meter_interval_s: int = 10
+    quirks: Mapping[str, object] = field(default_factory=dict)
+    """Overrides of what is known of its model (quirks.py)."""
+
+    def supply_of(self, connector_id: int) -> Supply:
+        """Return how the connector feeds the car."""
+        return self.supply.get(connector_id, Supply.AC)
+
+    def phases_of(self, connector_id: int) -> int:
+        """Return how many phases the connector is wired with."""
+        return self.phases.get(connector_id, 3)
+
+
+class AuthorizationStatus(StrEnum):
+    """The answer to an RFID card or another token; the values are those of OCPP."""
+
+    ACCEPTED = "Accepted"
+    BLOCKED = "Blocked"
+    EXPIRED = "Expired"
+    INVALID = "Invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorization:
+    """Whether an id tag may charge, and the group it belongs to."""
+
+    status: AuthorizationStatus = AuthorizationStatus.ACCEPTED
+    parent_id_tag: str | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootInfo:
+    """What a charge point says about itself; what it leaves out is None."""
+
+    vendor: str | None = None
+    model: str | None = None
+    serial: str | None = None
+    firmware: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownChargePoint:
+    """A charge point that knocked while pairing was open and is not adopted."""
+
+    id: str
+    vendor: str | None = None
+    model: str | None = None
+    serial: str | None = None
+    firmware: str | None = None
+    address: str | None = None
+    """IP address that it dialled in from."""
+    version: str = "1.6"
+    last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction:
+    """A running charging transaction."""
+
+    id: int
+    """The id in the session records; for OCPP 1.6 also the one on the wire."""
+    remote_id: str | None = None
+    """The charging station's own id; OCPP 2.0.1."""
+    id_tag: str | None = None
+    started_at: datetime
+    meter_start_wh: float | None = None
+    energy_wh: float | None = None
+    """Charged so far."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ConnectorView:
+    """What is known of a connector right now. Only the server writes it."""
+
+    connector_id: int
+    supply: Supply = Supply.AC
+    state: ConnectorState = ConnectorState.OFFLINE
+    status: str | None = None
+    """As the charge point words it."""
+    error_code: str | None = None
+    current_a: PartPerPhase | None = None
+    """In the order of the charge point's own phases; None for DC."""
+    power_w: float | None = None
+    voltage_v: float | None = None
+    energy_wh: float | None = None
+    """The register, not the session."""
+    soc_pct: float | None = None
+    current_offered_a: float | None = None
+    power_offered_w: float | None = None
+    temperature_c: float | None = None
+    measured_at_s: float | None = None
+    """Monotonic time at which `current_a` and `power_w` were measured."""
+    phases_used: int | None = None
+    """Phases on which the car was seen to draw in this transaction."""
+    transaction: Transaction | None = None
+    permit: Permit | None = None
+    """The last accepted one; where an answer is missing, the larger of the two that may be in force."""
+    permit_accepted_at_s: float | None = None
+    permit_expires_at_s: float | None = None
+
+    @override
+    def __str__(self) -> str:
+        """Return a line for the log."""
+        return f"connector {self.connector_id}: {self.state}"

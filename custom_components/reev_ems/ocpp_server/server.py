@@ -1,0 +1,334 @@
+"""The OCPP central system: listens, lets in who is adopted, and routes connections to charge points."""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
+import hmac
+from http import HTTPStatus
+import logging
+import re
+from ssl import SSLContext
+import time
+from urllib.parse import unquote, urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from . import schemas
+from .charge_point import ChargePoint
+from .dialect import Dialect
+from .guest import Guest
+from .model import Authorization, ChargePointConfig, UnknownChargePoint
+from .session import Session
+from .transactions import TransactionLog
+from .v16 import V16
+
+_LOGGER = logging.getLogger(__name__)
+
+DIALECTS: Mapping[str, type[Dialect]] = {"1.6": V16}
+_PROTOCOLS = {"ocpp1.6": "1.6"}
+
+_MAX_FRAME_BYTES = 256 * 1024
+_MAX_QUEUED_FRAMES = 4
+_OPEN_TIMEOUT_S = 10.0
+_CLOSE_TIMEOUT_S = 2.0
+_PING_INTERVAL_S = 20.0
+_PING_TIMEOUT_S = 25.0
+_MAX_CONNECTIONS = 1000
+_MAX_UNKNOWN = 20
+_FALL_BACK_S = 2.0
+
+_ID = re.compile(r"[!-~](?:[ -~]{0,46}[!-~])?")
+"""1 to 48 printable characters, none of them a blank at an end."""
+
+
+def _accept_all(_charge_point_id: str, _id_tag: str) -> Authorization:
+    return Authorization()
+
+
+class OcppServer:
+    """A port on which charge points connect. It outlives the sites that use it; several may share it."""
+
+    def __init__(
+        self,
+        *,
+        host: str | None,
+        port: int,
+        transactions: TransactionLog,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        ssl_context: SSLContext | None = None,
+    ) -> None:
+        """Prepare to listen; `start` does. Host None: on every interface. Port 0: any free one."""
+        self.transactions = transactions
+        self.clock = clock
+        self.now = now
+        self.authorize: Callable[[str, str], Authorization] = _accept_all
+        self.on_unknown: Callable[[UnknownChargePoint], None] | None = None
+        self.turned_away = 0
+        """Connections that were refused: unknown, unauthorised or too many."""
+        self._host = host
+        self._port = port
+        self._ssl_context = ssl_context
+        self._server: Server | None = None
+        self._schemas: dict[str, schemas.Schemas] = {}
+        self._charge_points: dict[str, ChargePoint] = {}
+        self._guests: dict[str, Guest] = {}
+        self._unknown: dict[str, UnknownChargePoint] = {}
+        self._pairing = False
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        if self._server is None:
+            return self._port
+        return int(next(iter(self._server.sockets)).getsockname()[1])
+
+    @property
+    def charge_points(self) -> Mapping[str, ChargePoint]:
+        """Who is adopted."""
+        return self._charge_points
+
+    @property
+    def unknown(self) -> Mapping[str, UnknownChargePoint]:
+        """Who knocked while pairing was open and is not adopted; the newest 20."""
+        return self._unknown
+
+    @property
+    def pairing(self) -> bool:
+        """Whether unknown charge points are let in, to be shown to the person."""
+        return self._pairing
+
+    @pairing.setter
+    def pairing(self, value: bool) -> None:
+        self._pairing = value
+        if not value:
+            self._unknown.clear()
+            for guest in self._guests.values():
+                if guest.session is not None:
+                    self._close_soon(guest.session, "pairing has ended")
+
+    async def start(self) -> None:
+        """Begin to listen. Raises OSError if the port is taken."""
+        loop = asyncio.get_running_loop()
+        for version in DIALECTS:
+            self._schemas[version] = await loop.run_in_executor(
+                None, schemas.load, version
+            )
+        self._server = await serve(
+            self._serve,
+            self._host,
+            self._port,
+            ssl=self._ssl_context,
+            process_request=self._admit,
+            select_subprotocol=_select_protocol,
+            compression=None,
+            server_header=None,
+            max_size=_MAX_FRAME_BYTES,
+            max_queue=_MAX_QUEUED_FRAMES,
+            open_timeout=_OPEN_TIMEOUT_S,
+            close_timeout=_CLOSE_TIMEOUT_S,
+            ping_interval=_PING_INTERVAL_S,
+            ping_timeout=_PING_TIMEOUT_S,
+            logger=_quiet_logger(),
+        )
+
+    async def stop(self) -> None:
+        """Send every charge point to its floor and end all connections."""
+        if self._server is None:
+            return
+        await asyncio.gather(
+            *(point.fall_back(_FALL_BACK_S) for point in self._charge_points.values())
+        )
+        server, self._server = self._server, None
+        server.close(code=1001)
+        await server.wait_closed()
+
+    def adopt(self, config: ChargePointConfig) -> ChargePoint:
+        """Let a charge point in, or change its settings without dropping its connection."""
+        point = self._charge_points.get(config.id)
+        if point is not None:
+            point.apply(config)
+            return point
+        point = self._charge_points[config.id] = ChargePoint(config, self)
+        self._unknown.pop(config.id, None)
+        guest = self._guests.pop(config.id, None)
+        if guest is not None and guest.session is not None:
+            if config.password is None:
+                self._take_over(point, guest.session)
+            else:
+                self._close_soon(guest.session, "adopted, with a password")
+        return point
+
+    def remove(self, charge_point_id: str) -> None:
+        """Let a charge point in no more, and drop its connection."""
+        point = self._charge_points.pop(charge_point_id, None)
+        if point is not None:
+            self._run(point.close("removed"))
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        """Serve one connection from its handshake to its end."""
+        version = _PROTOCOLS.get((connection.subprotocol or "ocpp1.6").lower())
+        charge_point_id = (
+            _charge_point_id(connection.request.path) if connection.request else None
+        )
+        offered = (
+            connection.request.headers.get_all("Sec-WebSocket-Protocol")
+            if connection.request
+            else []
+        )
+        if (
+            version is None
+            or charge_point_id is None
+            or (offered and not connection.subprotocol)
+        ):
+            await connection.close(1002, "no common OCPP version")
+            return
+        point = self._charge_points.get(charge_point_id)
+        if point is None and not self._pairing:
+            await connection.close(1008, "unknown charge point")
+            return
+        guest = self._guest(connection, charge_point_id, version)
+        session = Session(
+            connection,
+            guest,
+            charge_point_id=charge_point_id,
+            version=version,
+            schemas=self._schemas[version],
+        )
+        if point is not None:
+            self._take_over(point, session)
+        else:
+            guest.session = session
+            self._guests[charge_point_id] = guest
+        try:
+            await session.run()
+        finally:
+            session.peer.disconnected(session)
+            if self._guests.get(charge_point_id) is guest:
+                del self._guests[charge_point_id]
+
+    def _take_over(self, point: ChargePoint, session: Session) -> None:
+        session.peer = point
+        point.connected_with(session, DIALECTS[session.version])
+
+    def _guest(
+        self, connection: ServerConnection, charge_point_id: str, version: str
+    ) -> Guest:
+        return Guest(
+            UnknownChargePoint(
+                id=charge_point_id,
+                address=str((connection.remote_address or ("",))[0]) or None,
+                version=version,
+                last_seen=self.now(),
+            ),
+            now=self.now,
+            seen=self._saw_unknown,
+        )
+
+    def _saw_unknown(self, unknown: UnknownChargePoint) -> None:
+        """List a charge point that waits for adoption, and forget the one that was silent for longest."""
+        if not self._pairing or unknown.id in self._charge_points:
+            return
+        news = (
+            unknown.id not in self._unknown
+            or self._unknown[unknown.id].model != unknown.model
+        )
+        self._unknown.pop(unknown.id, None)
+        self._unknown[unknown.id] = unknown
+        while len(self._unknown) > _MAX_UNKNOWN:
+            self._unknown.pop(next(iter(self._unknown)))
+        if news and self.on_unknown is not None:
+            self.on_unknown(unknown)
+
+    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Refuse before the upgrade who is unknown, has the wrong password, or is one too many."""
+        if "Connection" not in request.headers:
+            # Some chargers (Autel firmware 1.38) leave it out.
+            request.headers["Connection"] = "Upgrade"
+        charge_point_id = _charge_point_id(request.path)
+        point = self._charge_points.get(charge_point_id or "")
+        guests = len(self._guests)
+        if charge_point_id is None or (
+            point is None and not (self._pairing and guests < _MAX_UNKNOWN)
+        ):
+            self.turned_away += 1
+            return connection.respond(HTTPStatus.NOT_FOUND, "")
+        if point is not None and not _authorised(point.config, request):
+            self.turned_away += 1
+            _LOGGER.debug("%s: wrong or no password", charge_point_id)
+            response = connection.respond(HTTPStatus.UNAUTHORIZED, "")
+            response.headers["WWW-Authenticate"] = 'Basic realm="OCPP"'
+            return response
+        if len(connection.server.connections) >= _MAX_CONNECTIONS:
+            self.turned_away += 1
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "")
+        return None
+
+    def _close_soon(self, session: Session, reason: str) -> None:
+        self._run(session.close(1012, reason))
+
+    def _run(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+def _select_protocol(
+    _connection: ServerConnection, offered: Sequence[Subprotocol]
+) -> Subprotocol | None:
+    """Take the first version that both know, as the charge point spells it; none where none was offered."""
+    return next((name for name in offered if name.lower() in _PROTOCOLS), None)
+
+
+def _charge_point_id(path: str) -> str | None:
+    """Return the charge point's id, the last part of the path; None if it is none."""
+    try:
+        url = urlsplit(path)
+    except ValueError:
+        return None
+    name = unquote(url.path.rstrip("/").rpartition("/")[2], errors="replace")
+    if url.query.startswith("="):
+        # Autel: /ws/webSocket?=serial
+        name = unquote(url.query[1:], errors="replace")
+    return (
+        name
+        if _ID.fullmatch(name) and "/" not in name and name not in {".", ".."}
+        else None
+    )
+
+
+def _authorised(config: ChargePointConfig, request: Request) -> bool:
+    """Whether the request carries the charge point's password, compared in constant time (S12)."""
+    if config.password is None:
+        return True
+    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return False
+    try:
+        user, _, password = base64.b64decode(encoded.strip(), validate=True).partition(
+            b":"
+        )
+    except binascii.Error:
+        return False
+    expected = [config.password.encode()]
+    if re.fullmatch(r"(?:[0-9a-fA-F]{2}){16,20}", config.password):
+        # OCPP 1.6 gives the key in hex digits; some send the bytes that they mean.
+        expected.append(bytes.fromhex(config.password))
+    same = [hmac.compare_digest(password, each) for each in expected]
+    return any(same) & hmac.compare_digest(user, config.id.encode())
+
+
+def _quiet_logger() -> logging.Logger:
+    """Return a logger that does not let a port scanner fill the log."""
+    logger = logging.getLogger(f"{__name__}.wire")
+    logger.addFilter(_scanner_noise)
+    return logger
+
+
+def _scanner_noise(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING and "handshake" not in record.getMessage()

@@ -1,0 +1,90 @@
+"""What the OCPP server asks of the session records (implemented in `sessions`)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+
+class OpenTransaction(Protocol):
+    """A transaction that has not ended."""
+
+    @property
+    def id(self) -> int:
+        """The id in the records, unique for ever."""
+
+    @property
+    def connector_id(self) -> int:
+        """Where it runs."""
+
+    @property
+    def remote_id(self) -> str | None:
+        """The charging station's own id (OCPP 2.0.1)."""
+
+    @property
+    def id_tag(self) -> str | None:
+        """Whose it is."""
+
+    @property
+    def started_at(self) -> datetime:
+        """When it began."""
+
+    @property
+    def meter_start_wh(self) -> float | None:
+        """The energy register at its beginning."""
+
+    @property
+    def energy_wh(self) -> float | None:
+        """Charged so far."""
+
+
+class TransactionLog(Protocol):
+    """Durable records of charging sessions, each one once (S11).
+
+    What `start` and `stop` are told is on the disk when they return. No method fails on something unknown or
+    told twice; a broken disk raises OSError.
+    """
+
+    async def start(
+        self,
+        *,
+        charge_point_id: str,
+        connector_id: int,
+        key: str,
+        started_at: datetime,
+        id_tag: str | None = None,
+        meter_start_wh: float | None = None,
+        remote_id: str | None = None,
+    ) -> int:
+        """Record the beginning of a session and return its id.
+
+        The same `key` of the same charge point is the same session and returns the same id.
+        """
+
+    async def stop(
+        self,
+        *,
+        charge_point_id: str,
+        transaction_id: int,
+        stopped_at: datetime,
+        meter_stop_wh: float | None = None,
+        reason: str | None = None,
+    ) -> bool:
+        """Record the end of a session; False if the charge point has no such session."""
+
+    async def meter(
+        self,
+        *,
+        charge_point_id: str,
+        transaction_id: int,
+        at: datetime,
+        energy_wh: float,
+    ) -> None:
+        """Note the energy register within a session; values may come late and in any order."""
+
+    async def open_transactions(
+        self, charge_point_id: str
+    ) -> Sequence[OpenTransaction]:
+        """Return what has not ended, oldest first."""
+
+    async def find(self, charge_point_id: str, remote_id: str) -> int | None:
+        """Return the id of the session that the charging station calls `remote_id`."""

@@ -1,0 +1,456 @@
+"""OCPP 1.6-J."""
+
+from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+from dataclasses import dataclass, replace
+import logging
+from typing import TYPE_CHECKING, override
+
+from ..energy_management.observation import ConnectorState
+from . import fields, measurands
+from .dialect import Dialect, Request
+from .model import (
+    Authorization,
+    BootInfo,
+    CallError,
+    ConnectorView,
+    Payload,
+    Transaction,
+)
+from .profiles import Profile, Unit, to_16
+
+if TYPE_CHECKING:
+    from .charge_point import ChargePoint
+
+_LOGGER = logging.getLogger(__name__)
+
+HEARTBEAT_S = 60
+PENDING_INTERVAL_S = 10
+_PING_INTERVAL_S = 30
+
+_STATES = {
+    "available": ConnectorState.AVAILABLE,
+    "preparing": ConnectorState.PLUGGED,
+    "charging": ConnectorState.CHARGING,
+    "suspendedev": ConnectorState.SUSPENDED_EV,
+    "suspendedevse": ConnectorState.SUSPENDED_EVSE,
+    "finishing": ConnectorState.FINISHING,
+    "reserved": ConnectorState.AVAILABLE,
+    "unavailable": ConnectorState.FAULTED,
+    "faulted": ConnectorState.FAULTED,
+}
+
+MEASURANDS = (
+    "Power.Active.Import",
+    "Current.Import",
+    "Energy.Active.Import.Register",
+    "Voltage",
+    "Current.Offered",
+    "Power.Offered",
+    "SoC",
+    "Temperature",
+)
+"""To ask for, in order of value."""
+
+_NOTHING_TO_SAY = frozenset(
+    {
+        "DiagnosticsStatusNotification",
+        "FirmwareStatusNotification",
+        "SignedFirmwareStatusNotification",
+        "LogStatusNotification",
+        "SecurityEventNotification",
+    }
+)
+
+_LEARN_KEYS = (
+    "ChargeProfileMaxStackLevel",
+    "ChargingScheduleAllowedChargingRateUnit",
+    "ChargingScheduleMaxPeriods",
+    "MeterValuesSampledData",
+    "MeterValueSampleInterval",
+    "WebSocketPingInterval",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """A configuration key as the charge point gives it."""
+
+    name: str
+    value: str | None
+    readonly: bool
+
+
+class V16(Dialect):
+    """A charge point that speaks OCPP 1.6-J."""
+
+    version = "1.6"
+
+    def __init__(self, point: ChargePoint) -> None:
+        """Speak for a charge point."""
+        super().__init__(point)
+        self._keys: dict[str, _Key] = {}
+        self._handlers: dict[str, Callable[[Payload], Awaitable[Payload]]] = {
+            "BootNotification": self._boot,
+            "Heartbeat": self._heartbeat,
+            "Authorize": self._authorize,
+            "StatusNotification": self._status,
+            "StartTransaction": self._start,
+            "StopTransaction": self._stop,
+            "MeterValues": self._meter,
+        }
+
+    @override
+    async def handle(self, action: str, payload: Payload) -> Payload | None:
+        """Answer a request."""
+        if (handler := self._handlers.get(action)) is not None:
+            return await handler(payload)
+        if action in _NOTHING_TO_SAY:
+            return {}
+        if action == "DataTransfer":
+            return {"status": "UnknownVendorId"}
+        return {"status": "Rejected"} if action == "SignCertificate" else None
+
+    @override
+    def empty_answer(self, action: str) -> Payload:
+        """Return the answer that makes the charge point drop a queued message that is of no use."""
+        return empty_answer(action)
+
+    @override
+    def state_of(self, connector: ConnectorView) -> ConnectorState:
+        """Return the state that the last known status means."""
+        return _state(connector.status) or ConnectorState.OFFLINE
+
+    # What the charge point asks.
+
+    async def _boot(self, payload: Payload) -> Payload:
+        self.point.clock_was_set()
+        self.point.booted(boot_info(payload))
+        return {
+            "status": "Accepted",
+            "currentTime": fields.timestamp(self.point.now()),
+            "interval": HEARTBEAT_S,
+        }
+
+    async def _heartbeat(self, _payload: Payload) -> Payload:
+        return {"currentTime": fields.timestamp(self.point.now())}
+
+    async def _authorize(self, payload: Payload) -> Payload:
+        return {
+            "idTagInfo": _id_tag_info(
+                self.point.authorize(fields.text(payload, "idTag"))
+            )
+        }
+
+    async def _status(self, payload: Payload) -> Payload:
+        connector_id = fields.required_integer(payload, "connectorId")
+        status = fields.text(payload, "status")
+        self.point.saw_time(fields.moment(payload, "timestamp"))
+        state = _state(status)
+        if status is None or state is None:
+            return {}
+        error_code = fields.text(payload, "errorCode")
+        if error_code == "NoError":
+            error_code = None
+        self.point.status(connector_id, status, state, error_code)
+        return {}
+
+    async def _start(self, payload: Payload) -> Payload:
+        point = self.point
+        connector_id = fields.required_integer(payload, "connectorId")
+        id_tag = fields.text(payload, "idTag")
+        meter_start_wh = fields.number(payload.get("meterStart"))
+        at = fields.moment(payload, "timestamp")
+        point.saw_time(at)
+        authorization = point.authorize(id_tag)
+        started_at = at or point.now()
+        transaction_id = await point.transactions.start(
+            charge_point_id=point.id,
+            connector_id=connector_id,
+            key=f"{connector_id}/{payload.get('timestamp')}/{id_tag}/{meter_start_wh}",
+            started_at=started_at,
+            id_tag=id_tag,
+            meter_start_wh=meter_start_wh,
+        )
+        point.transaction_started(
+            connector_id,
+            Transaction(
+                id=transaction_id,
+                id_tag=id_tag,
+                started_at=started_at,
+                meter_start_wh=meter_start_wh,
+                energy_wh=0.0 if meter_start_wh is not None else None,
+            ),
+        )
+        return {
+            "transactionId": transaction_id,
+            "idTagInfo": _id_tag_info(authorization),
+        }
+
+    async def _stop(self, payload: Payload) -> Payload:
+        point = self.point
+        transaction_id = fields.integer(payload, "transactionId")
+        at = fields.moment(payload, "timestamp")
+        point.saw_time(at)
+        meter_stop_wh = fields.number(payload.get("meterStop"))
+        reason = fields.text(payload, "reason")
+        if transaction_id is not None:
+            for value in fields.mappings(payload, "transactionData"):
+                await self._record(transaction_id, value)
+            await point.transactions.stop(
+                charge_point_id=point.id,
+                transaction_id=transaction_id,
+                stopped_at=at or point.now(),
+                meter_stop_wh=meter_stop_wh,
+                reason=reason,
+            )
+            for connector in point.connectors.values():
+                point.transaction_ended(
+                    connector.connector_id, transaction_id, meter_stop_wh, reason
+                )
+        id_tag = fields.text(payload, "idTag")
+        return {} if id_tag is None else {"idTagInfo": {"status": "Accepted"}}
+
+    async def _meter(self, payload: Payload) -> Payload:
+        point = self.point
+        connector_id = fields.required_integer(payload, "connectorId")
+        transaction_id = fields.integer(payload, "transactionId")
+        for value in fields.mappings(payload, "meterValue"):
+            at = fields.moment(value, "timestamp")
+            point.saw_time(at)
+            point.metered(connector_id, self._read(connector_id, value), at)
+            if transaction_id is not None:
+                await self._record(transaction_id, value)
+        return {}
+
+    def _read(
+        self, connector_id: int, value: Mapping[str, object]
+    ) -> measurands.Measured:
+        config = self.point.config
+        return measurands.read(
+            fields.mappings(value, "sampledValue"),
+            supply=config.supply_of(connector_id),
+            phases=config.phases_of(connector_id),
+        )
+
+    async def _record(self, transaction_id: int, value: Mapping[str, object]) -> None:
+        """Note the energy register of a transaction."""
+        measured = self._read(0, value)
+        at = fields.moment(value, "timestamp")
+        if measured.energy_wh is not None and at is not None:
+            await self.point.transactions.meter(
+                charge_point_id=self.point.id,
+                transaction_id=transaction_id,
+                at=at,
+                energy_wh=measured.energy_wh,
+            )
+
+    # What we ask.
+
+    @override
+    def wire_id(self, transaction: Transaction) -> str | int:
+        """Return the transaction's id on the wire."""
+        return transaction.id
+
+    @override
+    def set_profile(self, profile: Profile) -> Request:
+        """Install a charging profile."""
+        return "SetChargingProfile", to_16(profile)
+
+    @override
+    def clear_profile(self, profile_id: int) -> Request:
+        """Remove one charging profile, by its id."""
+        return "ClearChargingProfile", {"id": profile_id}
+
+    @override
+    def composite_schedule(self, connector_id: int, duration_s: int) -> Request:
+        """Ask what limit is in force over the next seconds."""
+        return "GetCompositeSchedule", {
+            "connectorId": connector_id,
+            "duration": duration_s,
+        }
+
+    @override
+    def remote_start(self, connector_id: int, id_tag: str) -> Request:
+        """Start charging."""
+        return "RemoteStartTransaction", {"connectorId": connector_id, "idTag": id_tag}
+
+    @override
+    def remote_stop(self, transaction: Transaction) -> Request:
+        """Stop charging."""
+        return "RemoteStopTransaction", {"transactionId": transaction.id}
+
+    @override
+    def reset(self, *, hard: bool) -> Request:
+        """Restart the charge point."""
+        return "Reset", {"type": "Hard" if hard else "Soft"}
+
+    @override
+    def unlock(self, connector_id: int) -> Request:
+        """Unlock the plug."""
+        return "UnlockConnector", {"connectorId": connector_id}
+
+    @override
+    def set_availability(self, connector_id: int, *, operative: bool) -> Request:
+        """Take a connector (0: the whole charge point) into or out of service."""
+        kind = "Operative" if operative else "Inoperative"
+        return "ChangeAvailability", {"connectorId": connector_id, "type": kind}
+
+    @override
+    def trigger(self, message: str, connector_id: int | None) -> Request:
+        """Ask for a message."""
+        payload: Payload = {"requestedMessage": message}
+        if connector_id is not None:
+            payload["connectorId"] = connector_id
+        return "TriggerMessage", payload
+
+    @override
+    async def get_configuration(self, keys: list[str]) -> dict[str, str | None]:
+        """Read configuration keys; all if none is named."""
+        return {key.name: key.value for key in await self._read_keys(keys)}
+
+    @override
+    async def change_configuration(self, key: str, value: str) -> str:
+        """Write a configuration key and return the status."""
+        answer = await self.point.raw_call(
+            "ChangeConfiguration", {"key": key, "value": value}
+        )
+        return str(answer.get("status", ""))
+
+    async def _read_keys(self, names: list[str]) -> list[_Key]:
+        answer = await self.point.raw_call(
+            "GetConfiguration", {"key": names} if names else {}
+        )
+        return [
+            _Key(
+                name,
+                fields.text(entry, "value", limit=2000),
+                entry.get("readonly") is True,
+            )
+            for entry in fields.mappings(answer, "configurationKey")
+            if (name := fields.text(entry, "key")) is not None
+        ]
+
+    @override
+    async def learn(self) -> None:
+        """Read what the charge point can do, before anything is set."""
+        keys: list[_Key] = []
+        for names in ([], list(_LEARN_KEYS)):
+            # Some answer only to the whole list, others only to names.
+            try:
+                keys = await self._read_keys(names)
+            except CallError as error:
+                if error.key not in {"refused", "invalid_answer"}:
+                    raise
+            if keys:
+                break
+        self._keys = {key.name.lower(): key for key in keys}
+        known = self.point.steering.abilities
+        level = fields.integer(
+            {"value": self._value("ChargeProfileMaxStackLevel")}, "value"
+        )
+        periods = fields.integer(
+            {"value": self._value("ChargingScheduleMaxPeriods")}, "value"
+        )
+        units = {
+            {
+                "current": Unit.AMPERE,
+                "a": Unit.AMPERE,
+                "power": Unit.WATT,
+                "w": Unit.WATT,
+            }.get(part.strip())
+            for part in (self._value("ChargingScheduleAllowedChargingRateUnit") or "")
+            .lower()
+            .split(",")
+        } - {None}
+        self.point.steering.abilities = replace(
+            known,
+            max_stack_level=level
+            if known.max_stack_level is None
+            else known.max_stack_level,
+            max_periods=periods
+            if known.max_periods is None and periods
+            else known.max_periods,
+            unit=known.unit or (units.pop() if len(units) == 1 else None),
+        )
+
+    def _value(self, name: str) -> str | None:
+        key = self._keys.get(name.lower())
+        return key.value if key else None
+
+    @override
+    async def configure(self) -> None:
+        """Set what metering and liveness need, where it is not so already. Stops if a restart is demanded."""
+        for connector_id in self.point.connectors:
+            if self.point.connectors[connector_id].status is None:
+                with contextlib.suppress(CallError):
+                    await self.point.trigger("StatusNotification", connector_id)
+        await self._set(
+            "MeterValueSampleInterval", str(self.point.config.meter_interval_s)
+        )
+        await self._set("WebSocketPingInterval", str(_PING_INTERVAL_S))
+        await self._set_measurands()
+
+    async def _set(self, name: str, value: str) -> bool:
+        """Write a key that has another value; returns whether it now has this one. Writing wears some chargers out."""
+        key = self._keys.get(name.lower())
+        if key is None or key.readonly or key.value == value:
+            return key is not None and key.value == value
+        try:
+            status = await self.change_configuration(key.name, value)
+        except CallError as error:
+            if error.key != "refused":
+                raise
+            status = "Rejected"
+        if status in {"Accepted", "RebootRequired"}:
+            self._keys[name.lower()] = replace(key, value=value)
+        _LOGGER.debug("%s: %s = %s: %s", self.point.id, name, value, status)
+        return status in {"Accepted", "RebootRequired"}
+
+    async def _set_measurands(self) -> None:
+        """Ask for all measurands at once; where that is refused, for as many of the best as are taken."""
+        name = "MeterValuesSampledData"
+        have = [
+            part.strip()
+            for part in (self._value(name) or "").split(",")
+            if part.strip()
+        ]
+        if set(MEASURANDS[:3]) <= set(have):
+            return
+        if await self._set(name, ",".join(MEASURANDS)):
+            return
+        taken: list[str] = []
+        for measurand in MEASURANDS:
+            if await self._set(name, ",".join([*taken, measurand])):
+                taken.append(measurand)
+
+
+def boot_info(payload: Payload) -> BootInfo:
+    """Return what a BootNotification says."""
+    return BootInfo(
+        vendor=fields.text(payload, "chargePointVendor"),
+        model=fields.text(payload, "chargePointModel"),
+        serial=fields.text(payload, "chargePointSerialNumber")
+        or fields.text(payload, "chargeBoxSerialNumber"),
+        firmware=fields.text(payload, "firmwareVersion"),
+    )
+
+
+def empty_answer(action: str) -> Payload:
+    """Return the answer that makes a charge point drop a queued message that is of no use."""
+    if action == "StartTransaction":
+        return {"transactionId": 0, "idTagInfo": {"status": "Invalid"}}
+    return {}
+
+
+def _state(status: str | None) -> ConnectorState | None:
+    return _STATES.get((status or "").replace(" ", "").lower())
+
+
+def _id_tag_info(authorization: Authorization) -> Payload:
+    info: Payload = {"status": authorization.status.value}
+    if authorization.parent_id_tag is not None:
+        info["parentIdTag"] = authorization.parent_id_tag
+    if authorization.expires_at is not None:
+        info["expiryDate"] = fields.timestamp(authorization.expires_at)
+    return info

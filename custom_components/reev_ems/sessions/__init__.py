@@ -1,0 +1,6 @@
+"""The records of charging sessions: each one once, with the right energy, whatever restarts and repeats (S11)."""
+
+from .record import SessionRecord
+from .store import SessionStore
+
+__all__ = ["SessionRecord", "SessionStore"]

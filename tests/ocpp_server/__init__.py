@@ -1,0 +1,1 @@
+"""Tests of the OCPP server: raw WebSocket clients against the real server on loopback."""
