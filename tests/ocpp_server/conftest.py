@@ -15,7 +15,7 @@ from custom_components.reev_ems.ocpp_server import (
     charge_point,
     steering,
 )
-from custom_components.reev_ems.sessions import SessionStore
+from custom_components.reev_ems.sessions import SessionLog
 
 from .wire import WAIT_S, WireChargePoint
 
@@ -28,16 +28,16 @@ def loopback(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SessionStore]:
+async def store(tmp_path: Path) -> AsyncIterator[SessionLog]:
     """Return session records on a fresh file."""
-    store = SessionStore(tmp_path / "sessions.db")
+    store = SessionLog(tmp_path / "sessions.db")
     await store.open()
     yield store
     await store.close()
 
 
 @pytest.fixture
-async def server(store: SessionStore) -> AsyncIterator[OcppServer]:
+async def server(store: SessionLog) -> AsyncIterator[OcppServer]:
     """Return a listening server."""
     server = OcppServer(host="127.0.0.1", port=0, transactions=store)
     await server.start()

@@ -27,7 +27,7 @@ from custom_components.reev_ems.ocpp_server import (
     TransactionEnded,
     TransactionStarted,
 )
-from custom_components.reev_ems.sessions import SessionStore
+from custom_components.reev_ems.sessions import SessionLog
 
 from .wire import iso
 
@@ -54,15 +54,16 @@ async def test_boot_heartbeat_and_status(adopt: Any, dial: Any) -> None:
     await client.status("Preparing", 2)
     assert point.connected
     assert point.version == "1.6"
-    assert point.connectors[2].state is ConnectorState.PLUGGED
-    assert recorder.of(StatusChanged)[-1].connector_id == 2
+    assert recorder.of(StatusChanged)[-1] == StatusChanged(
+        charge_point_id="CP1", connector_id=2, state=ConnectorState.PLUGGED
+    )
     await client.close()
     await recorder.wait(Disconnected)
     assert not point.connected
-    assert point.connectors[2].state is ConnectorState.OFFLINE
     again = await dial()
     await again.ask("Heartbeat")
-    assert point.connectors[2].state is ConnectorState.PLUGGED
+    states = [connector.state for connector in point.connectors.values()]
+    assert states == [ConnectorState.OFFLINE, ConnectorState.PLUGGED]
 
 
 async def test_s4_floor_comes_before_any_permit(adopt: Any, dial: Any) -> None:
@@ -213,7 +214,7 @@ async def test_dc_in_watts_without_phases(adopt: Any, dial: Any) -> None:
 
 
 async def test_transaction_from_start_to_stop(
-    adopt: Any, dial: Any, store: SessionStore
+    adopt: Any, dial: Any, store: SessionLog
 ) -> None:
     """Measured values arrive in the view, the energy in the records."""
     point, recorder = adopt()
@@ -265,7 +266,7 @@ async def test_transaction_from_start_to_stop(
 
 
 async def test_s11_repeated_start_and_stop_are_one_session(
-    adopt: Any, dial: Any, store: SessionStore
+    adopt: Any, dial: Any, store: SessionLog
 ) -> None:
     """Replays, also over a new connection, add nothing."""
     _, recorder = adopt()
@@ -292,7 +293,7 @@ async def test_s11_repeated_start_and_stop_are_one_session(
 
 
 async def test_s11_transaction_survives_our_restart(
-    store: SessionStore, dial: Any, server: OcppServer
+    store: SessionLog, dial: Any, server: OcppServer
 ) -> None:
     """A transaction of before our start is steered again."""
     transaction_id = await store.start(
@@ -431,7 +432,7 @@ async def test_s12_unknown_charge_points_need_pairing(
         await dial("OTHER")
 
 
-async def test_port_that_is_taken(server: OcppServer, store: SessionStore) -> None:
+async def test_port_that_is_taken(server: OcppServer, store: SessionLog) -> None:
     """A taken port is an OSError, and stopping is harmless."""
     other = OcppServer(host="127.0.0.1", port=server.port, transactions=store)
     with pytest.raises(OSError, match="address already in use"):

@@ -26,6 +26,10 @@ def iso(at: datetime | None = None) -> str:
     )
 
 
+def _accept(_payload: Payload) -> Payload:
+    return {"status": "Accepted"}
+
+
 class WireChargePoint:
     """A client that answers requests by a table and keeps everything that it was sent.
 
@@ -166,7 +170,7 @@ class WireChargePoint:
             pass
 
     async def _serve(self, message_id: str, action: str, payload: Payload) -> None:
-        handler = self.handlers.get(action, lambda _: {"status": "Accepted"})
+        handler = self.handlers.get(action, _accept)
         answer = handler(payload)
         if isinstance(answer, tuple):
             await self.send(json.dumps([4, message_id, *answer, {}]))

@@ -1,6 +1,6 @@
 """The records of charging sessions: each one once, with the right energy, whatever restarts and repeats (S11)."""
 
 from .record import SessionRecord
-from .store import SessionStore
+from .store import SessionLog
 
-__all__ = ["SessionRecord", "SessionStore"]
+__all__ = ["SessionRecord", "SessionLog"]

@@ -25,7 +25,7 @@ _LOGGER = logging.getLogger(__name__)
 _FLUSH_S = 10.0
 
 
-class SessionStore:
+class SessionLog:
     """Durable records of charging sessions in one SQLite file."""
 
     def __init__(self, path: Path | str) -> None:
@@ -88,7 +88,7 @@ class SessionStore:
                 )
                 .values(stopped_at=_text(started_at))
             )
-            return connection.execute(
+            new = connection.execute(
                 insert(SESSIONS)
                 .values(
                     charge_point_id=charge_point_id,
@@ -102,6 +102,7 @@ class SessionStore:
                 )
                 .returning(SESSIONS.c.id)
             ).scalar_one()
+            return int(new)
 
         return await self._write(work)
 
