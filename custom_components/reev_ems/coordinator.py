@@ -10,9 +10,7 @@ from typing import Any, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_HOST, CONF_PORT
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.helpers import discovery_flow
-from homeassistant.helpers.event import async_call_later
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.storage import Store
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
@@ -21,12 +19,16 @@ from .const import (
     CONF_CIRCUIT,
     CONF_CONNECTORS,
     CONF_INVERT,
+    CONF_MIN_W,
     CONF_NUMBER,
+    CONF_OCPP_PORT,
     CONF_PASSWORD,
+    CONF_PHASE_COUNT,
     CONF_PHASE_ORDER,
     CONF_POLL_S,
     CONF_PROFILE,
     CONF_SERIAL,
+    CONF_SUPPLY,
     CONF_UNIT_ID,
     DOMAIN,
     LOGGER,
@@ -54,27 +56,23 @@ from .energy_management.observation import (
 )
 from .history import History
 from .issues import async_update_issues
-from .listener import DATA
+from .listener import DATA, async_set_pairing
 from .meters import MeterError, MeterPoller, MeterProfile, MeterReader
 from .ocpp_server import (
     ChargePoint,
     ChargePointConfig,
     ChargePointEvent,
-    ConnectorConfig,
     Floor,
     Metered,
     OcppServer,
     Permit,
-    UnknownChargePoint,
 )
-from .site import ConnectorControls, Controls, build_site, connector_id
+from .site import Controls, build_site, connector_id
 
 type ReevConfigEntry = ConfigEntry[ReevCoordinator]
 
 # Without any event a step runs this often, so that ages are noticed (DESIGN section 4).
 STEP_INTERVAL_S = 1.0
-# Long enough to walk to the charger and restart it, short enough to be forgotten open.
-PAIRING_OPEN_S = 300
 STORAGE_VERSION = 1
 # Controls are moved by automations too; storage sees them at most this often.
 STORAGE_DELAY_S = 2
@@ -125,11 +123,8 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         self._connectors: dict[str, tuple[ChargePoint, int]] = {}
         self._meters: dict[str, MeterStatus] = {}
         self._state = ControllerState()
-        self._store: Store[dict[str, Any]] = Store(
-            hass, STORAGE_VERSION, f"{DOMAIN}.{entry.entry_id}"
-        )
+        self._store = _store(hass, entry.entry_id)
         self._wake = asyncio.Event()
-        self._close_pairing: CALLBACK_TYPE | None = None
 
     async def async_start(self, profiles: Mapping[str, MeterProfile]) -> None:
         """Take up the site: charge points, meters, loop. Everything ends with the entry's unload."""
@@ -145,14 +140,16 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             config = charge_point_config(subentry.data, self._site.settings)
             charge_point = self.server.adopt(config)
             self.charge_points[subentry.subentry_id] = charge_point
-            for number in config.connectors:
+            for number in config.connector_ids:
                 self._connectors[connector_id(config.id, number)] = (
                     charge_point,
                     number,
                 )
             entry.async_on_unload(charge_point.subscribe(self._on_charge_point_event))
-        self.server.on_unknown = self._on_unknown_charge_point
-        entry.async_on_unload(self._stop_pairing)
+        adopted = {charge_point.id for charge_point in self.charge_points.values()}
+        for gone in shared.adopted.get(entry.entry_id, set()) - adopted:
+            self.server.remove(gone)
+        shared.adopted[entry.entry_id] = adopted
 
         for subentry in entry.get_subentries_of_type(SUBENTRY_METER):
             data = subentry.data
@@ -195,7 +192,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             self._wake.clear()
             try:
                 self._step()
-            except Exception as err:
+            except Exception as err:  # noqa: BLE001
                 # A bug must not end the loop for good: entities turn unavailable, no permit is renewed and
                 # every charge point falls to its floor by itself, until a step succeeds again.
                 if self.last_update_success:
@@ -308,21 +305,6 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             self._wake.set()
 
     @callback
-    def _on_unknown_charge_point(self, unknown: UnknownChargePoint) -> None:
-        """Offer a charge point that knocked for adoption."""
-        discovery_flow.async_create_flow(
-            self.hass,
-            DOMAIN,
-            context={"source": "integration_discovery"},
-            data={
-                "entry_id": self.config_entry.entry_id,
-                CONF_CHARGE_POINT_ID: unknown.id,
-                "vendor": unknown.vendor,
-                "model": unknown.model,
-            },
-        )
-
-    @callback
     def _keep_state(self) -> None:
         """Keep the controller's memory over a reload."""
         shared = self.hass.data[DATA]
@@ -363,21 +345,9 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
     @callback
     def set_pairing(self, on: bool) -> None:
         """Let unknown charge points introduce themselves; closes by itself."""
-        self._stop_pairing()
-        self.server.pairing = on
-        if on:
-            self._close_pairing = async_call_later(
-                self.hass, PAIRING_OPEN_S, lambda _: self.set_pairing(False)
-            )
+        port = self.config_entry.data[CONF_OCPP_PORT]
+        async_set_pairing(self.hass, self.config_entry.entry_id, port, on)
         self.async_update_listeners()
-
-    @callback
-    def _stop_pairing(self) -> None:
-        """Close pairing and its timer."""
-        self.server.pairing = False
-        if self._close_pairing:
-            self._close_pairing()
-            self._close_pairing = None
 
     @override
     async def _async_update_data(self) -> SiteData:
@@ -395,7 +365,32 @@ def charge_point_config(
     data: Mapping[str, Any], settings: Settings
 ) -> ChargePointConfig:
     """Return what the OCPP server has to know of an adopted charge point."""
-    raise NotImplementedError
+    connectors = data[CONF_CONNECTORS]
+    supply = {item[CONF_NUMBER]: Supply(item[CONF_SUPPLY]) for item in connectors}
+    smallest_w = [item[CONF_MIN_W] for item in connectors if item.get(CONF_MIN_W)]
+    stop = settings.failsafe is FailsafeAction.STOP
+    return ChargePointConfig(
+        id=data[CONF_CHARGE_POINT_ID],
+        connector_ids=tuple(supply),
+        floor=Floor(
+            limit_a=0.0 if stop else settings.failsafe_a,
+            limit_w=0.0 if stop else min(smallest_w, default=None),
+        ),
+        supply=supply,
+        phases={
+            item[CONF_NUMBER]: item[CONF_PHASE_COUNT]
+            for item in connectors
+            if CONF_PHASE_COUNT in item
+        },
+        password=data.get(CONF_PASSWORD) or None,
+    )
 
 
-__all__ = ["ConnectorControls", "MeterStatus", "ReevConfigEntry", "ReevCoordinator"]
+async def async_remove_stored(hass: HomeAssistant, entry_id: str) -> None:
+    """Forget the controls of a site that was removed."""
+    await _store(hass, entry_id).async_remove()
+
+
+def _store(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
+    """Return the storage of a site's controls."""
+    return Store(hass, STORAGE_VERSION, f"{DOMAIN}.{entry_id}")

@@ -6,19 +6,27 @@ server stops only when nobody has held it for a while, or with Home Assistant.
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 
+from homeassistant.config_entries import SOURCE_INTEGRATION_DISCOVERY
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
+from homeassistant.helpers import discovery_flow
 from homeassistant.helpers.event import async_call_later
 from homeassistant.util.hass_dict import HassKey
 
+from .const import CONF_CHARGE_POINT_ID, DOMAIN
 from .energy_management.controller import ControllerState
 from .meters import ModbusGateways
-from .ocpp_server import OcppServer
-from .sessions import SessionStore
+from .ocpp_server import OcppServer, UnknownChargePoint
+from .sessions import SessionLog
 
 # A reload takes well under a second; a charge point that loses its socket redials within minutes only.
 RELEASE_GRACE = timedelta(seconds=20)
+
+# Long enough to walk to the charger and restart it, short enough not to be forgotten open.
+PAIRING_OPEN = timedelta(minutes=5)
 
 SESSIONS_FILE = "reev_ems_sessions.db"
 
@@ -28,8 +36,11 @@ class _Listener:
     """A running OCPP server and the config entries that use it."""
 
     server: OcppServer
-    holders: set[str]
+    holders: set[str] = field(default_factory=set)
     cancel_stop: CALLBACK_TYPE | None = None
+    pairing_for: str | None = None
+    """The config entry that unknown charge points are offered to."""
+    cancel_pairing: CALLBACK_TYPE | None = None
 
 
 @dataclass(slots=True)
@@ -37,10 +48,12 @@ class SharedData:
     """What the config entries of this integration share."""
 
     gateways: ModbusGateways
-    sessions: SessionStore
+    sessions: SessionLog
     listeners: dict[int, _Listener] = field(default_factory=dict)
     controller_states: dict[str, ControllerState] = field(default_factory=dict)
     """The controller's memory of an entry that is being reloaded."""
+    adopted: dict[str, set[str]] = field(default_factory=dict)
+    """The charge points that an entry has adopted at its server."""
 
 
 DATA: HassKey[SharedData] = HassKey(__package__)
@@ -50,7 +63,7 @@ async def async_setup_shared(hass: HomeAssistant) -> None:
     """Create what the config entries share, and end it with Home Assistant."""
     data = SharedData(
         gateways=ModbusGateways(),
-        sessions=SessionStore(hass.config.path(SESSIONS_FILE)),
+        sessions=SessionLog(Path(hass.config.path(SESSIONS_FILE))),
     )
     hass.data[DATA] = data
 
@@ -73,7 +86,7 @@ async def async_acquire_server(
         await data.sessions.open()
         server = OcppServer(host=None, port=port, transactions=data.sessions)
         await server.start()
-        listener = data.listeners[port] = _Listener(server, set())
+        listener = data.listeners[port] = _Listener(server)
     if listener.cancel_stop:
         listener.cancel_stop()
         listener.cancel_stop = None
@@ -106,11 +119,49 @@ async def async_stop_unused_server(hass: HomeAssistant, port: int) -> None:
         await _async_stop(data, port)
 
 
+@callback
+def async_set_pairing(hass: HomeAssistant, entry_id: str, port: int, on: bool) -> None:
+    """Let unknown charge points introduce themselves to an entry; closes by itself."""
+    listener = hass.data[DATA].listeners[port]
+    if listener.cancel_pairing:
+        listener.cancel_pairing()
+        listener.cancel_pairing = None
+    listener.server.pairing = on
+    listener.pairing_for = entry_id if on else None
+    if on:
+        listener.server.on_unknown = partial(_offer, hass, entry_id)
+
+        @callback
+        def close(_: object) -> None:
+            """Close what nobody closed."""
+            listener.cancel_pairing = None
+            async_set_pairing(hass, entry_id, port, False)
+
+        listener.cancel_pairing = async_call_later(hass, PAIRING_OPEN, close)
+
+
+@callback
+def _offer(hass: HomeAssistant, entry_id: str, unknown: UnknownChargePoint) -> None:
+    """Offer a charge point that knocked for adoption."""
+    discovery_flow.async_create_flow(
+        hass,
+        DOMAIN,
+        context={"source": SOURCE_INTEGRATION_DISCOVERY},
+        data={
+            "entry_id": entry_id,
+            CONF_CHARGE_POINT_ID: unknown.id,
+            "vendor": unknown.vendor,
+            "model": unknown.model,
+        },
+    )
+
+
 async def _async_stop(data: SharedData, port: int) -> None:
     """Stop a server and forget it."""
     listener = data.listeners.pop(port)
-    if listener.cancel_stop:
-        listener.cancel_stop()
+    for cancel in (listener.cancel_stop, listener.cancel_pairing):
+        if cancel:
+            cancel()
     await listener.server.stop()
 
 
