@@ -136,6 +136,14 @@ class Settings:
     settle_below_a: float = 1.0
     disobedient_a: float = 1.0
     disobedient_s: float = 15.0
+    follow_s: float = 8.0
+    """How long a car may take to follow a lower permit: the command's way, and 5 s for the car (IEC 61851-1)."""
+    align_s: float = 16.0
+    """Readings of meters and charge points may be this far apart in time and still be of the same moment."""
+    reading_timeout_s: float = 60.0
+    """Age above which a charge point's own measurement is no longer one (S2)."""
+    resend_s: float = 15.0
+    """How often a permit is sent again to a charge point that has not accepted it."""
     profile_life_s: float = 120.0
     paused_profile_life_s: float = 900.0
     """Life of a permit at or below the floor: falling back from it needs no haste (S5)."""

@@ -1,0 +1,187 @@
+"""The base load of metered circuits, and how old the meters are (S3).
+
+The base load is meter − Σ draw of our connectors below. Taken literally that is wrong whenever a car ramps: a charge
+point reports every 10 s, a meter every second, some meters lag behind by as much as 15 s. The difference then shows a
+jump of the base load that is not there, the rule reacts to it, the cars ramp again: a limit cycle.
+
+So the estimate is held, and only evidence moves it. Each reading M gives bounds:
+
+- certain: base ≥ M − Σ of the most that each connector may be drawing (latest report, permit in force, permit that it
+  may not have left yet). This moves the estimate *at once*. Hence, as estimate + Σ booked ≥ M always holds, every
+  overload that the meter shows lowers the permits in the same step by at least its size.
+- likely: M − Σ highest reports ≤ base ≤ M − Σ lowest reports of the last 16 s or more (`Settings.align_s`), so that
+  the meter and the reports may be that far apart in time. This moves the estimate only if all readings of the last
+  16 s or more agree, so that a car which ramps by itself, seen by the meter before it reports, moves nothing.
+
+A base load that rises while cars draw less than their permits is therefore believed one report later; until then
+there is no overload, or the first bound has it. One that falls is believed after 16 s or more. The limit is exceeded
+at most for the meter's latency plus the command and the ramp of the car (`Settings.follow_s`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from .model import Circuit, Settings
+from .observation import MeterObservation
+from .state import Bounds, MeterMemory, PartVector, Vector
+
+_BUCKET_S = 4.0
+_NEW_SAMPLE_S = 0.05
+
+
+def sample(
+    circuit: Circuit, meter: MeterObservation | None, places: Sequence[int]
+) -> PartVector | None:
+    """Return a complete reading; None: there is none (S2).
+
+    Complete means: a current on each of `places` that connectors below the circuit load, if it has a limit per phase,
+    and a power, if it has a limit in W.
+    """
+    if meter is None:
+        return None
+    current_a = meter.current_a or (None, None, None)
+    if circuit.limit_a is not None and any(
+        current_a[place] is None for place in places
+    ):
+        return None
+    if circuit.limit_w is not None and meter.power_w is None:
+        return None
+    if current_a == (None, None, None) and meter.power_w is None:
+        return None
+    return (*current_a, meter.power_w)
+
+
+def age(
+    memory: MeterMemory, now_s: float, *, age_s: float | None, settings: Settings
+) -> MeterMemory:
+    """Return the memory after the meter's age in this step; None: no complete reading came with it."""
+    if age_s is not None and age_s >= 0:
+        sampled_s = now_s - age_s
+        if memory.sampled_s is None or sampled_s > memory.sampled_s + _NEW_SAMPLE_S:
+            memory = replace(memory, sampled_s=sampled_s)
+    if now_s - _counted_from(memory) > settings.meter_timeout_s:
+        if memory.failed and memory.fresh_s is None:
+            return memory
+        return replace(memory, failed=True, fresh_s=None)
+    if age_s is None or age_s > settings.meter_hold_s:
+        return memory
+    if memory.fresh_s is None:
+        memory = replace(
+            memory, fresh_s=now_s, raise_from_s=now_s + settings.recovery_raise_s
+        )
+    if memory.failed and now_s - (memory.fresh_s or 0.0) >= settings.recovery_s:
+        memory = replace(memory, failed=False)
+    return memory
+
+
+def age_of(memory: MeterMemory, now_s: float) -> float:
+    """Return the age of the last complete reading in s; there never was one: since it was first asked for."""
+    return now_s - _counted_from(memory)
+
+
+def _counted_from(memory: MeterMemory) -> float:
+    return memory.since_s if memory.sampled_s is None else memory.sampled_s
+
+
+def estimate(
+    memory: MeterMemory,
+    reading: PartVector,
+    now_s: float,
+    *,
+    latest_low: Vector,
+    reported_low: Vector,
+    reported_high: Vector,
+    most: Vector,
+    settings: Settings,
+) -> MeterMemory:
+    """Return the memory after a reading.
+
+    Args:
+        memory: what was known before.
+        reading: the meter's currents and power.
+        now_s: the time of the step.
+        latest_low: the sum of the latest reports of the connectors below (unknown draw: 0).
+        reported_low: the sum of their lowest reports of the last while.
+        reported_high: the sum of their highest.
+        most: the sum of the most that each may be drawing now.
+        settings: the times.
+    """
+    low = _less(reading, reported_high)
+    high = _less(reading, reported_low)
+    bucket = int(now_s // _BUCKET_S)
+    bounds = memory.bounds
+    if bounds and bounds[-1].bucket == bucket:
+        last = bounds[-1]
+        bounds = (
+            *bounds[:-1],
+            Bounds(
+                bucket=bucket,
+                low=_outer(min, last.low, low),
+                high=_outer(max, last.high, high),
+            ),
+        )
+    else:
+        oldest = bucket - int(settings.align_s // _BUCKET_S) - 1
+        bounds = (
+            *(item for item in bounds if item.bucket >= oldest),
+            Bounds(bucket=bucket, low=low, high=high),
+        )
+    spans = (bucket - bounds[0].bucket) * _BUCKET_S >= settings.align_s
+    certain = _less(reading, most)
+    known = memory.base or (None, None, None, None)
+    base = tuple(
+        None
+        if (first := _less_one(reading[index], latest_low[index])) is None
+        else _moved(
+            known[index],
+            first,
+            [item.low[index] for item in bounds],
+            [item.high[index] for item in bounds],
+            certain[index],
+            spans=spans,
+        )
+        for index in range(4)
+    )
+    return replace(memory, base=(base[0], base[1], base[2], base[3]), bounds=bounds)
+
+
+def _moved(
+    known: float | None,
+    first: float,
+    lows: Sequence[float | None],
+    highs: Sequence[float | None],
+    certain: float | None,
+    *,
+    spans: bool,
+) -> float:
+    """Return one part of the estimate."""
+    value = first if known is None else known
+    lowest = min((low for low in lows if low is not None), default=value)
+    highest = max((high for high in highs if high is not None), default=value)
+    value = max(value, lowest)
+    if spans:
+        value = min(value, highest)
+    return value if certain is None else max(value, certain)
+
+
+def _less(reading: PartVector, loads: Vector) -> PartVector:
+    return (
+        _less_one(reading[0], loads[0]),
+        _less_one(reading[1], loads[1]),
+        _less_one(reading[2], loads[2]),
+        _less_one(reading[3], loads[3]),
+    )
+
+
+def _less_one(value: float | None, load: float) -> float | None:
+    return None if value is None else value - load
+
+
+def _outer(
+    choose: Callable[[float, float], float], first: PartVector, second: PartVector
+) -> PartVector:
+    parts = tuple(
+        one if other is None else other if one is None else choose(one, other)
+        for one, other in zip(first, second, strict=True)
+    )
+    return parts[0], parts[1], parts[2], parts[3]

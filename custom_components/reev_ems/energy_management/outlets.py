@@ -1,0 +1,194 @@
+"""What follows from a connector's configuration alone: its units, its rows, its floor."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import floor
+
+from .decision import Issue, IssueKind
+from .model import PHASES, Circuit, Connector, FailsafeAction, Phase, Site, Supply
+from .state import Vector
+from .tree import paths_to_root
+
+_ROUNDING = 1e-6
+"""Of a step: a value this near to the next step is that step, less float noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """A connector with everything that its configuration implies.
+
+    Values in its own unit (A for AC, W for DC) bear no unit in their names; `unit_a` converts them to A per phase
+    at the AC side.
+    """
+
+    connector: Connector
+    path: tuple[Circuit, ...]
+    """Its circuits, the nearest first."""
+    metered: tuple[str, ...]
+    """The metered ones among them."""
+    unit_a: float
+    minimum: float
+    maximum: float
+    step: float
+    floor: float
+    """What it falls back to by itself (S4)."""
+    places: tuple[int, ...]
+    """Places in a PerPhase value that it loads; unknown phases: all."""
+    phase_count: int
+    voltage_v: float
+
+    @property
+    def is_dc(self) -> bool:
+        """Return whether it is controlled in W."""
+        return self.connector.supply is Supply.DC
+
+    def truncate(self, value: float) -> float:
+        """Return the largest whole number of its steps within a value (never rounded up)."""
+        if value <= 0:
+            return 0.0
+        return round(floor(value / self.step + _ROUNDING) * self.step, 6)
+
+    def load(self, value: float, *, one_phase: bool = False) -> Vector:
+        """Return the most that a permit can load the circuits with."""
+        current_a = value * self.unit_a
+        if one_phase and len(self.places) == 3 and self.connector.phases:
+            places: tuple[int, ...] = (PHASES.index(self.connector.phases[0]),)
+            count = 1
+        else:
+            places, count = self.places, self.phase_count
+        return (
+            current_a if 0 in places else 0.0,
+            current_a if 1 in places else 0.0,
+            current_a if 2 in places else 0.0,
+            current_a * count * self.voltage_v,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A site with its connectors by id and the tree resolved."""
+
+    site: Site
+    outlets: Mapping[str, Outlet]
+    paths: Mapping[str, tuple[Circuit, ...]]
+    root: Circuit
+    upwards: tuple[Circuit, ...]
+    """All circuits, each before its parent."""
+    loaded: Mapping[str, tuple[int, ...]]
+    """By circuit, the places in a PerPhase value that connectors below it load."""
+    issues: tuple[Issue, ...]
+    """What is wrong with the configuration whatever is measured (S9)."""
+
+
+def layout(site: Site) -> Layout:
+    """Resolve a site.
+
+    Raises:
+        ValueError: the circuits are no tree with one root, or a connector is there twice or names an unknown circuit.
+    """
+    paths = paths_to_root(site.circuits)
+    roots = [circuit for circuit in site.circuits if circuit.parent is None]
+    if len(roots) != 1:
+        raise ValueError(f"a site has one grid connection, not {len(roots)}")
+    outlets: dict[str, Outlet] = {}
+    for connector in site.connectors:
+        if connector.id in outlets:
+            raise ValueError(f"connector {connector.id!r} is there twice")
+        if connector.circuit not in paths:
+            raise ValueError(
+                f"connector {connector.id!r} names the unknown circuit {connector.circuit!r}"
+            )
+        outlets[connector.id] = _outlet(site, connector, paths[connector.circuit])
+    loaded: dict[str, set[int]] = {circuit.id: set() for circuit in site.circuits}
+    for outlet in outlets.values():
+        for circuit in outlet.path:
+            loaded[circuit.id].update(outlet.places)
+    return Layout(
+        site=site,
+        outlets=outlets,
+        paths=paths,
+        root=roots[0],
+        upwards=tuple(
+            sorted(site.circuits, key=lambda circuit: -len(paths[circuit.id]))
+        ),
+        loaded={circuit: tuple(sorted(places)) for circuit, places in loaded.items()},
+        issues=(*_floors_over_limits(site, outlets), *_without_fallback(outlets)),
+    )
+
+
+def _floors_over_limits(site: Site, outlets: Mapping[str, Outlet]) -> list[Issue]:
+    """Return where the floors and the known base load alone exceed a limit (S9).
+
+    Whoever does not fall back by himself counts with his maximum.
+    """
+    floors: dict[str, list[float]] = {
+        circuit.id: [*circuit.reserve_a, sum(circuit.reserve_a) * site.voltage_v]
+        for circuit in site.circuits
+    }
+    for outlet in outlets.values():
+        load = outlet.load(
+            outlet.floor if outlet.connector.autonomous_fallback else outlet.maximum
+        )
+        for circuit in outlet.path:
+            total = floors[circuit.id]
+            for index, value in enumerate(load):
+                total[index] += value
+    issues: list[Issue] = []
+    for circuit in site.circuits:
+        total = floors[circuit.id]
+        if circuit.limit_a is not None:
+            issues += [
+                Issue(
+                    kind=IssueKind.FLOORS_OVER_LIMIT,
+                    circuit=circuit.id,
+                    phase=phase,
+                    value=round(value + site.margin_a - limit_a, 3),
+                )
+                for phase, limit_a, value in zip(
+                    PHASES, circuit.limit_a, total, strict=False
+                )
+                if value + site.margin_a > limit_a
+            ]
+        if circuit.limit_w is not None and total[3] > circuit.limit_w:
+            issues.append(
+                Issue(
+                    kind=IssueKind.FLOORS_OVER_LIMIT,
+                    circuit=circuit.id,
+                    value=round((total[3] - circuit.limit_w) / site.voltage_v, 3),
+                )
+            )
+    return issues
+
+
+def _without_fallback(outlets: Mapping[str, Outlet]) -> list[Issue]:
+    return [
+        Issue(kind=IssueKind.NO_AUTONOMOUS_FALLBACK, connector=name)
+        for name, outlet in outlets.items()
+        if not outlet.connector.autonomous_fallback
+    ]
+
+
+def _outlet(site: Site, connector: Connector, path: tuple[Circuit, ...]) -> Outlet:
+    settings = site.settings
+    dc = connector.supply is Supply.DC
+    phases: tuple[Phase, ...] | None = PHASES if dc else connector.phases
+    maximum = connector.max_w if dc else connector.max_a
+    if settings.failsafe is FailsafeAction.STOP:
+        fallback = 0.0
+    else:
+        fallback = min(connector.min_w if dc else settings.failsafe_a, maximum)
+    return Outlet(
+        connector=connector,
+        path=path,
+        metered=tuple(circuit.id for circuit in path if circuit.metered),
+        unit_a=1 / (connector.efficiency * site.voltage_v * 3) if dc else 1.0,
+        minimum=connector.min_w if dc else connector.min_a,
+        maximum=maximum,
+        step=connector.step_w if dc else connector.step_a,
+        floor=fallback,
+        places=(0, 1, 2)
+        if phases is None
+        else tuple(PHASES.index(phase) for phase in phases),
+        phase_count=connector.phase_count if phases is None else len(phases),
+        voltage_v=site.voltage_v,
+    )

@@ -1,0 +1,164 @@
+"""What the controller remembers from one step to the next.
+
+All of it is explicit, frozen and plain, so that it goes to JSON and back without loss and every decision can be
+replayed. Times are on the clock of `Observation.at_s` as long as that clock never runs backwards (see
+`ControllerState.shift_s`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from .observation import ConnectorState
+
+type Vector = tuple[float, float, float, float]
+"""A on L1, L2 and L3, then the power of all in W, at the AC side."""
+
+type PartVector = tuple[float | None, float | None, float | None, float | None]
+"""The same where a part may be unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """What a connector draws, as its charge point reports it.
+
+    A report bounds the draw from both sides: where the phase is not known, it may be on any. The envelope spans the
+    reports of one to two `Settings.align_s`, kept in two buckets.
+    """
+
+    reported_s: float
+    low: Vector
+    high: Vector
+    current_a: float
+    """The highest of its phases."""
+    bucket_s: float
+    bucket_low: Vector
+    bucket_high: Vector
+    before_low: Vector
+    before_high: Vector
+    steady_s: float
+    """Since when it is steady."""
+    steady_from_a: float
+    steady_high_a: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """The permit that was last commanded, in the connector's own unit: A (AC) or W (DC)."""
+
+    value: float
+    set_s: float
+    expires_s: float | None
+    """When it lapses to the floor by itself; None: it is the floor."""
+    raised_s: float | None = None
+    lowered_s: float | None = None
+    before: float = 0.0
+    """What it was before it was last lowered; the car needs a moment to follow."""
+    sent_s: float | None = None
+    """When it was last put into a command; None: never."""
+
+
+class SunPhase(StrEnum):
+    """Where a connector in mode `solar` stands."""
+
+    IDLE = "idle"
+    ARMING = "arming"
+    """There is surplus enough, for less than the start delay."""
+    ON = "on"
+    STOPPING = "stopping"
+    """There is not enough, for less than the stop delay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sun:
+    """The hysteresis of PV charging of one connector."""
+
+    phase: SunPhase = SunPhase.IDLE
+    since_s: float = 0.0
+    on_s: float | None = None
+    """When it was last switched on."""
+    off_s: float | None = None
+    """When it was last switched off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectorMemory:
+    """What is remembered of a connector."""
+
+    state: ConnectorState
+    arrived_s: float
+    """When the car was plugged in."""
+    queued_s: float
+    """Its place in the queue of the rotation: when it came, or when its last turn ended."""
+    permit: Permit
+    draw: Draw | None = None
+    draw_limit_a: float | None = None
+    """What a settled car can make use of (S6); None: all it can get."""
+    over_s: float | None = None
+    """Since when it draws more than its permit."""
+    obeyed_s: float | None = None
+    """Since when a disobedient one keeps to its permit again."""
+    disobedient: bool = False
+    room_s: float | None = None
+    """Since when there is room for a raise."""
+    on_s: float | None = None
+    """When it was last given its minimum after nothing."""
+    off_s: float | None = None
+    """When it was last paused for lack of room."""
+    sun: Sun | None = None
+    one_phase: bool = False
+    """Whether it charges on one phase instead of three."""
+    switched_s: float | None = None
+    """When it last changed its phases."""
+    three_phase_room_s: float | None = None
+    """Since when there is room for three phases again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Within which the base load must have been during one bucket of time."""
+
+    bucket: int
+    low: PartVector
+    """The smallest lower bound."""
+    high: PartVector
+    """The largest upper bound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterMemory:
+    """What is remembered of a metered circuit."""
+
+    since_s: float
+    """When it was first asked for."""
+    sampled_s: float | None = None
+    """When the last complete reading was taken."""
+    fresh_s: float | None = None
+    """Since when readings come without a gap of the meter timeout."""
+    failed: bool = False
+    raise_from_s: float = 0.0
+    """Raises are allowed from here on."""
+    base: PartVector | None = None
+    """The estimate of the base load."""
+    bounds: tuple[Bounds, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerState:
+    """All that `step` remembers; without arguments, the start."""
+
+    now_s: float | None = None
+    """Time of the last step."""
+    shift_s: float = 0.0
+    """What is added to `Observation.at_s` so that time never runs backwards."""
+    raise_from_s: float = 0.0
+    """Nothing on the site is raised before this."""
+    meters: Mapping[str, MeterMemory] = field(default_factory=dict)
+    connectors: Mapping[str, ConnectorMemory] = field(default_factory=dict)
+    slot_s: float | None = None
+    """When the running slot of the rotation began; None: everybody fits."""
+    sun_started_s: float | None = None
+    """When PV charging last started a connector."""
+    skewed_s: Mapping[str, float] = field(default_factory=dict)
+    """Since when a pair of phases ("L1 over L3") violates the imbalance limit."""
+    battery_seen: bool = False
