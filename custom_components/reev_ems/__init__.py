@@ -1,1 +1,79 @@
 """The reev EMS integration: energy management for EV charging sites."""
+
+from typing import Any
+
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ConfigEntryNotReady
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.typing import ConfigType
+
+from .const import CONF_OCPP_PORT, DOMAIN
+from .coordinator import ReevConfigEntry, ReevCoordinator, async_remove_stored
+from .listener import (
+    async_acquire_server,
+    async_release_server,
+    async_setup_shared,
+    async_stop_unused_server,
+)
+from .meter_profiles import async_load_meter_profiles
+from .services import async_setup_services
+
+PLATFORMS = [
+    Platform.BINARY_SENSOR,
+    Platform.BUTTON,
+    Platform.EVENT,
+    Platform.NUMBER,
+    Platform.SELECT,
+    Platform.SENSOR,
+    Platform.SWITCH,
+]
+
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    """Set up what all sites share."""
+    await async_setup_shared(hass)
+    async_setup_services(hass)
+    return True
+
+
+async def async_setup_entry(hass: HomeAssistant, entry: ReevConfigEntry) -> bool:
+    """Set up a site.
+
+    A silent meter is no reason to wait: the charge points must find their server and their floor.
+    """
+    port = entry.data[CONF_OCPP_PORT]
+    try:
+        server = await async_acquire_server(hass, entry.entry_id, port)
+    except OSError as err:
+        raise ConfigEntryNotReady(
+            translation_domain=DOMAIN,
+            translation_key="ocpp_port_in_use",
+            translation_placeholders={"port": str(port)},
+        ) from err
+    entry.async_on_unload(lambda: async_release_server(hass, entry.entry_id, port))
+
+    coordinator = ReevCoordinator(hass, entry, server)
+    await coordinator.async_start(await async_load_meter_profiles(hass))
+    entry.runtime_data = coordinator
+    entry.async_on_unload(entry.add_update_listener(_async_reload))
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    return True
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: ReevConfigEntry) -> bool:
+    """Unload a site; its charge points fall back to their floor by themselves."""
+    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: Any) -> None:
+    """Forget what was kept for a site."""
+    await async_remove_stored(hass, entry.entry_id)
+    await async_stop_unused_server(hass, entry.data[CONF_OCPP_PORT])
+
+
+async def _async_reload(hass: HomeAssistant, entry: ReevConfigEntry) -> None:
+    """Take up changed settings; the charge points keep their sockets."""
+    hass.config_entries.async_schedule_reload(entry.entry_id)

@@ -1,0 +1,94 @@
+"""The last hour of observations and decisions, so that a decision can be replayed after somebody wondered about it."""
+
+from collections import deque
+from dataclasses import dataclass
+import pickle
+import zlib
+
+from homeassistant.core import HomeAssistant
+
+from .energy_management.controller import ControllerState
+from .energy_management.decision import Decision
+from .energy_management.model import Site
+from .energy_management.observation import Observation
+
+KEPT_S = 3600.0
+# A packed part is a tenth of the size of the objects in memory: 100 connectors make 100 kB at every step.
+PART_STEPS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One turn of the control loop, with all that is needed to take it again."""
+
+    site: Site
+    state_before: ControllerState
+    observation: Observation
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Consecutive steps, packed."""
+
+    until_s: float
+    packed: bytes
+
+
+class History:
+    """A ring of steps, packed part by part in the executor."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Begin empty."""
+        self._hass = hass
+        self._parts: deque[_Part] = deque()
+        self._open: list[Step] = []
+
+    def append(
+        self,
+        site: Site,
+        state_before: ControllerState,
+        observation: Observation,
+        decision: Decision,
+    ) -> None:
+        """Take a step; forget what is older than an hour."""
+        self._open.append(
+            Step(
+                site=site,
+                state_before=state_before,
+                observation=observation,
+                decision=decision,
+            )
+        )
+        while self._parts and self._parts[0].until_s < observation.at_s - KEPT_S:
+            self._parts.popleft()
+        if len(self._open) >= PART_STEPS:
+            steps, self._open = self._open, []
+            self._hass.async_create_task(
+                self._async_pack(steps), "reev EMS history", eager_start=True
+            )
+
+    async def _async_pack(self, steps: list[Step]) -> None:
+        """Pack steps and put them behind those that are packed."""
+        packed = await self._hass.async_add_executor_job(_pack, steps)
+        self._parts.append(_Part(steps[-1].observation.at_s, packed))
+
+    async def async_steps(self) -> list[Step]:
+        """Return all steps, oldest first."""
+        parts = [part.packed for part in self._parts]
+        opened = list(self._open)
+        unpacked = await self._hass.async_add_executor_job(
+            lambda: [step for packed in parts for step in _unpack(packed)]
+        )
+        return unpacked + opened
+
+
+def _pack(steps: list[Step]) -> bytes:
+    """Return steps in a tenth of their size."""
+    return zlib.compress(pickle.dumps(steps), level=1)
+
+
+def _unpack(packed: bytes) -> list[Step]:
+    """Return what _pack took."""
+    steps: list[Step] = pickle.loads(zlib.decompress(packed))
+    return steps
