@@ -2,16 +2,11 @@
 
 from .errors import MeterError, Trouble
 from .gateway import ModbusGateways
+from .library import LoadedProfiles, ProfileError, load_profiles
 from .poller import MeterPoller
 from .profile import MeterProfile, Status
 from .reader import MeterProbe, MeterReader, probe_meter
-from .schema import (
-    InvalidProfile,
-    LoadedProfiles,
-    ProfileError,
-    load_profiles,
-    parse_profile,
-)
+from .schema import InvalidProfile, parse_profile
 
 __all__ = [
     "InvalidProfile",

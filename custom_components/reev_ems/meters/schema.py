@@ -1,14 +1,10 @@
-"""Reads meter profiles from YAML files and from the user's form, and refuses what is wrong with line and reason."""
+"""Makes meter profiles of the data that files and the user's form hold, and refuses what is wrong by name."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 import math
-from pathlib import Path
 import re
 from typing import Any
-
-import yaml
 
 from .profile import (
     PHASE_CURRENTS,
@@ -25,34 +21,12 @@ from .profile import (
     WordOrder,
 )
 
-BUILT_IN = Path(__file__).parent / "profiles"
-MAX_FILE_BYTES = 200_000
 MAX_READ = 125
 """Registers in one request, by the Modbus standard."""
 
 _ID = re.compile(r"[a-z][a-z0-9_]{1,63}")
 _SPACES: dict[int, Space] = {3: "holding", 4: "input"}
 _WORD_ORDERS: dict[str, WordOrder] = {"big": "big", "little": "little"}
-
-type Lines = dict[tuple[str, ...], int]
-"""Line of each value of a file, by its path."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileError:
-    """Why a profile was refused; `line` is None where it did not come from a file."""
-
-    file: str
-    line: int | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedProfiles:
-    """All usable profiles by id, and what was refused."""
-
-    profiles: Mapping[str, MeterProfile]
-    errors: tuple[ProfileError, ...]
 
 
 class InvalidProfile(ValueError):
@@ -190,6 +164,16 @@ def parse_profile(
     id_spans = {
         (part.space, part.address, part.count) for part in identification.values()
     }
+    id_blocks = _parse_blocks(
+        fields, "identification_blocks", space, max_read, id_spans
+    )
+    for name, part in identification.items():
+        if not any(
+            block.holds(part.space, part.address, part.count) for block in id_blocks
+        ):
+            raise InvalidProfile(
+                ("identification", name), "lies outside all identification blocks"
+            )
     profile = MeterProfile(
         id=profile_id,
         name=fields.text("name"),
@@ -207,9 +191,7 @@ def parse_profile(
         needs_gateway=fields.flag("needs_gateway"),
         blocks=blocks,
         quantities=quantities,
-        identification_blocks=_parse_blocks(
-            fields, "identification_blocks", space, max_read, id_spans
-        ),
+        identification_blocks=id_blocks,
         identification=identification,
         sunspec_models=fields.integers("sunspec_models", 1, 65534),
         candidates=_parse_candidates(fields, known or {}),
@@ -318,6 +300,13 @@ def _check_quantities(
         ]
         if not all(places):
             raise InvalidProfile(("quantities", name), "lies outside all blocks")
+        scale = quantity.scale_register
+        if scale is not None and not any(
+            block.holds(quantity.space, scale, 1) for block in blocks
+        ):
+            raise InvalidProfile(
+                ("quantities", name, "scale_register"), "lies outside all blocks"
+            )
         # Import and export that are read in two requests may belong to two moments.
         if quantity.combine is Combine.MINUS and not set(places[0]) & set(places[1]):
             raise InvalidProfile(
@@ -427,138 +416,3 @@ def _parse_candidates(
         if name not in known:
             raise fields.problem("candidates", f"{name} is not a known profile")
     return tuple(known[name] for name in names)
-
-
-def load_profiles(folder: Path | None = None) -> LoadedProfiles:
-    """Load the built-in profiles and those of the user's folder, which may replace built-in ones.
-
-    Reads files. A wrong file is reported and left out, the others are loaded.
-    """
-    raw: dict[str, tuple[str, dict[str, Any], Lines]] = {}
-    errors: list[ProfileError] = []
-    folders = (
-        [BUILT_IN] if folder is None or not folder.is_dir() else [BUILT_IN, folder]
-    )
-    for place in folders:
-        for file in sorted((*place.glob("*.yaml"), *place.glob("*.yml"))):
-            try:
-                data, lines = read_yaml(file)
-            except OSError as err:
-                errors.append(
-                    ProfileError(
-                        file=file.name,
-                        line=None,
-                        reason=f"cannot be read: {err.strerror}",
-                    )
-                )
-            except _YamlProblem as err:
-                errors.append(
-                    ProfileError(file=file.name, line=err.line, reason=str(err))
-                )
-            else:
-                raw[str(data.get("id", file.stem))] = (file.name, data, lines)
-
-    profiles: dict[str, MeterProfile] = {}
-    # Profiles that name others come last.
-    for name in sorted(raw, key=lambda item: ("candidates" in raw[item][1], item)):
-        file_name, data, lines = raw[name]
-        try:
-            profiles[name] = parse_profile(_inherit(name, raw, ()), known=profiles)
-        except InvalidProfile as err:
-            errors.append(
-                ProfileError(
-                    file=file_name, line=_line(lines, err.path), reason=str(err)
-                )
-            )
-    return LoadedProfiles(profiles=dict(sorted(profiles.items())), errors=tuple(errors))
-
-
-def _inherit(
-    name: str,
-    raw: Mapping[str, tuple[str, dict[str, Any], Lines]],
-    seen: tuple[str, ...],
-) -> dict[str, Any]:
-    """Return a profile's data with what it takes over from the one that it extends."""
-    data = dict(raw[name][1])
-    parent = data.pop("extends", None)
-    if parent is None:
-        return data
-    if parent not in raw or parent in (*seen, name):
-        raise InvalidProfile(
-            ("extends",), f"{parent} is not a profile that can be extended"
-        )
-    base = _inherit(parent, raw, (*seen, name))
-    for key, value in data.items():
-        inherited = base.get(key)
-        if (
-            key in ("quantities", "identification")
-            and isinstance(value, dict)
-            and isinstance(inherited, dict)
-        ):
-            base[key] = {**inherited, **value}
-        else:
-            base[key] = value
-    return base
-
-
-def _line(lines: Lines, path: tuple[str, ...]) -> int | None:
-    """Return the line of a path, or of the nearest value above it."""
-    for length in range(len(path), -1, -1):
-        if (line := lines.get(path[:length])) is not None:
-            return line
-    return None
-
-
-class _YamlProblem(Exception):
-    def __init__(self, line: int | None, reason: str) -> None:
-        super().__init__(reason)
-        self.line = line
-
-
-def read_yaml(file: Path) -> tuple[dict[str, Any], Lines]:
-    """Read a mapping from a YAML file, with the line of each of its values."""
-    if file.stat().st_size > MAX_FILE_BYTES:
-        raise _YamlProblem(None, f"is larger than {MAX_FILE_BYTES} bytes")
-    try:
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as err:
-        raise _YamlProblem(None, "is not UTF-8 text") from err
-    loader = yaml.SafeLoader(text)
-    try:
-        node = loader.get_single_node()
-        lines: Lines = {}
-        if not isinstance(node, yaml.MappingNode):
-            raise _YamlProblem(1, "must hold a mapping")
-        _note_lines(node, (), lines, set())
-        data = loader.construct_document(node)
-    except yaml.MarkedYAMLError as err:
-        line = err.problem_mark.line + 1 if err.problem_mark is not None else None
-        raise _YamlProblem(line, f"is not valid YAML: {err.problem}") from err
-    except (yaml.YAMLError, ValueError) as err:
-        raise _YamlProblem(None, f"is not valid YAML: {err}") from err
-    except RecursionError as err:
-        raise _YamlProblem(None, "is nested too deeply") from err
-    finally:
-        loader.dispose()
-    return data, lines
-
-
-def _note_lines(
-    node: yaml.Node, path: tuple[str, ...], lines: Lines, seen: set[int]
-) -> None:
-    # A value that is used twice is an alias, by which a small file can grow without bound.
-    if id(node) in seen:
-        raise _YamlProblem(node.start_mark.line + 1, "must not use YAML aliases")
-    seen.add(id(node))
-    lines[path] = node.start_mark.line + 1
-    children: list[tuple[str, yaml.Node]] = []
-    if isinstance(node, yaml.MappingNode):
-        children = [(str(key.value), value) for key, value in node.value]
-        names = [name for name, _ in children]
-        for name in names:
-            if names.count(name) > 1:
-                raise _YamlProblem(lines[path], f"{name} is given twice")
-    elif isinstance(node, yaml.SequenceNode):
-        children = [(str(index), value) for index, value in enumerate(node.value)]
-    for name, child in children:
-        _note_lines(child, (*path, name), lines, seen)
