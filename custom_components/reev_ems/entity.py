@@ -58,7 +58,7 @@ class ReevEntity[PartT: SitePart](CoordinatorEntity[ReevCoordinator]):
         self._news = self._current_news()
 
     @property
-    def value(self) -> object:
+    def fact(self) -> object:
         """Return the value from which the platform makes the state."""
         return self.entity_description.value_fn(self.part)
 
@@ -74,7 +74,7 @@ class ReevEntity[PartT: SitePart](CoordinatorEntity[ReevCoordinator]):
         """Return what is to be written as soon as it changes."""
         available = self.available
         if available and self.entity_description.immediate:
-            return available, self.value
+            return available, self.fact
         return available, None
 
     @callback

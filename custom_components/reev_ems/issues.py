@@ -1,6 +1,7 @@
-"""Repair issues: what the energy management finds and a person has to know of, shown while it lasts."""
+"""Repair issues: what a person has to know of and can do something about, shown while it lasts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     # The coordinator imports this module.
     from .coordinator import ReevConfigEntry, ReevCoordinator
 
-# The findings shown now, per config entry, so that a turn of the loop without news costs nothing.
-_SHOWN: HassKey[dict[str, frozenset[str]]] = HassKey(f"{DOMAIN}_issues")
-
 # An error: somebody gets less than he should, or a limit is broken. A warning: it works, and could work better.
 _SEVERITIES = {
     IssueKind.METER_SILENT: ir.IssueSeverity.ERROR,
@@ -29,39 +27,70 @@ _SEVERITIES = {
     IssueKind.NO_AUTONOMOUS_FALLBACK: ir.IssueSeverity.WARNING,
 }
 
+# Troubles of a meter that have a text of their own; without a cause the general text is shown.
+METER_TROUBLES = frozenset(
+    {
+        "cannot_connect",
+        "no_answer",
+        "not_this_meter",
+        "incomplete",
+        "implausible",
+        "wrong_identity",
+        "profile_missing",
+    }
+)
+
+# Problems that a charge point's OCPP session reports, each with a text of its own.
+CHARGE_POINT_PROBLEMS = ("floor_rejected", "profile_rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """An issue as the registry takes it."""
+
+    key: str
+    """Of its translation."""
+    severity: ir.IssueSeverity
+    placeholders: Mapping[str, str]
+
+
+# The translation keys of what is shown now, by config entry and issue, so that a turn without news costs nothing.
+_SHOWN: HassKey[dict[str, dict[str, str]]] = HassKey(f"{DOMAIN}_issues")
+
 
 @callback
 def async_update_issues(coordinator: ReevCoordinator, issues: Iterable[Issue]) -> None:
-    """Show exactly these findings of a site; called at every turn of the control loop."""
+    """Show what is the matter at a site now, and nothing else; called at every turn of the control loop."""
     hass, entry = coordinator.hass, coordinator.config_entry
-    found = {_issue_id(entry.entry_id, issue): issue for issue in issues}
     all_shown = hass.data.setdefault(_SHOWN, {})
     if entry.entry_id not in all_shown:
-        all_shown[entry.entry_id] = _stored_issue_ids(hass, entry.entry_id)
+        all_shown[entry.entry_id] = _stored(hass, entry.entry_id)
         entry.async_on_unload(partial(_async_on_unload, hass, entry))
     shown = all_shown[entry.entry_id]
-    if shown == found.keys():
-        return
-    all_shown[entry.entry_id] = frozenset(found)
-    for issue_id in shown - found.keys():
+    found = dict(_findings(coordinator, issues))
+    for issue_id in shown.keys() - found.keys():
         ir.async_delete_issue(hass, DOMAIN, issue_id)
-    for issue_id in found.keys() - shown:
-        issue = found[issue_id]
-        ir.async_create_issue(
-            hass,
-            DOMAIN,
-            issue_id,
-            is_fixable=False,
-            severity=_SEVERITIES[issue.kind],
-            translation_key=issue.kind,
-            translation_placeholders=_placeholders(coordinator, issue),
-        )
+    for issue_id, finding in found.items():
+        # The numbers in a text are those of its beginning: the list of issues is no display.
+        if shown.get(issue_id) != finding.key:
+            ir.async_create_issue(
+                hass,
+                DOMAIN,
+                issue_id,
+                is_fixable=False,
+                severity=finding.severity,
+                translation_key=finding.key,
+                translation_placeholders=dict(finding.placeholders),
+            )
+    all_shown[entry.entry_id] = {
+        issue_id: finding.key for issue_id, finding in found.items()
+    }
 
 
 @callback
 def async_remove_issues(hass: HomeAssistant, entry_id: str) -> None:
     """Remove what is shown of a config entry that is no more."""
-    for issue_id in _stored_issue_ids(hass, entry_id):
+    for issue_id in _stored(hass, entry_id):
         ir.async_delete_issue(hass, DOMAIN, issue_id)
 
 
@@ -73,29 +102,65 @@ def _async_on_unload(hass: HomeAssistant, entry: ReevConfigEntry) -> None:
         async_remove_issues(hass, entry.entry_id)
 
 
-def _stored_issue_ids(hass: HomeAssistant, entry_id: str) -> frozenset[str]:
-    """Return the ids of a config entry's issues in the registry."""
-    return frozenset(
-        issue_id
-        for domain, issue_id in ir.async_get(hass).issues
+def _stored(hass: HomeAssistant, entry_id: str) -> dict[str, str]:
+    """Return the config entry's issues in the registry, with their translation keys.
+
+    One that was only carried over a restart has no key yet and is created anew.
+    """
+    return {
+        issue_id: issue.translation_key or ""
+        for (domain, issue_id), issue in ir.async_get(hass).issues.items()
         if domain == DOMAIN and issue_id.startswith(f"{entry_id}_")
-    )
+    }
 
 
-def _issue_id(entry_id: str, issue: Issue) -> str:
-    """Return an id that is the same as long as the finding is: without the measured value."""
-    subject = issue.connector or issue.circuit or ""
-    return "_".join((entry_id, issue.kind, subject, issue.phase or "")).strip("_")
+def _findings(
+    coordinator: ReevCoordinator, issues: Iterable[Issue]
+) -> Iterator[tuple[str, _Finding]]:
+    """Return what is the matter, by issue id."""
+    entry = coordinator.config_entry
+    for issue in issues:
+        subject = issue.connector or issue.circuit or ""
+        parts = (entry.entry_id, issue.kind, subject, issue.phase or "")
+        yield (
+            "_".join(part for part in parts if part),
+            _Finding(
+                _translation_key(coordinator, issue),
+                _SEVERITIES[issue.kind],
+                _placeholders(coordinator, issue),
+            ),
+        )
+    for subentry_id, charge_point in coordinator.charge_points.items():
+        for problem in charge_point.problems:
+            yield (
+                f"{entry.entry_id}_{problem}_{subentry_id}",
+                _Finding(
+                    problem,
+                    ir.IssueSeverity.ERROR,
+                    {
+                        "site": entry.title,
+                        "charge_point": entry.subentries[subentry_id].title,
+                    },
+                ),
+            )
+
+
+def _translation_key(coordinator: ReevCoordinator, issue: Issue) -> str:
+    """Return the key of the text; that of a silent meter tells the cause, because each has its own remedy."""
+    if issue.kind is IssueKind.METER_SILENT and coordinator.data is not None:
+        for meter in coordinator.data.meters.values():
+            if meter.circuit == issue.circuit and meter.problem in METER_TROUBLES:
+                return f"{issue.kind}_{meter.problem}"
+    return issue.kind
 
 
 def _placeholders(coordinator: ReevCoordinator, issue: Issue) -> dict[str, str]:
-    """Return what the texts of an issue may contain, in people's words."""
+    """Return what the text of an issue may contain, in people's words."""
     entry = coordinator.config_entry
-    names = connector_names(entry)
     return {
         "site": entry.title,
         "circuit": coordinator.circuit_names.get(issue.circuit or "", entry.title),
-        "phase": issue.phase or "L1–L3",
-        "connector": names.get(issue.connector or "", ""),
+        "phase": issue.phase or "L1, L2, L3",
+        "connector": connector_names(entry).get(issue.connector or "", ""),
         "value": "?" if issue.value is None else f"{issue.value:.1f}",
     }

@@ -15,7 +15,7 @@ from homeassistant.helpers.service import (
     async_register_platform_entity_service,
 )
 from homeassistant.util.json import JsonObjectType
-import voluptuous as vol
+import probatio
 
 from .const import DOMAIN
 from .coordinator import ReevConfigEntry
@@ -27,10 +27,10 @@ SERVICE_REMOTE_STOP = "remote_stop"
 
 ATTR_ID_TAG = "id_tag"
 
-SITE_SCHEMA = vol.Schema({vol.Optional(ATTR_CONFIG_ENTRY_ID): str})
+SITE_SCHEMA = probatio.Schema({probatio.Optional(ATTR_CONFIG_ENTRY_ID): str})
 
 # OCPP 1.6: CiString20Type.
-ID_TAG = vol.All(cv.string, vol.Length(min=1, max=20))
+ID_TAG = probatio.All(cv.string, probatio.Length(min=1, max=20))
 
 
 @callback
@@ -65,7 +65,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
         DOMAIN,
         SERVICE_REMOTE_START,
         entity_domain=SELECT_DOMAIN,
-        schema={vol.Optional(ATTR_ID_TAG): ID_TAG},
+        schema={probatio.Optional(ATTR_ID_TAG): ID_TAG},
         func="async_remote_start",
     )
     async_register_platform_entity_service(

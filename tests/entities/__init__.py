@@ -1,0 +1,1 @@
+"""The face of a site: entities, actions, repair issues, diagnostics."""

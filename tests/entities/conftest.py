@@ -1,0 +1,91 @@
+"""A real site in Home Assistant: a meter on a Modbus TCP server, an OCPP server on a port of its own."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import HomeAssistant
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.reev_ems import coordinator as coordinator_module
+from custom_components.reev_ems.coordinator import ReevCoordinator, SiteData
+from custom_components.reev_ems.meters import load_profiles
+from tests.config_flow.inputs import free_port
+from tests.meters.wire import ModbusServer, twin
+
+from .site import PROFILE, site_entry
+
+
+@pytest.fixture
+def hass_config_dir(tmp_path: Path) -> str:
+    """Give Home Assistant a directory of its own."""
+    return str(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def custom_integration(enable_custom_integrations: None) -> None:
+    """Let Home Assistant find this integration."""
+
+
+@pytest.fixture
+async def meter(socket_enabled: None) -> AsyncGenerator[ModbusServer]:
+    """A meter that answers on unit 1 of a port of its own."""
+    device = twin(load_profiles().profiles[PROFILE])
+    async with ModbusServer({1: device}) as server:
+        yield server
+
+
+@pytest.fixture
+async def entry(
+    hass: HomeAssistant, meter: ModbusServer
+) -> AsyncGenerator[MockConfigEntry]:
+    """The site, running; unloaded at the end."""
+    found = site_entry(meter.port, free_port())
+    found.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(found.entry_id)
+    await hass.async_block_till_done()
+    yield found
+    if found.state is ConfigEntryState.LOADED:
+        await hass.config_entries.async_unload(found.entry_id)
+
+
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no turn of the control loop happen by itself."""
+    monkeypatch.setattr(coordinator_module, "STEP_INTERVAL_S", 3600.0)
+
+
+type Push = Callable[..., SiteData]
+
+
+@pytest.fixture
+async def push(still: None, entry: MockConfigEntry) -> Push:
+    """Publish a turn of the control loop made by hand: changes to the last one, some seconds later.
+
+    The meter was read once and is read again in 10 s, so that nothing else is published.
+    """
+    coordinator: ReevCoordinator = entry.runtime_data
+    async with asyncio.timeout(5):
+        while any(meter.reading is None for meter in coordinator.data.meters.values()):
+            await asyncio.sleep(0.01)
+
+    def publish(after_s: float = 1.0, **changes: Any) -> SiteData:
+        data = coordinator.data
+        decision = changes.pop("decision", {})
+        observation = changes.pop("observation", {})
+        at_s = data.decision.at_s + after_s
+        coordinator.async_set_updated_data(
+            replace(
+                data,
+                decision=replace(data.decision, at_s=at_s, **decision),
+                observation=replace(data.observation, at_s=at_s, **observation),
+                **changes,
+            )
+        )
+        return coordinator.data
+
+    return publish

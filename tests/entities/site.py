@@ -1,0 +1,125 @@
+"""A site with one of everything, as the forms store it, and how to find its entities."""
+
+from typing import Any
+
+from homeassistant.config_entries import ConfigSubentryData
+from homeassistant.core import HomeAssistant, State
+from homeassistant.helpers import entity_registry as er
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.reev_ems.const import DOMAIN
+
+PROFILE = "janitza_umg604"
+
+AC = {"supply": "ac", "min_a": 6.0, "max_a": 16.0}
+DC = {"supply": "dc", "min_w": 5000.0, "max_w": 50000.0}
+
+
+def meter(title: str, circuit: str, port: int) -> ConfigSubentryData:
+    """Return a meter as it is stored."""
+    return ConfigSubentryData(
+        data={
+            "circuit": circuit,
+            "profile": PROFILE,
+            "host": "127.0.0.1",
+            "port": port,
+            "unit_id": 1,
+            "poll_s": 10.0,
+            "invert": False,
+            "phase_order": ["L1", "L2", "L3"],
+        },
+        subentry_type="meter",
+        title=title,
+        unique_id=f"meter_127.0.0.1:{port}/1",
+    )
+
+
+def circuit(title: str, subentry_id: str) -> ConfigSubentryData:
+    """Return a circuit of 40 A below the grid connection as it is stored."""
+    return ConfigSubentryData(
+        data={
+            "parent": "main",
+            "limit_a": [40.0, 40.0, 40.0],
+            "limit_w": None,
+            "reserve_a": [0.0, 0.0, 0.0],
+            "follows_pv": False,
+        },
+        subentry_id=subentry_id,
+        subentry_type="circuit",
+        title=title,
+        unique_id=None,
+    )
+
+
+def charge_point(
+    title: str, charge_point_id: str, circuit_id: str, *connectors: dict[str, Any]
+) -> ConfigSubentryData:
+    """Return a charge point as it is stored; its connectors are numbered."""
+    return ConfigSubentryData(
+        data={
+            "charge_point_id": charge_point_id,
+            "circuit": circuit_id,
+            "password": None,
+            "connectors": [
+                {"number": number, **connector}
+                for number, connector in enumerate(connectors, start=1)
+            ],
+        },
+        subentry_type="charge_point",
+        title=title,
+        unique_id=f"charge_point_{charge_point_id}",
+    )
+
+
+def site_entry(meter_port: int, ocpp_port: int) -> MockConfigEntry:
+    """Return a depot of 63 A: garage of 40 A, a wall box on rotated phases, a double post, a DC charger."""
+    return MockConfigEntry(
+        domain=DOMAIN,
+        title="Depot",
+        data={"limit_a": [63.0, 63.0, 63.0], "limit_w": None, "ocpp_port": ocpp_port},
+        options={"imbalance_limit_a": 20.0},
+        subentries_data=[
+            meter("Grid meter", "main", meter_port),
+            circuit("Garage", "garage"),
+            charge_point(
+                "Garage left",
+                "CP-LEFT",
+                "garage",
+                AC | {"phases": ["L2", "L3", "L1"]},
+            ),
+            charge_point(
+                "Yard",
+                "CP-YARD",
+                "main",
+                AC | {"phases": ["L2"]},
+                AC | {"phases": None, "phase_count": 3},
+            ),
+            charge_point("Fast charger", "CP-DC", "main", DC),
+        ],
+    )
+
+
+def subentry_id(entry: MockConfigEntry, title: str) -> str:
+    """Return the id of the subentry with a title."""
+    return next(
+        item.subentry_id for item in entry.subentries.values() if item.title == title
+    )
+
+
+def entity_id(
+    hass: HomeAssistant, entry: MockConfigEntry, platform: str, title: str, key: str
+) -> str:
+    """Return the entity of a part; the connector's number is in front of the key ("1_permit")."""
+    owner = entry.entry_id if title == entry.title else subentry_id(entry, title)
+    found = er.async_get(hass).async_get_entity_id(platform, DOMAIN, f"{owner}_{key}")
+    assert found, f"no {platform} {key} of {title}"
+    return found
+
+
+def state(
+    hass: HomeAssistant, entry: MockConfigEntry, platform: str, title: str, key: str
+) -> State:
+    """Return the state of an entity of a part."""
+    found = hass.states.get(entity_id(hass, entry, platform, title, key))
+    assert found, f"{platform} {key} of {title} has no state"
+    return found

@@ -1,0 +1,130 @@
+"""How often states are written: measured values every 5 s, news at once, the last value always."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
+from homeassistant.helpers.event import async_track_state_change_event
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.reev_ems.const import MEASURED_VALUE_INTERVAL_S
+from custom_components.reev_ems.coordinator import SiteData
+from custom_components.reev_ems.energy_management.decision import SiteState
+from custom_components.reev_ems.energy_management.observation import MeterObservation
+
+from .site import entity_id, state
+
+type Push = Callable[..., SiteData]
+
+
+@pytest.fixture
+def written(hass: HomeAssistant) -> Callable[[str], list[str]]:
+    """Return the list of the states that an entity gets from now on."""
+
+    def follow(entity: str) -> list[str]:
+        states: list[str] = []
+
+        @callback
+        def note(event: Event[EventStateChangedData]) -> None:
+            if new := event.data["new_state"]:
+                states.append(new.state)
+
+        async_track_state_change_event(hass, entity, note)
+        return states
+
+    return follow
+
+
+def grid(power_w: float, age_s: float = 0.2) -> dict[str, object]:
+    """Return an observation of the grid connection's meter."""
+    meter = MeterObservation(
+        current_a=(power_w / 690,) * 3, power_w=power_w, age_s=age_s
+    )
+    return {"meters": {"main": meter}}
+
+
+async def test_measured_value_every_five_seconds(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    push: Push,
+    written: Callable[[str], list[str]],
+) -> None:
+    """A value that changes every second is written every 5 s."""
+    power = entity_id(hass, entry, "sensor", "Depot", "grid_power")
+    states = written(power)
+    for second in range(60):
+        push(1.0, observation=grid(1000.0 + second))
+    await hass.async_block_till_done()
+    values = [float(value) for value in states]
+    assert 11 <= len(values) <= 12
+    steps = [after - before for before, after in zip(values, values[1:], strict=False)]
+    assert set(steps) == {MEASURED_VALUE_INTERVAL_S}
+
+
+async def test_last_value_is_not_lost(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """A value that came too early to be written is written by a later turn, even if it no longer changes."""
+    push(10.0, observation=grid(1000.0))
+    push(1.0, observation=grid(7000.0))
+    assert float(state(hass, entry, "sensor", "Depot", "grid_power").state) == 1000.0
+    for _ in range(5):
+        push(1.0)
+    assert float(state(hass, entry, "sensor", "Depot", "grid_power").state) == 7000.0
+
+
+async def test_state_and_permit_are_written_at_once(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    push: Push,
+    written: Callable[[str], list[str]],
+) -> None:
+    """Every change of what was decided is in the state machine within the same turn, however close together."""
+    states = written(entity_id(hass, entry, "sensor", "Depot", "state"))
+    permits = written(entity_id(hass, entry, "sensor", "Garage left", "1_permit"))
+    data = push(10.0, decision={"state": SiteState.REGULATING})
+    left = data.decision.connectors["CP-LEFT:1"]
+    for permit_a, site_state in (
+        (11.0, SiteState.HOLDING),
+        (10.5, SiteState.REGULATING),
+        (10.5, SiteState.FAILSAFE),
+    ):
+        connectors = {
+            **data.decision.connectors,
+            "CP-LEFT:1": replace(left, permit_a=permit_a),
+        }
+        push(0.1, decision={"state": site_state, "connectors": connectors})
+        permit = state(hass, entry, "sensor", "Garage left", "1_permit")
+        assert float(permit.state) == permit_a
+        assert state(hass, entry, "sensor", "Depot", "state").state == site_state
+    await hass.async_block_till_done()
+    assert states[-3:] == ["holding", "regulating", "failsafe"]
+    assert [float(value) for value in permits[-2:]] == [11.0, 10.5]
+
+
+async def test_unavailable_is_written_at_once(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """A meter that falls silent takes its values with it in the same turn."""
+    live = push(10.0).meters
+    (meter_id,) = live
+    assert state(hass, entry, "sensor", "Grid meter", "power").state != "unavailable"
+    push(0.1, meters={meter_id: replace(live[meter_id], problem="no_answer")})
+    assert state(hass, entry, "sensor", "Grid meter", "power").state == "unavailable"
+    link = state(hass, entry, "binary_sensor", "Grid meter", "connectivity")
+    assert link.state == "off"
+    push(0.1, meters=live)
+    assert state(hass, entry, "sensor", "Grid meter", "power").state != "unavailable"
+
+
+async def test_failed_loop_makes_everything_unavailable(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """What nobody computes any more is not shown as if it were true."""
+    push(10.0)
+    entry.runtime_data.async_set_update_error(RuntimeError("broken"))
+    assert state(hass, entry, "sensor", "Depot", "state").state == "unavailable"
+    assert state(hass, entry, "switch", "Depot", "pv_surplus").state == "unavailable"
+    push(1.0)
+    assert state(hass, entry, "sensor", "Depot", "state").state != "unavailable"
