@@ -139,6 +139,20 @@ class Fields:
             self.refuse(name, "must be a whole number")
         return int(value)
 
+    def whole_numbers(self, name: str, *, least: int, most: int) -> tuple[int, ...]:
+        """Take a list of whole numbers."""
+        values = self._take(name)
+        if not isinstance(values, list):
+            self.refuse(name, "must be a list")
+        found: list[int] = []
+        for index, value in enumerate(values):
+            at = f"{name}[{index}]"
+            number = self._number(at, value, least, most, None)
+            if number != int(number):
+                self.refuse(at, "must be a whole number")
+            found.append(int(number))
+        return tuple(found)
+
     def per_phase(
         self, name: str, *, least: float = -LARGEST
     ) -> tuple[float, float, float] | None:
