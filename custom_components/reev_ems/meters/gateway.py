@@ -12,6 +12,7 @@ import logging
 from typing import override
 
 from modbus_connection import (
+    IllegalDataAddressError,
     ModbusConnectionError,
     ModbusError,
     ModbusProtocolError,
@@ -89,6 +90,9 @@ class MeterUnit(PymodbusUnit):
         gateway = self._gateway
         if gateway is None:
             raise ModbusConnectionError("the device was given back")
+        if address + count > 65536:
+            # A chain of models can lead anywhere; the library calls this a fault of the program.
+            raise IllegalDataAddressError
         try:
             words = await read(address, count)
         except ModbusTimeoutError:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import time
 
 from modbus_connection import (
@@ -25,9 +25,11 @@ from .gateway import MeterUnit, ModbusGateways
 from .profile import Identifier, MeterProfile
 from .reading import make_reading
 from .registers import Measurement, read_identification
+from .sunspec import resolve
 
 READ_TIMEOUT_S = 8.0
 """For all requests of a reading, the wait for neighbours behind the same gateway included."""
+NEEDS_GATEWAY = "This meter speaks Modbus RTU only: it is connected by two wires to a Modbus gateway, whose address is entered here."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +63,14 @@ class MeterReader:
         """Lease the device; it is first spoken to by `read`.
 
         `phase_order` tells the grid phase that each input of the meter is wired to. Raises ValueError if a phase is
-        named twice.
+        named twice, or if the profile only names others to try.
         """
         if set(phase_order) != set(PHASES):
             raise ValueError(f"phase order {phase_order} does not name each phase once")
+        if profile.candidates:
+            raise ValueError(
+                f"{profile.id} is to be probed, for it has no registers of its own"
+            )
         self.profile = profile
         self.identification: Mapping[str, str] = {}
         """What the device last said about itself."""
@@ -74,6 +80,8 @@ class MeterReader:
         self._phase_order = phase_order
         self._expected_serial = expected_serial
         self._clock = clock
+        self._found = profile
+        """The profile with the registers of this very device, where it tells them itself."""
         self._measurement = Measurement(self._unit, profile)
         self._known_connection: int | None = None
 
@@ -123,7 +131,7 @@ class MeterReader:
     async def _measure(self) -> MeterReading:
         values = await self._measurement.read()
         return make_reading(
-            self.profile,
+            self._found,
             values,
             at_s=self._clock(),
             invert=self._invert,
@@ -131,11 +139,15 @@ class MeterReader:
         )
 
     async def _identify(self) -> None:
-        """Read the identification and compare it with what is expected."""
-        found = await identify(self._unit, self.profile)
+        """Find out who is there, where its registers are, and whether it is who is expected."""
+        if self.profile.sunspec_models:
+            self._found = await resolve(self._unit, self.profile)
+            self._measurement = Measurement(self._unit, self._found)
+        found = await identify(self._unit, self._found)
         self.warnings = check_identity(self.profile, found)
+        # Neither an empty text nor a serial number 0 tells devices apart.
         self.identification = {
-            name: str(value) for name, value in found.items() if value != ""
+            name: str(value) for name, value in found.items() if value not in ("", 0)
         }
         if self._expected_serial is not None and self.serial != self._expected_serial:
             told = f"serial number {self.serial}" if self.serial else "no serial number"
@@ -230,16 +242,35 @@ async def probe_meter(
     unit_id: int,
     timeout_s: float = 10.0,
 ) -> MeterProbe:
-    """Try a meter out: identification, one reading, and what is odd about it. Raises MeterError within the timeout."""
-    reader = MeterReader(gateways, profile, host=host, port=port, unit_id=unit_id)
+    """Try a meter out: identification, one reading, and what is odd about it.
+
+    Of a profile that only names candidates, the first that fits is taken. Raises MeterError within the timeout.
+    """
     try:
         async with asyncio.timeout(timeout_s):
-            reading = await reader.probe()
+            if profile.candidates:
+                return await _probe_candidates(gateways, profile, host, port, unit_id)
+            return await _probe(gateways, profile, host, port, unit_id)
     except TimeoutError as err:
         raise MeterError(
             Trouble.NO_ANSWER,
             f"No answer from {host}:{port}, unit {unit_id} in {timeout_s:g} s.",
         ) from err
+    except MeterError as err:
+        if profile.needs_gateway and err.key in (
+            Trouble.CANNOT_CONNECT,
+            Trouble.NO_ANSWER,
+        ):
+            raise MeterError(err.key, f"{err} {NEEDS_GATEWAY}") from err
+        raise
+
+
+async def _probe(
+    gateways: ModbusGateways, profile: MeterProfile, host: str, port: int, unit_id: int
+) -> MeterProbe:
+    reader = MeterReader(gateways, profile, host=host, port=port, unit_id=unit_id)
+    try:
+        reading = await reader.probe()
     finally:
         await reader.close()
     return MeterProbe(
@@ -248,4 +279,33 @@ async def probe_meter(
         identification=reader.identification,
         serial=reader.serial,
         warnings=reader.warnings,
+    )
+
+
+async def _probe_candidates(
+    gateways: ModbusGateways, profile: MeterProfile, host: str, port: int, unit_id: int
+) -> MeterProbe:
+    reasons: list[str] = []
+    lease = gateways.unit(
+        host, port, unit_id
+    )  # keeps the connection from one candidate to the next
+    try:
+        for candidate in profile.candidates:
+            try:
+                probe = await _probe(gateways, candidate, host, port, unit_id)
+            except MeterError as err:
+                if err.key is Trouble.CANNOT_CONNECT:
+                    raise
+                reasons.append(f"{candidate.name}: {err}")
+            else:
+                guess = (
+                    f"The registers of the {profile.name} are not public. Those of the {candidate.name} give plausible"
+                    " values; compare them with the meter's display."
+                )
+                return replace(probe, warnings=(guess, *probe.warnings))
+    finally:
+        await lease.release()
+    raise MeterError(
+        Trouble.NOT_THIS_METER,
+        f"None of the maps tried for the {profile.name} fits. {' '.join(reasons)}",
     )

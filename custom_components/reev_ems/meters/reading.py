@@ -54,6 +54,16 @@ def make_reading(
     _check(voltage_v, current_a, power_w, total_w, frequency_hz)
 
     current_a = _directed(profile, values, voltage_v, current_a)
+    undirected = [
+        name
+        for name, amperes in zip(PHASE_CURRENTS, current_a, strict=True)
+        if name in profile.quantities and amperes is None
+    ]
+    if undirected:
+        raise MeterError(
+            Trouble.INCOMPLETE,
+            f"The meter gives no direction for {', '.join(map(_words, undirected))}.",
+        )
     imported_wh, exported_wh = (
         _energy(values.get(name)) for name in ("energy_import", "energy_export")
     )
