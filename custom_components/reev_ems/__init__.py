@@ -10,6 +10,8 @@ from homeassistant.helpers.typing import ConfigType
 
 from .const import CONF_OCPP_PORT, DOMAIN
 from .coordinator import ReevConfigEntry, ReevCoordinator, async_remove_stored
+from .devices import async_register_devices
+from .issues import async_remove_issues
 from .listener import (
     async_acquire_server,
     async_release_server,
@@ -58,6 +60,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: ReevConfigEntry) -> bool
     coordinator = ReevCoordinator(hass, entry, server)
     await coordinator.async_start(await async_load_meter_profiles(hass))
     entry.runtime_data = coordinator
+    async_register_devices(hass, coordinator)
     entry.async_on_unload(entry.add_update_listener(_async_reload))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
@@ -70,6 +73,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: ReevConfigEntry) -> boo
 
 async def async_remove_entry(hass: HomeAssistant, entry: Any) -> None:
     """Forget what was kept for a site."""
+    async_remove_issues(hass, entry.entry_id)
     await async_remove_stored(hass, entry.entry_id)
     await async_stop_unused_server(hass, entry.data[CONF_OCPP_PORT])
 
