@@ -13,7 +13,7 @@ phases may be on p alone, for every p (S2), and helps nobody.
 from collections.abc import Mapping
 
 from .case import Case, Demand
-from .model import PHASES, Phase
+from .model import PHASES, ChargingMode, Phase
 
 PAIRS: tuple[tuple[Phase, Phase], ...] = tuple(
     (p, q) for p in PHASES for q in PHASES if p is not q
@@ -32,7 +32,7 @@ def loads_only(demand: Demand, p: Phase, q: Phase) -> bool:
 def supports(case: Case) -> dict[str, float]:
     """Return what each connector on one or two known phases really draws, in A, at most its maximum.
 
-    On two phases the smaller counts. What is not measured supports nobody (S2).
+    On two phases the smaller counts. What is not measured (S2) or about to stop supports nobody.
     """
     found: dict[str, float] = {}
     for demand in case.demands:
@@ -40,6 +40,7 @@ def supports(case: Case) -> dict[str, float]:
             demand.phases is None
             or demand.phase_count == 3
             or demand.measured_a is None
+            or demand.connector.mode is ChargingMode.OFF
         ):
             continue
         drawn = [demand.measured_a[PHASES.index(phase)] for phase in demand.phases]
