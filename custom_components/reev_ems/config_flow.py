@@ -44,7 +44,13 @@ from .flows.meter import (
     connection_schema,
 )
 from .flows.options import ReevOptionsFlow
-from .flows.site import async_port_error, circuit_names, draft_site, floor_problem
+from .flows.site import (
+    NO_FLOOR_PROBLEM,
+    async_port_error,
+    circuit_names,
+    draft_site,
+    floor_problem,
+)
 
 
 class ReevConfigFlow(ConfigFlow, domain=DOMAIN):
@@ -182,7 +188,7 @@ class ReevConfigFlow(ConfigFlow, domain=DOMAIN):
         """Change the limits of the grid connection or the OCPP port."""
         entry = self._get_reconfigure_entry()
         errors: dict[str, str] = {}
-        placeholders = {"over_circuit": "", "over_phase": "", "over_value": ""}
+        placeholders = NO_FLOOR_PROBLEM
         if user_input is not None:
             limits, errors = take_limits(user_input)
             port = user_input[CONF_OCPP_PORT]
@@ -192,9 +198,9 @@ class ReevConfigFlow(ConfigFlow, domain=DOMAIN):
                 errors[CONF_OCPP_PORT] = error
             if not errors and (
                 problem := floor_problem(
+                    draft_site(entry),
                     draft_site(entry, data=limits),
                     circuit_names(entry),
-                    before=draft_site(entry),
                 )
             ):
                 placeholders = problem

@@ -11,10 +11,10 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.meters import load_profiles
-
 from tests.meters.wire import ModbusServer, twin
 
 from .inputs import PROFILE, meter_data
+
 
 @pytest.fixture
 def hass_config_dir(tmp_path: Path) -> str:

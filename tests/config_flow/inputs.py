@@ -135,7 +135,7 @@ class Form:
         """Check that a form is shown, with these errors and no others."""
         assert self.result["type"] is FlowResultType.FORM, self.result
         assert self.result["step_id"] == step_id
-        assert (self.result["errors"] or {}) == (errors or {})
+        assert (self.result["errors"] or {}) == (errors or {}), self.placeholders
 
     async def submit(
         self, user_input: dict[str, Any], step_id: str | None = None, **errors: str

@@ -44,7 +44,14 @@ from ..const import (
 from ..energy_management.model import PHASES, Connector, Supply
 from ..validation import MINIMUM_LIMIT_A, is_charge_point_id
 from .fields import amperes, choice, named_choice, watts, whole_number
-from .site import NEW_SUBENTRY, circuit_names, draft_site, draft_subentry, floor_problem
+from .site import (
+    NEW_SUBENTRY,
+    NO_FLOOR_PROBLEM,
+    circuit_names,
+    draft_site,
+    draft_subentry,
+    floor_problem,
+)
 
 CONF_CONNECTOR_COUNT = "connector_count"
 CONF_LINE_PHASES = "line_phases"
@@ -69,12 +76,12 @@ _DEFAULTS = Connector(id="", circuit="")
 
 CONNECTOR_SCHEMA = vol.Schema(
     {
-        vol.Required(CONF_SUPPLY, default=Supply.AC): choice("supply", list(Supply)),
+        vol.Required(CONF_SUPPLY, default=Supply.AC): choice("supply", Supply),
         vol.Required(SECTION_AC): section(
             vol.Schema(
                 {
                     vol.Required(CONF_LINE_PHASES, default="l1_l2_l3"): choice(
-                        "line_phases", list(LINE_PHASES)
+                        "line_phases", LINE_PHASES
                     ),
                     vol.Required(CONF_MIN_A, default=_DEFAULTS.min_a): amperes(),
                     vol.Required(CONF_MAX_A, default=_DEFAULTS.max_a): amperes(),
@@ -130,11 +137,7 @@ class ChargePointSetup:
         self._known: list[dict[str, Any]] = []
         self._connectors: list[dict[str, Any]] = []
         self.title = ""
-        self.error_placeholders = {
-            "over_circuit": "",
-            "over_phase": "",
-            "over_value": "",
-        }
+        self.error_placeholders = NO_FLOOR_PROBLEM
         if subentry_id is not None:
             subentry = entry.subentries[subentry_id]
             self.title = subentry.title
@@ -221,9 +224,9 @@ class ChargePointSetup:
             subentry_id=self._subentry_id,
         )
         if problem := floor_problem(
+            draft_site(self._entry),
             draft_site(self._entry, subentry=draft),
             circuit_names(self._entry),
-            before=draft_site(self._entry),
         ):
             self.error_placeholders = problem
             return {"base": "floors_over_limit"}

@@ -21,6 +21,7 @@ from ..validation import is_below
 from .fields import amperes, limit_fields, named_choice, show_limits, take_limits
 from .site import (
     NEW_SUBENTRY,
+    NO_FLOOR_PROBLEM,
     circuit_names,
     circuit_parents,
     draft_site,
@@ -43,15 +44,15 @@ class CircuitSubentryFlow(ConfigSubentryFlow):
     ) -> SubentryFlowResult:
         """Ask for the circuit's limits and place again."""
         subentry = self._get_reconfigure_subentry()
-        reserve_a = subentry.data[CONF_RESERVE_A]
         return self._show_or_save(
             "reconfigure",
             user_input,
             {
                 CONF_NAME: subentry.title,
-                **subentry.data,
+                CONF_PARENT: subentry.data[CONF_PARENT],
                 **show_limits(subentry.data),
-                CONF_RESERVE_A: max(reserve_a),
+                CONF_RESERVE_A: max(subentry.data[CONF_RESERVE_A]),
+                CONF_FOLLOWS_PV: subentry.data[CONF_FOLLOWS_PV],
             },
         )
 
@@ -70,7 +71,7 @@ class CircuitSubentryFlow(ConfigSubentryFlow):
             if key != subentry_id
         }
         errors: dict[str, str] = {}
-        placeholders = {"over_circuit": "", "over_phase": "", "over_value": ""}
+        placeholders = NO_FLOOR_PROBLEM
         if user_input is not None:
             title, data, errors = self._take(user_input, names, subentry_id)
             if not errors:
@@ -78,9 +79,9 @@ class CircuitSubentryFlow(ConfigSubentryFlow):
                     SUBENTRY_CIRCUIT, data, title=title, subentry_id=subentry_id
                 )
                 if problem := floor_problem(
+                    draft_site(entry),
                     draft_site(entry, subentry=draft),
                     {**names, subentry_id: title},
-                    before=draft_site(entry),
                 ):
                     placeholders = problem
                     errors[CONF_LIMIT_A] = "floors_over_limit"

@@ -1,6 +1,6 @@
 """Form fields that several flows share, and the way between what a form shows and what is stored."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from homeassistant.const import UnitOfElectricCurrent, UnitOfPower, UnitOfTime
@@ -76,11 +76,11 @@ def seconds(minimum: float, maximum: float) -> NumberSelector:
     return number(UnitOfTime.SECONDS, minimum=minimum, maximum=maximum)
 
 
-def choice(translation_key: str, options: list[str]) -> SelectSelector:
+def choice(translation_key: str, options: Iterable[str]) -> SelectSelector:
     """Return a drop-down list of translated options."""
     return SelectSelector(
         SelectSelectorConfig(
-            options=options,
+            options=[str(option) for option in options],
             translation_key=translation_key,
             mode=SelectSelectorMode.DROPDOWN,
         )

@@ -56,7 +56,7 @@ CONFIRM_SCHEMA = vol.Schema(
         vol.Required(CONF_NAME): TextSelector(),
         vol.Required(CONF_INVERT, default=False): BooleanSelector(),
         vol.Required(CONF_PHASE_ORDER, default="l1_l2_l3"): choice(
-            "phase_order", list(PHASE_ORDERS)
+            "phase_order", PHASE_ORDERS
         ),
     }
 )
@@ -128,7 +128,8 @@ class MeterSetup:
             if not shared:
                 await gateways.close()
         if probe.serial and any(
-            data.get(CONF_SERIAL) == probe.serial and data[CONF_PROFILE] == probe.profile.id
+            data.get(CONF_SERIAL) == probe.serial
+            and data[CONF_PROFILE] == probe.profile.id
             for data in self._other_meters(subentry_id)
         ):
             return {CONF_HOST: "meter_already_configured"}

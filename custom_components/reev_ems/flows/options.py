@@ -11,7 +11,7 @@ import voluptuous as vol
 from ..const import CONF_IMBALANCE_LIMIT_A, CONF_MARGIN_A, CONF_SHARING
 from ..energy_management.model import FailsafeAction, Settings, SharingPolicy, Site
 from .fields import amperes, choice, seconds, watts
-from .site import circuit_names, draft_site, floor_problem
+from .site import NO_FLOOR_PROBLEM, circuit_names, draft_site, floor_problem
 
 SECTION_SHARING = "sharing_of_power"
 SECTION_FAILSAFE = "failsafe_behavior"
@@ -49,13 +49,13 @@ DEFAULTS: dict[str, Any] = {
 # a slow charge point answers; a raise sooner than 5 s after the last meets a car that is still ramping.
 SECTIONS: dict[str, dict[str, Any]] = {
     SECTION_SHARING: {
-        CONF_SHARING: choice("sharing", list(SharingPolicy)),
+        CONF_SHARING: choice("sharing", SharingPolicy),
         CONF_MARGIN_A: amperes(0, 1000),
         "rotation_slot_s": seconds(60, 86_400),
         "raise_interval_s": seconds(5, 600),
     },
     SECTION_FAILSAFE: {
-        "failsafe": choice("failsafe", list(FailsafeAction)),
+        "failsafe": choice("failsafe", FailsafeAction),
         "failsafe_a": amperes(6, 80),
         "meter_timeout_s": seconds(5, 300),
         "profile_life_s": seconds(30, 3600),
@@ -98,13 +98,13 @@ class ReevOptionsFlow(OptionsFlow):
         """Ask for all options, grouped."""
         entry = self.config_entry
         errors: dict[str, str] = {}
-        placeholders = {"over_circuit": "", "over_phase": "", "over_value": ""}
+        placeholders = NO_FLOOR_PROBLEM
         if user_input is not None:
             options = _flatten(user_input)
             if problem := floor_problem(
+                draft_site(entry),
                 draft_site(entry, options=options),
                 circuit_names(entry),
-                before=draft_site(entry),
             ):
                 placeholders = problem
                 errors[SECTION_FAILSAFE] = "floors_over_limit"

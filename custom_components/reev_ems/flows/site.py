@@ -15,10 +15,14 @@ from homeassistant.config_entries import (
 from homeassistant.core import HomeAssistant
 
 from ..const import CONF_PARENT, DOMAIN, ROOT_CIRCUIT, SUBENTRY_CIRCUIT
+from ..energy_management.decision import IssueKind
 from ..energy_management.model import Site
+from ..energy_management.outlets import layout
 from ..listener import is_own_port
 from ..site import Controls, build_site
-from ..validation import floors_over_limit
+
+# Placeholders of a form that names no floor sum.
+NO_FLOOR_PROBLEM = {"over_circuit": "", "over_phase": "", "over_value": ""}
 
 # The subentry id that a subentry has in a draft while it is being added.
 NEW_SUBENTRY = "new"
@@ -95,27 +99,38 @@ def draft_site(
 
 
 def floor_problem(
-    site: Site, names: Mapping[str, str], *, before: Site | None = None
+    before: Site, after: Site, names: Mapping[str, str]
 ) -> dict[str, str] | None:
-    """Return the placeholders that describe the first floor sum above a limit, or None if all hold (S9).
+    """Return the placeholders that describe a floor sum above a limit, or None if a change may be saved (S9).
 
-    What was over its limit `before` the change already, and is not made worse by it, does not stand in the way:
-    otherwise a site could only be mended in the one right order.
+    What was over its limit before, and is not made worse, does not stand in the way: otherwise a site could be
+    mended in one order only.
     """
-    known = (
-        {(item.circuit, item.phase): item.excess for item in floors_over_limit(before)}
-        if before
-        else {}
-    )
-    for item in floors_over_limit(site):
-        if item.excess > known.get((item.circuit, item.phase), 0.0):
-            unit = "A" if item.phase else "W"
+    known = _floors_over_limits(before)
+    for (circuit, phase), excess_a in _floors_over_limits(after).items():
+        if excess_a > known.get((circuit, phase), 0.0):
             return {
-                "over_circuit": names.get(item.circuit, item.circuit),
-                "over_phase": item.phase or "L1 + L2 + L3",
-                "over_value": f"{item.excess:.1f} {unit}",
+                "over_circuit": names.get(circuit, circuit),
+                "over_phase": phase or "L1 + L2 + L3",
+                "over_value": f"{excess_a:.1f} A",
             }
     return None
+
+
+def _floors_over_limits(site: Site) -> dict[tuple[str, str | None], float]:
+    """Return by circuit and phase (None: power) how far the floors exceed the limit, in A."""
+    try:
+        issues = layout(site).issues
+    except ValueError:
+        # A circuit was removed that others still name. This does not hinder mending it, piece by piece.
+        return {}
+    return {
+        (issue.circuit, issue.phase): issue.value
+        for issue in issues
+        if issue.kind is IssueKind.FLOORS_OVER_LIMIT
+        and issue.circuit is not None
+        and issue.value is not None
+    }
 
 
 async def async_port_error(hass: HomeAssistant, port: int) -> str | None:

@@ -1,0 +1,130 @@
+"""The forms of further meters, against a real meter on the loopback interface."""
+
+from homeassistant.core import HomeAssistant
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from tests.meters.wire import ModbusServer
+
+from .inputs import (
+    confirmation,
+    free_port,
+    meter_data,
+    meter_input,
+    open_subentry,
+    subentry_id,
+)
+
+
+@pytest.fixture
+def garage(entry: MockConfigEntry) -> str:
+    """The circuit that has no meter yet."""
+    return subentry_id(entry, "Garage")
+
+
+async def test_add(
+    hass: HomeAssistant, meter: ModbusServer, entry: MockConfigEntry, garage: str
+) -> None:
+    """A second meter measures a circuit below the grid connection."""
+    form = await open_subentry(hass, entry, "meter")
+    form.shows("user")
+    await form.submit({"circuit": garage, **meter_input(meter.port)}, "confirm")
+    assert form.suggested["name"] == "Janitza UMG 604-PRO"
+    assert form.placeholders["voltage_l3"] == "233.0 V"
+    await form.submit(confirmation(name="Garage meter"))
+    form.created()
+    subentry = entry.subentries[subentry_id(entry, "Garage meter")]
+    assert subentry.data == {
+        "circuit": garage,
+        **meter_input(meter.port),
+        "invert": False,
+        "phase_order": ["L1", "L2", "L3"],
+        "serial": "4711",
+    }
+
+
+async def test_circuit_that_has_a_meter(
+    hass: HomeAssistant, meter: ModbusServer, entry: MockConfigEntry, garage: str
+) -> None:
+    """A circuit has one meter; the same form goes on with another circuit."""
+    form = await open_subentry(hass, entry, "meter")
+    connection = meter_input(meter.port)
+    await form.submit(
+        {"circuit": "main", **connection}, "user", circuit="circuit_already_metered"
+    )
+    await form.submit({"circuit": garage, **connection}, "confirm")
+
+
+async def test_circuit_that_was_removed_meanwhile(
+    hass: HomeAssistant, meter: ModbusServer, entry: MockConfigEntry, garage: str
+) -> None:
+    """The form was open while somebody removed the circuit."""
+    form = await open_subentry(hass, entry, "meter")
+    hass.config_entries.async_remove_subentry(entry, garage)
+    await form.submit(
+        {"circuit": garage, **meter_input(meter.port)},
+        "user",
+        circuit="unknown_circuit",
+    )
+
+
+async def test_same_address_twice(
+    hass: HomeAssistant, meter: ModbusServer, entry: MockConfigEntry, garage: str
+) -> None:
+    """The meter of the grid connection cannot measure the garage as well."""
+    form = await open_subentry(hass, entry, "meter")
+    await form.submit(
+        {"circuit": garage, **meter_input(502, host=" 192.0.2.1 ")},
+        "user",
+        host="meter_already_configured",
+    )
+    await form.submit({"circuit": garage, **meter_input(meter.port)}, "confirm")
+
+
+async def test_same_meter_at_another_address(
+    hass: HomeAssistant, meter: ModbusServer, entry: MockConfigEntry, garage: str
+) -> None:
+    """The serial number tells that it is the same device behind a second gateway."""
+    grid = entry.subentries[subentry_id(entry, "Grid meter")]
+    hass.config_entries.async_update_subentry(
+        entry, grid, data=meter_data("192.0.2.1", circuit="main", serial="4711")
+    )
+    form = await open_subentry(hass, entry, "meter")
+    await form.submit(
+        {"circuit": garage, **meter_input(meter.port)},
+        "user",
+        host="meter_already_configured",
+    )
+
+
+async def test_reconfigure(
+    hass: HomeAssistant, meter: ModbusServer, entry: MockConfigEntry
+) -> None:
+    """A meter moves to another address; what was confirmed of it is kept and shown."""
+    grid_id = subentry_id(entry, "Grid meter")
+    hass.config_entries.async_update_subentry(
+        entry,
+        entry.subentries[grid_id],
+        data=meter_data(
+            "192.0.2.1", circuit="main", invert=True, phase_order=["L3", "L1", "L2"]
+        ),
+    )
+    form = await open_subentry(hass, entry, "meter", grid_id)
+    form.shows("reconfigure")
+    assert form.suggested["host"] == "192.0.2.1"
+    moved = {"circuit": "main", **meter_input(meter.port)}
+    await form.submit(
+        {**moved, "port": free_port()}, "reconfigure", host="cannot_connect"
+    )
+    await form.submit(moved, "confirm")
+    kept = confirmation(invert=True, phase_order="l3_l1_l2")
+    assert form.suggested == kept
+    assert form.placeholders["current_l3"] == "-20.0 A"
+    await form.submit({**kept, "name": "Main meter"})
+    form.aborted("reconfigure_successful")
+    changed = entry.subentries[grid_id]
+    assert changed.title == "Main meter"
+    assert changed.data["port"] == meter.port
+    assert changed.data["invert"] is True
+    assert changed.data["phase_order"] == ["L3", "L1", "L2"]
+    assert changed.unique_id == f"meter_127.0.0.1:{meter.port}/1"
