@@ -3,7 +3,7 @@
 from collections import deque
 
 _SAMPLES = 8
-_LATE_S = 10.0
+_SMALL_S = 10.0
 _AGREEMENT_S = 5.0
 _SPAN_S = 15.0
 
@@ -13,8 +13,8 @@ class ClockOffset:
 
     A message can be late (it waited in a queue), never early: each time in it, less our time at its arrival, is at
     most the true offset. So the largest of the last ones is the best estimate, and errs to the safe side: a profile
-    then starts, and lapses, a little early. A clock that seems slow may be a queue being emptied; it is believed
-    when several messages agree over a while.
+    then starts, and lapses, a little early. A clock that seems far off may be a queue being emptied or one wrong
+    time; it is believed when several messages agree over a while.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class ClockOffset:
     def seconds(self) -> float:
         """Seconds that the charge point's clock is ahead of ours; 0 as long as nothing is known."""
         best = max((ahead for _, ahead in self._samples), default=0.0)
-        if best >= -_LATE_S:
+        if abs(best) <= _SMALL_S:
             return best
         arrivals = [
             at_s for at_s, ahead in self._samples if ahead >= best - _AGREEMENT_S

@@ -6,6 +6,7 @@ event loop, and it refuses 16.1 A because of floating point; so they are compile
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 import json
 from typing import Any
@@ -64,6 +65,7 @@ def _violation(
     return None if validator is None else next(validator.iter_errors(payload), None)
 
 
+@cache
 def load(version: str) -> Schemas:
     """Read and compile the schemas of an OCPP version ("1.6", "2.0.1" or "2.1"). Reads files: not in the event loop."""
     requests: dict[str, Draft4Validator] = {}

@@ -3,4 +3,4 @@
 from .record import SessionRecord
 from .store import SessionLog
 
-__all__ = ["SessionRecord", "SessionLog"]
+__all__ = ["SessionLog", "SessionRecord"]

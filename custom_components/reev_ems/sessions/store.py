@@ -51,7 +51,8 @@ class SessionLog:
         if self._engine is not None:
             await self.flush()
             await self._run(self._dispose)
-        self._executor.shutdown(wait=False)
+        # Its one thread is idle by now.
+        self._executor.shutdown()
 
     async def start(
         self,
