@@ -1,5 +1,6 @@
 """Config flow of reev EMS: a site with its first meter, and charge points that knock."""
 
+from types import MappingProxyType
 from typing import Any, override
 
 from homeassistant.config_entries import (
@@ -14,7 +15,7 @@ from homeassistant.const import CONF_NAME
 from homeassistant.core import callback
 from homeassistant.helpers.selector import TextSelector
 from homeassistant.helpers.typing import DiscoveryInfoType
-import voluptuous as vol
+import probatio
 
 from .const import (
     CONF_CHARGE_POINT_ID,
@@ -117,16 +118,16 @@ class ReevConfigFlow(ConfigFlow, domain=DOMAIN):
         imbalance_a = IMBALANCE_LIMIT_A_BY_COUNTRY.get(
             self.hass.config.country or "", 0.0
         )
-        schema = vol.Schema(
+        schema = probatio.Schema(
             {
-                vol.Required(CONF_NAME): TextSelector(),
+                probatio.Required(CONF_NAME): TextSelector(),
                 **limit_fields(required=True),
-                vol.Required(CONF_IMBALANCE_LIMIT_A, default=imbalance_a): amperes(
+                probatio.Required(CONF_IMBALANCE_LIMIT_A, default=imbalance_a): amperes(
                     0, 1000
                 ),
-                vol.Required(CONF_OCPP_PORT, default=DEFAULT_OCPP_PORT): whole_number(
-                    1, 65535
-                ),
+                probatio.Required(
+                    CONF_OCPP_PORT, default=DEFAULT_OCPP_PORT
+                ): whole_number(1, 65535),
             }
         )
         return self.async_show_form(
@@ -209,10 +210,10 @@ class ReevConfigFlow(ConfigFlow, domain=DOMAIN):
                 return self.async_update_and_abort(
                     entry, data_updates={**limits, CONF_OCPP_PORT: port}
                 )
-        schema = vol.Schema(
+        schema = probatio.Schema(
             {
                 **limit_fields(required=True),
-                vol.Required(CONF_OCPP_PORT): whole_number(1, 65535),
+                probatio.Required(CONF_OCPP_PORT): whole_number(1, 65535),
             }
         )
         return self.async_show_form(
@@ -229,6 +230,7 @@ class ReevConfigFlow(ConfigFlow, domain=DOMAIN):
             description_placeholders=placeholders,
         )
 
+    @override
     async def async_step_integration_discovery(
         self, discovery_info: DiscoveryInfoType
     ) -> ConfigFlowResult:
@@ -261,7 +263,7 @@ class ReevConfigFlow(ConfigFlow, domain=DOMAIN):
         return self.async_show_form(
             step_id="adopt",
             data_schema=self.add_suggested_values_to_schema(
-                vol.Schema(identity_fields(circuit_names(entry))),
+                probatio.Schema(identity_fields(circuit_names(entry))),
                 user_input or {CONF_NAME: charge_point_id},
             ),
             errors=errors,
@@ -308,7 +310,7 @@ class ReevConfigFlow(ConfigFlow, domain=DOMAIN):
         self.hass.config_entries.async_add_subentry(
             entry,
             ConfigSubentry(
-                data=setup.data,
+                data=MappingProxyType(setup.data),
                 subentry_type=SUBENTRY_CHARGE_POINT,
                 title=setup.title,
                 unique_id=setup.unique_id,

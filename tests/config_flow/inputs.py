@@ -3,7 +3,11 @@
 import socket
 from typing import Any
 
-from homeassistant.config_entries import ConfigFlowResult, SubentryFlowResult
+from homeassistant.config_entries import (
+    ConfigFlowResult,
+    SubentryFlowContext,
+    SubentryFlowResult,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -38,9 +42,8 @@ def meter_data(host: str, *, circuit: str, **changes: Any) -> dict[str, Any]:
 
 def subentry_id(entry: MockConfigEntry, title: str) -> str:
     """Return the id of the subentry with a title."""
-    return next(
-        item.subentry_id for item in entry.subentries.values() if item.title == title
-    )
+    (found,) = (key for key, item in entry.subentries.items() if item.title == title)
+    return str(found)
 
 
 def site_input(**changes: Any) -> dict[str, Any]:
@@ -124,7 +127,8 @@ class Form:
     @property
     def placeholders(self) -> dict[str, str]:
         """What the form's text is filled with."""
-        return self.result["description_placeholders"]
+        placeholders: dict[str, str] = self.result["description_placeholders"]
+        return placeholders
 
     @property
     def suggested(self) -> dict[str, Any]:
@@ -197,9 +201,9 @@ async def open_subentry(
 ) -> Form:
     """Begin to add a subentry, or to change the one with the id."""
     manager = hass.config_entries.subentries
-    context = {"source": "user"}
+    context = SubentryFlowContext(source="user")
     if change is not None:
-        context = {"source": "reconfigure", "subentry_id": change}
+        context = SubentryFlowContext(source="reconfigure", subentry_id=change)
     result: SubentryFlowResult = await manager.async_init(
         (entry.entry_id, kind), context=context
     )

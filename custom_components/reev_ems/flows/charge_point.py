@@ -20,7 +20,7 @@ from homeassistant.helpers.selector import (
     TextSelectorConfig,
     TextSelectorType,
 )
-import voluptuous as vol
+import probatio
 from yarl import URL
 
 from ..const import (
@@ -74,25 +74,25 @@ LINE_PHASES: dict[str, tuple[list[str] | None, int]] = {
 
 _DEFAULTS = Connector(id="", circuit="")
 
-CONNECTOR_SCHEMA = vol.Schema(
+CONNECTOR_SCHEMA = probatio.Schema(
     {
-        vol.Required(CONF_SUPPLY, default=Supply.AC): choice("supply", Supply),
-        vol.Required(SECTION_AC): section(
-            vol.Schema(
+        probatio.Required(CONF_SUPPLY, default=Supply.AC): choice("supply", Supply),
+        probatio.Required(SECTION_AC): section(
+            probatio.Schema(
                 {
-                    vol.Required(CONF_LINE_PHASES, default="l1_l2_l3"): choice(
+                    probatio.Required(CONF_LINE_PHASES, default="l1_l2_l3"): choice(
                         "line_phases", LINE_PHASES
                     ),
-                    vol.Required(CONF_MIN_A, default=_DEFAULTS.min_a): amperes(),
-                    vol.Required(CONF_MAX_A, default=_DEFAULTS.max_a): amperes(),
+                    probatio.Required(CONF_MIN_A, default=_DEFAULTS.min_a): amperes(),
+                    probatio.Required(CONF_MAX_A, default=_DEFAULTS.max_a): amperes(),
                 }
             )
         ),
-        vol.Required(SECTION_DC): section(
-            vol.Schema(
+        probatio.Required(SECTION_DC): section(
+            probatio.Schema(
                 {
-                    vol.Required(CONF_MIN_W, default=_DEFAULTS.min_w): watts(),
-                    vol.Required(CONF_MAX_W, default=_DEFAULTS.max_w): watts(),
+                    probatio.Required(CONF_MIN_W, default=_DEFAULTS.min_w): watts(),
+                    probatio.Required(CONF_MAX_W, default=_DEFAULTS.max_w): watts(),
                 }
             ),
             {"collapsed": True},
@@ -101,16 +101,18 @@ CONNECTOR_SCHEMA = vol.Schema(
 )
 
 
-def identity_fields(circuits: Mapping[str, str]) -> dict[vol.Marker, Any]:
+def identity_fields(circuits: Mapping[str, str]) -> dict[probatio.Marker, Any]:
     """Return the fields that every form of a charge point asks for."""
     return {
-        vol.Required(CONF_NAME): TextSelector(),
-        vol.Required(CONF_CIRCUIT, default=ROOT_CIRCUIT): named_choice(circuits),
-        vol.Required(CONF_CONNECTOR_COUNT, default=1): whole_number(1, MAX_CONNECTORS),
-        vol.Required(SECTION_SECURITY): section(
-            vol.Schema(
+        probatio.Required(CONF_NAME): TextSelector(),
+        probatio.Required(CONF_CIRCUIT, default=ROOT_CIRCUIT): named_choice(circuits),
+        probatio.Required(CONF_CONNECTOR_COUNT, default=1): whole_number(
+            1, MAX_CONNECTORS
+        ),
+        probatio.Required(SECTION_SECURITY): section(
+            probatio.Schema(
                 {
-                    vol.Optional(CONF_PASSWORD): TextSelector(
+                    probatio.Optional(CONF_PASSWORD): TextSelector(
                         TextSelectorConfig(
                             type=TextSelectorType.PASSWORD, autocomplete="new-password"
                         )
@@ -252,9 +254,9 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
             )
             if not errors:
                 return await self.async_step_connector()
-        schema = vol.Schema(
+        schema = probatio.Schema(
             {
-                vol.Required(CONF_CHARGE_POINT_ID): named_choice(
+                probatio.Required(CONF_CHARGE_POINT_ID): named_choice(
                     unknown_charge_points(entry), custom_value=True
                 ),
                 **identity_fields(circuit_names(entry)),
@@ -284,7 +286,8 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
         return self.async_show_form(
             step_id="reconfigure",
             data_schema=self.add_suggested_values_to_schema(
-                vol.Schema(identity_fields(circuit_names(entry))), user_input or shown
+                probatio.Schema(identity_fields(circuit_names(entry))),
+                user_input or shown,
             ),
             errors=errors,
             description_placeholders={

@@ -6,7 +6,7 @@ from typing import Any
 from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
 from homeassistant.const import CONF_NAME
 from homeassistant.helpers.selector import BooleanSelector, TextSelector
-import voluptuous as vol
+import probatio
 
 from ..const import (
     CONF_FOLLOWS_PV,
@@ -91,13 +91,13 @@ class CircuitSubentryFlow(ConfigSubentryFlow):
                 return self.async_update_and_abort(
                     entry, self._get_reconfigure_subentry(), title=title, data=data
                 )
-        schema = vol.Schema(
+        schema = probatio.Schema(
             {
-                vol.Required(CONF_NAME): TextSelector(),
-                vol.Required(CONF_PARENT): named_choice(names),
+                probatio.Required(CONF_NAME): TextSelector(),
+                probatio.Required(CONF_PARENT): named_choice(names),
                 **limit_fields(required=False),
-                vol.Required(CONF_RESERVE_A, default=0): amperes(0, 10_000),
-                vol.Required(CONF_FOLLOWS_PV, default=False): BooleanSelector(),
+                probatio.Required(CONF_RESERVE_A, default=0): amperes(0, 10_000),
+                probatio.Required(CONF_FOLLOWS_PV, default=False): BooleanSelector(),
             }
         )
         return self.async_show_form(

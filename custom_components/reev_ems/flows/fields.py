@@ -14,7 +14,7 @@ from homeassistant.helpers.selector import (
     SelectSelectorConfig,
     SelectSelectorMode,
 )
-import voluptuous as vol
+import probatio
 
 from ..const import CONF_LIMIT_A, CONF_LIMIT_W
 from ..energy_management.model import Site
@@ -47,15 +47,15 @@ def number(
     return NumberSelector(config)
 
 
-def whole_number(minimum: int, maximum: int) -> vol.All:
+def whole_number(minimum: int, maximum: int) -> probatio.All[Any]:
     """Return a box for a whole number."""
-    return vol.All(
+    return probatio.All(
         NumberSelector(
             NumberSelectorConfig(
                 min=minimum, max=maximum, step=1, mode=NumberSelectorMode.BOX
             )
         ),
-        vol.Coerce(int),
+        probatio.Coerce(int),
     )
 
 
@@ -103,14 +103,16 @@ def named_choice(
     )
 
 
-def limit_fields(*, required: bool) -> dict[vol.Marker, Any]:
+def limit_fields(*, required: bool) -> dict[probatio.Marker, Any]:
     """Return the fields of a circuit's limits."""
-    marker = vol.Required if required else vol.Optional
+    marker = probatio.Required if required else probatio.Optional
     return {
         marker(CONF_LIMIT_A): amperes(),
-        vol.Optional(CONF_LIMIT_W): watts(),
-        vol.Required(SECTION_PHASE_LIMITS): section(
-            vol.Schema({vol.Optional(key): amperes() for key in CONF_PHASE_LIMITS_A}),
+        probatio.Optional(CONF_LIMIT_W): watts(),
+        probatio.Required(SECTION_PHASE_LIMITS): section(
+            probatio.Schema(
+                {probatio.Optional(key): amperes() for key in CONF_PHASE_LIMITS_A}
+            ),
             {"collapsed": True},
         ),
     }

@@ -12,7 +12,7 @@ from homeassistant.config_entries import (
 from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PORT
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.selector import BooleanSelector, TextSelector
-import voluptuous as vol
+import probatio
 
 from ..const import (
     CONF_CIRCUIT,
@@ -51,11 +51,11 @@ PHASE_ORDERS = {
     for order in permutations(PHASES)
 }
 
-CONFIRM_SCHEMA = vol.Schema(
+CONFIRM_SCHEMA = probatio.Schema(
     {
-        vol.Required(CONF_NAME): TextSelector(),
-        vol.Required(CONF_INVERT, default=False): BooleanSelector(),
-        vol.Required(CONF_PHASE_ORDER, default="l1_l2_l3"): choice(
+        probatio.Required(CONF_NAME): TextSelector(),
+        probatio.Required(CONF_INVERT, default=False): BooleanSelector(),
+        probatio.Required(CONF_PHASE_ORDER, default="l1_l2_l3"): choice(
             "phase_order", PHASE_ORDERS
         ),
     }
@@ -64,22 +64,24 @@ CONFIRM_SCHEMA = vol.Schema(
 
 def connection_schema(
     profiles: Mapping[str, MeterProfile], circuits: Mapping[str, str] | None = None
-) -> vol.Schema:
+) -> probatio.Schema:
     """Return the form that asks how a meter is reached, and which of the circuits it measures if there is a choice."""
     names = {key: profile.name for key, profile in profiles.items()}
-    fields: dict[vol.Marker, Any] = {}
+    fields: dict[probatio.Marker, Any] = {}
     if circuits is not None:
-        fields[vol.Required(CONF_CIRCUIT)] = named_choice(circuits)
+        fields[probatio.Required(CONF_CIRCUIT)] = named_choice(circuits)
     fields |= {
-        vol.Required(CONF_PROFILE): named_choice(
+        probatio.Required(CONF_PROFILE): named_choice(
             dict(sorted(names.items(), key=lambda item: item[1].casefold()))
         ),
-        vol.Required(CONF_HOST): TextSelector(),
-        vol.Required(CONF_PORT, default=DEFAULT_MODBUS_PORT): whole_number(1, 65535),
-        vol.Required(CONF_UNIT_ID, default=DEFAULT_UNIT_ID): whole_number(0, 255),
-        vol.Required(CONF_POLL_S, default=DEFAULT_POLL_S): seconds(0.5, 10),
+        probatio.Required(CONF_HOST): TextSelector(),
+        probatio.Required(CONF_PORT, default=DEFAULT_MODBUS_PORT): whole_number(
+            1, 65535
+        ),
+        probatio.Required(CONF_UNIT_ID, default=DEFAULT_UNIT_ID): whole_number(0, 255),
+        probatio.Required(CONF_POLL_S, default=DEFAULT_POLL_S): seconds(0.5, 10),
     }
-    return vol.Schema(fields)
+    return probatio.Schema(fields)
 
 
 class MeterSetup:

@@ -6,7 +6,7 @@ from typing import Any
 from homeassistant.config_entries import ConfigFlowResult, OptionsFlow
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import BooleanSelector
-import voluptuous as vol
+import probatio
 
 from ..const import CONF_IMBALANCE_LIMIT_A, CONF_MARGIN_A, CONF_SHARING
 from ..energy_management.model import FailsafeAction, Settings, SharingPolicy, Site
@@ -73,12 +73,12 @@ SECTIONS: dict[str, dict[str, Any]] = {
     },
 }
 
-OPTIONS_SCHEMA = vol.Schema(
+OPTIONS_SCHEMA = probatio.Schema(
     {
-        vol.Required(name): section(
-            vol.Schema(
+        probatio.Required(name): section(
+            probatio.Schema(
                 {
-                    vol.Required(key, default=DEFAULTS[key]): fields[key]
+                    probatio.Required(key, default=DEFAULTS[key]): fields[key]
                     for key in fields
                 }
             ),
