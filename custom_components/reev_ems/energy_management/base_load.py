@@ -9,9 +9,15 @@ So the estimate is held, and only evidence moves it. Each reading M gives bounds
 - certain: base ≥ M − Σ of the most that each connector may be drawing (latest report, permit in force, permit that it
   may not have left yet). This moves the estimate *at once*. Hence, as estimate + Σ booked ≥ M always holds, every
   overload that the meter shows lowers the permits in the same step by at least its size.
+  Only while permits were just lowered and the meter does not show any of it, it may be the meter that is late:
+  then the estimate rises by what the meter rose since. Otherwise one overload would be answered twice.
 - likely: M − Σ highest reports ≤ base ≤ M − Σ lowest reports of the last 16 s or more (`Settings.align_s`), so that
   the meter and the reports may be that far apart in time. This moves the estimate only if all readings of the last
   16 s or more agree, so that a car which ramps by itself, seen by the meter before it reports, moves nothing.
+
+The first estimate takes every connector at its latest report, or at its permit if it has not reported yet: after a
+restart cars are charging, and their draw must not count twice before they could say a word. Nothing is raised in that
+time. After it, whoever still does not report is taken to draw nothing, so that all of the load counts.
 
 A base load that rises while cars draw less than their permits is therefore believed one report later; until then
 there is no overload, or the first bound has it. One that falls is believed after 16 s or more. The limit is exceeded
@@ -23,10 +29,11 @@ from dataclasses import replace
 
 from .model import Circuit, Settings
 from .observation import MeterObservation
-from .state import Bounds, MeterMemory, PartVector, Vector
+from .state import Bounds, Cut, MeterMemory, PartVector, Vector
 
 _BUCKET_S = 4.0
 _NEW_SAMPLE_S = 0.05
+_SEEN_A = 0.5
 
 
 def sample(
@@ -88,7 +95,7 @@ def estimate(
     reading: PartVector,
     now_s: float,
     *,
-    latest_low: Vector,
+    assumed: Vector,
     reported_low: Vector,
     reported_high: Vector,
     most: Vector,
@@ -100,7 +107,7 @@ def estimate(
         memory: what was known before.
         reading: the meter's currents and power.
         now_s: the time of the step.
-        latest_low: the sum of the latest reports of the connectors below (unknown draw: 0).
+        assumed: what the connectors below probably draw: their latest reports, where there is none their permits.
         reported_low: the sum of their lowest reports of the last while.
         reported_high: the sum of their highest.
         most: the sum of the most that each may be drawing now.
@@ -127,11 +134,16 @@ def estimate(
             Bounds(bucket=bucket, low=low, high=high),
         )
     spans = (bucket - bounds[0].bucket) * _BUCKET_S >= settings.align_s
-    certain = _less(reading, most)
+    cut = _still_pending(memory.cut, reading, now_s, settings)
+    if cut is None:
+        certain = _less(reading, most)
+    else:
+        certain = _grown(cut, reading)
     known = memory.base or (None, None, None, None)
+    proven = memory.proven or spans
     base = tuple(
         None
-        if (first := _less_one(reading[index], latest_low[index])) is None
+        if (first := _less_one(reading[index], assumed[index])) is None
         else _moved(
             known[index],
             first,
@@ -139,10 +151,46 @@ def estimate(
             [item.high[index] for item in bounds],
             certain[index],
             spans=spans,
+            proven=memory.proven or not spans,
         )
         for index in range(4)
     )
-    return replace(memory, base=(base[0], base[1], base[2], base[3]), bounds=bounds)
+    return replace(
+        memory,
+        base=(base[0], base[1], base[2], base[3]),
+        bounds=bounds,
+        proven=proven,
+        cut=cut,
+    )
+
+
+def lowered(memory: MeterMemory, reading: PartVector, now_s: float) -> MeterMemory:
+    """Return the memory after permits below the circuit were lowered."""
+    if memory.cut is not None or memory.base is None:
+        return memory
+    return replace(memory, cut=Cut(since_s=now_s, reading=reading, base=memory.base))
+
+
+def _still_pending(
+    cut: Cut | None, reading: PartVector, now_s: float, settings: Settings
+) -> Cut | None:
+    """Return the cut as long as the meter shows nothing of it and may be late."""
+    if cut is None or now_s >= cut.since_s + settings.align_s + settings.follow_s:
+        return None
+    seen = any(
+        value is not None and then is not None and value < then - _SEEN_A
+        for value, then in zip(reading[:3], cut.reading[:3], strict=True)
+    )
+    return None if seen else cut
+
+
+def _grown(cut: Cut, reading: PartVector) -> PartVector:
+    """Return the base load at the cut plus what the meter rose since."""
+    parts = tuple(
+        None if base is None or value is None or then is None else base + value - then
+        for base, value, then in zip(cut.base, reading, cut.reading, strict=True)
+    )
+    return parts[0], parts[1], parts[2], parts[3]
 
 
 def _moved(
@@ -153,12 +201,17 @@ def _moved(
     certain: float | None,
     *,
     spans: bool,
+    proven: bool,
 ) -> float:
     """Return one part of the estimate."""
     value = first if known is None else known
     lowest = min((low for low in lows if low is not None), default=value)
     highest = max((high for high in highs if high is not None), default=value)
     value = max(value, lowest)
+    if not proven:
+        value = max(
+            value, min((high for high in highs if high is not None), default=value)
+        )
     if spans:
         value = min(value, highest)
     return value if certain is None else max(value, certain)

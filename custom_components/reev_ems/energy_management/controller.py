@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import Final
 
 from .allocation import allocate
-from .base_load import age, age_of, estimate, sample
+from .base_load import age, age_of, estimate, lowered, sample
 from .case import SITE_BUDGET, Case, Demand
 from .commands import changed, command, is_due, sent
 from .decision import (
@@ -50,7 +50,15 @@ from .occupancy import (
 )
 from .outlets import Layout, Outlet, layout
 from .raises import Raise, fitting
-from .state import ConnectorMemory, ControllerState, MeterMemory, Permit, Sun, Vector
+from .state import (
+    ConnectorMemory,
+    ControllerState,
+    MeterMemory,
+    PartVector,
+    Permit,
+    Sun,
+    Vector,
+)
 from .surplus import Applicant, SunPlan, plan_sun, surplus_w
 
 __all__ = ["ControllerState", "step"]
@@ -107,6 +115,7 @@ class _Turn:
     __slots__ = (
         "accepted",
         "allowed",
+        "before",
         "booked",
         "failed",
         "holds",
@@ -136,6 +145,7 @@ class _Turn:
         self.one_phase = memory.one_phase
         self.accepted: float | None = None
         self.allowed = 0.0
+        self.before = 0.0
         self.target = 0.0
         self.new = 0.0
         self.booked: Vector = NOTHING
@@ -176,6 +186,7 @@ class _Step:
         self._hold()
         self._raise()
         commands = self._command()
+        self._note_cuts()
         return self._state(), self._decision(commands)
 
     # Meters
@@ -183,7 +194,7 @@ class _Step:
     def _age_meters(self) -> None:
         settings, now_s = self.settings, self.now_s
         self.meters: dict[str, MeterMemory] = {}
-        self.readings: dict[str, tuple[float | None, ...]] = {}
+        self.readings: dict[str, PartVector] = {}
         self.late: set[str] = set()
         self.failed: set[str] = set()
         self.may_raise: dict[str, bool] = {}
@@ -234,7 +245,7 @@ class _Step:
         )
         turn.late = any(circuit in self.late for circuit in outlet.metered)
         turn.failed = any(circuit in self.failed for circuit in outlet.metered)
-        turn.new = in_force(memory.permit, outlet, now_s)
+        turn.before = turn.new = in_force(memory.permit, outlet, now_s)
         return turn
 
     def _followed(
@@ -344,13 +355,13 @@ class _Step:
                     part[1] += vector[1]
                     part[2] += vector[2]
                     part[3] += vector[3]
-        for name, (latest_low, low, high, most) in sums.items():
+        for name, (assumed, low, high, most) in sums.items():
             reading = self.readings[name]
             self.meters[name] = estimate(
                 self.meters[name],
-                (reading[0], reading[1], reading[2], reading[3]),
+                reading,
                 now_s,
-                latest_low=_vector(latest_low),
+                assumed=_vector(assumed),
                 reported_low=_vector(low),
                 reported_high=_vector(high),
                 most=_vector(most),
@@ -388,11 +399,11 @@ class _Step:
     def _draw_bounds(
         self, turn: _Turn, believed_s: float
     ) -> tuple[Vector, Vector, Vector, Vector]:
-        """Return a connector's latest, lowest and highest reported draw and the most that it may be drawing."""
+        """Return a connector's assumed, lowest and highest reported draw and the most that it may be drawing."""
         memory, now_s, state = turn.memory, self.now_s, turn.seen.state
         if state is ConnectorState.OFFLINE:
             most = self._offline_load(turn, metered=True)
-            return NOTHING, NOTHING, most, most
+            return most, NOTHING, most, most
         allowed = turn.outlet.load(turn.allowed)
         if state in _NO_SESSION:
             lowered_s = memory.permit.lowered_s
@@ -400,7 +411,7 @@ class _Step:
                 allowed = NOTHING
         draw = memory.draw
         if draw is None:
-            return NOTHING, NOTHING, allowed, allowed
+            return allowed, NOTHING, allowed, allowed
         low, high = envelope(draw, now_s, self.settings.align_s)
         most = (
             max(allowed[0], draw.high[0]),
@@ -409,7 +420,7 @@ class _Step:
             max(allowed[3], draw.high[3]),
         )
         if not is_known(draw, now_s, self.settings):
-            return NOTHING, NOTHING, most, most
+            return most, NOTHING, most, most
         if now_s - draw.reported_s > believed_s:
             low = NOTHING
         return draw.low, low, high, most
@@ -895,6 +906,18 @@ class _Step:
         if permit is memory.permit and turn.one_phase == memory.one_phase:
             return memory
         return replace(memory, permit=permit, one_phase=turn.one_phase)
+
+    def _note_cuts(self) -> None:
+        """Tell the meters' memories which circuits will carry less."""
+        fallen = {
+            circuit
+            for turn in self.turns
+            if turn.new < turn.before - turn.outlet.step / 2
+            for circuit in turn.outlet.metered
+        }
+        for name, reading in self.readings.items():
+            if name in fallen:
+                self.meters[name] = lowered(self.meters[name], reading, self.now_s)
 
     # Results
 

@@ -9,10 +9,12 @@ A recording is plain JSON values (serialise.py), as the diagnostics download hol
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+import sys
 
 from .controller import ControllerState, step
 from .decision import Decision
-from .fields import RefusedError
+from .fields import RefusedError, parse
 from .model import Site
 from .observation import Observation
 from .serialise import Json, from_json, to_json
@@ -104,3 +106,30 @@ def _differences(
             )
     elif first != second:
         yield path, first, second
+
+
+def main(arguments: list[str]) -> int:
+    """Replay a file; return 0 if every decision is the same, 1 if not, 2 if the file cannot be used.
+
+    The file is a recording, or a Home Assistant diagnostics download that holds one.
+    """
+    try:
+        found = parse(Path(arguments[0]).read_text(encoding="utf-8"))
+        for key in ("data", "recording"):
+            if isinstance(found, Mapping) and "steps" not in found and key in found:
+                found = found[key]
+        differences = 0
+        for item in replay(found):
+            differences += 1
+            sys.stdout.write(
+                f"step {item.index}, {item.at_s:g} s: {item.where}: was {item.recorded}, now {item.now}\n"
+            )
+    except (OSError, UnicodeDecodeError, RefusedError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(f"{differences} differences\n")
+    return 1 if differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

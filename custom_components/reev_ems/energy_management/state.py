@@ -126,6 +126,16 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """Permits below a circuit that were lowered and that its meter has not shown yet."""
+
+    since_s: float
+    reading: PartVector
+    base: PartVector
+    """The estimate of the base load when they were lowered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeterMemory:
     """What is remembered of a metered circuit."""
 
@@ -140,7 +150,10 @@ class MeterMemory:
     """Raises are allowed from here on."""
     base: PartVector | None = None
     """The estimate of the base load."""
+    proven: bool = False
+    """Whether there were readings for long enough to tell it from our connectors' draw."""
     bounds: tuple[Bounds, ...] = ()
+    cut: Cut | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
