@@ -43,11 +43,15 @@ async def meter(socket_enabled: None) -> AsyncGenerator[ModbusServer]:
 async def entry(
     hass: HomeAssistant, meter: ModbusServer
 ) -> AsyncGenerator[MockConfigEntry]:
-    """The site, running; unloaded at the end."""
+    """The site, running and with a first reading; unloaded at the end."""
     found = site_entry(meter.port, free_port())
     found.add_to_hass(hass)
     assert await hass.config_entries.async_setup(found.entry_id)
     await hass.async_block_till_done()
+    coordinator: ReevCoordinator = found.runtime_data
+    async with asyncio.timeout(5):
+        while any(item.reading is None for item in coordinator.data.meters.values()):
+            await asyncio.sleep(0.01)
     yield found
     if found.state is ConfigEntryState.LOADED:
         await hass.config_entries.async_unload(found.entry_id)
@@ -69,9 +73,6 @@ async def push(still: None, entry: MockConfigEntry) -> Push:
     The meter was read once and is read again in 10 s, so that nothing else is published.
     """
     coordinator: ReevCoordinator = entry.runtime_data
-    async with asyncio.timeout(5):
-        while any(meter.reading is None for meter in coordinator.data.meters.values()):
-            await asyncio.sleep(0.01)
 
     def publish(after_s: float = 1.0, **changes: Any) -> SiteData:
         data = coordinator.data

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.helpers.event import async_track_state_change_event
@@ -58,7 +59,7 @@ async def test_measured_value_every_five_seconds(
     await hass.async_block_till_done()
     values = [float(value) for value in states]
     assert 11 <= len(values) <= 12
-    steps = [after - before for before, after in zip(values, values[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(values)]
     assert set(steps) == {MEASURED_VALUE_INTERVAL_S}
 
 

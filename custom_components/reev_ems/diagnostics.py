@@ -1,0 +1,94 @@
+"""The diagnostics download: what a bug report needs, and nobody's secrets."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from homeassistant.components.diagnostics import async_redact_data
+from homeassistant.const import CONF_HOST, CONF_PASSWORD
+from homeassistant.core import HomeAssistant
+
+from .const import CONF_SERIAL
+from .coordinator import MeterStatus, ReevConfigEntry
+from .energy_management.replay import record
+from .energy_management.serialise import to_json
+from .history import Step
+from .ocpp_server import ChargePoint
+
+TO_REDACT = {
+    CONF_HOST,
+    CONF_PASSWORD,
+    CONF_SERIAL,
+    "address",
+    "id_tag",
+    "serial",
+    "unique_id",
+}
+
+# A step of one connector takes about half a kilobyte; a browser still opens 25 MB.
+MAX_CONNECTOR_STEPS = 50_000
+
+
+async def async_get_config_entry_diagnostics(
+    hass: HomeAssistant, entry: ReevConfigEntry
+) -> dict[str, Any]:
+    """Return the diagnostics of a site; `recording` is what scripts/replay reads."""
+    coordinator = entry.runtime_data
+    server = coordinator.server
+    now_s = coordinator.data.decision.at_s
+    steps = await coordinator.history.async_steps()
+    recording = await hass.async_add_executor_job(_recording, steps)
+    diagnostics: dict[str, Any] = {
+        "entry": entry.as_dict(),
+        "controls": asdict(coordinator.controls),
+        "meters": {
+            subentry_id: _meter(status, now_s)
+            for subentry_id, status in coordinator.data.meters.items()
+        },
+        "charge_points": {
+            subentry_id: _charge_point(charge_point, now_s)
+            for subentry_id, charge_point in coordinator.charge_points.items()
+        },
+        "server": {
+            "pairing": server.pairing,
+            "unknown": [asdict(unknown) for unknown in server.unknown.values()],
+        },
+    }
+    return {**async_redact_data(diagnostics, TO_REDACT), "recording": recording}
+
+
+def _recording(steps: Sequence[Step]) -> dict[str, Any]:
+    """Return the newest steps that fit, as a recording. Takes seconds for a full hour of a large site."""
+    connectors = max((len(step.site.connectors) for step in steps), default=0)
+    kept = steps[-(MAX_CONNECTOR_STEPS // max(connectors, 1)) :]
+    return record(
+        (step.site, step.state_before, step.observation, step.decision) for step in kept
+    )
+
+
+def _meter(status: MeterStatus, now_s: float) -> dict[str, Any]:
+    """Return how a meter's reading goes."""
+    reading = status.reading
+    return {
+        "circuit": status.circuit,
+        "problem": status.problem,
+        "age_s": None if reading is None else now_s - reading.at_s,
+        "reading": to_json(reading),
+    }
+
+
+def _charge_point(charge_point: ChargePoint, now_s: float) -> dict[str, Any]:
+    """Return what is known of a charge point."""
+    info = charge_point.info
+    return {
+        "id": charge_point.id,
+        "connected": charge_point.connected,
+        "version": charge_point.version,
+        "info": asdict(info) if info else None,
+        "floor_accepted": charge_point.floor_accepted,
+        "problems": list(charge_point.problems),
+        "connectors": {
+            str(number): asdict(view)
+            for number, view in charge_point.connectors.items()
+        },
+    }

@@ -1,0 +1,181 @@
+"""What Home Assistant shows of a charge point that dials in over a real socket."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import device_registry as dr
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.reev_ems.const import DOMAIN
+
+from .charger import Charger
+from .site import entity_id, state, subentry_id
+
+LEFT = "Garage left"
+
+
+@pytest.fixture
+async def charger(entry: MockConfigEntry) -> AsyncGenerator[Charger]:
+    """The wall box of the garage, connected."""
+    async with Charger(entry.data["ocpp_port"], "CP-LEFT") as found:
+        yield found
+
+
+async def shows(
+    hass: HomeAssistant, entry: MockConfigEntry, platform: str, key: str, value: str
+) -> None:
+    """Wait until an entity of the wall box has a state."""
+    found = None
+    for _ in range(300):
+        found = state(hass, entry, platform, LEFT, key).state
+        if found == value:
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail(f"{platform} {key} is {found}, not {value}")
+
+
+async def test_nothing_is_claimed_before_it_connects(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Of a charge point that never connected nothing is known but that."""
+    assert state(hass, entry, "sensor", LEFT, "1_status").state == "offline"
+    assert state(hass, entry, "binary_sensor", LEFT, "connectivity").state == "off"
+    for platform, key in (
+        ("binary_sensor", "1_car_plugged"),
+        ("sensor", "1_power"),
+        ("sensor", "1_current_l1"),
+        ("button", "reset"),
+        ("button", "1_unlock"),
+    ):
+        assert state(hass, entry, platform, LEFT, key).state == "unavailable"
+    for key in ("1_session_energy", "1_energy"):
+        assert state(hass, entry, "sensor", LEFT, key).state == "unknown"
+
+
+async def test_boot_tells_the_device(
+    hass: HomeAssistant, entry: MockConfigEntry, charger: Charger
+) -> None:
+    """Vendor, model, serial number and firmware stand in the device."""
+    await shows(hass, entry, "binary_sensor", "connectivity", "on")
+    device = dr.async_get(hass).async_get_device_by_identifier(
+        (DOMAIN, subentry_id(entry, LEFT)), entry.entry_id
+    )
+    assert device
+    assert (device.manufacturer, device.model) == ("Alpha", "Box 11")
+    assert (device.serial_number, device.sw_version) == ("S-1", "1.2.3")
+
+
+async def test_session(
+    hass: HomeAssistant, entry: MockConfigEntry, charger: Charger
+) -> None:
+    """A session from plugging in to its end, as the entities tell it."""
+    await charger.status("Available")
+    await shows(hass, entry, "sensor", "1_status", "available")
+    await shows(hass, entry, "binary_sensor", "1_car_plugged", "off")
+    await charger.status("Preparing")
+    await shows(hass, entry, "binary_sensor", "1_car_plugged", "on")
+
+    transaction_id = await charger.start(meter_wh=1000, tag="CARD-1")
+    await charger.status("Charging")
+    await shows(hass, entry, "sensor", "1_status", "charging")
+    event = state(hass, entry, "event", LEFT, "1_session")
+    assert event.attributes["event_type"] == "started"
+    assert event.attributes["id_tag"] == "CARD-1"
+    assert event.attributes["session_id"] == transaction_id
+
+    await charger.measure((10.0, 11.0, 12.0), 1500.0, transaction_id)
+    await shows(hass, entry, "sensor", "1_power", "7590.0")
+    # Wired L2, L3, L1: its own first phase is the grid's L2.
+    await shows(hass, entry, "sensor", "1_current_l2", "10.0")
+    await shows(hass, entry, "sensor", "1_current_l3", "11.0")
+    await shows(hass, entry, "sensor", "1_current_l1", "12.0")
+    await shows(hass, entry, "sensor", "1_session_energy", "0.5")
+    await shows(hass, entry, "sensor", "1_energy", "1.5")
+
+    await charger.stop(transaction_id, 2000)
+    await charger.status("Finishing")
+    await shows(hass, entry, "sensor", "1_status", "finishing")
+    event = state(hass, entry, "event", LEFT, "1_session")
+    assert event.attributes["event_type"] == "ended"
+    assert event.attributes["energy_wh"] == 1000
+    assert event.attributes["reason"] == "Local"
+
+
+async def test_disconnected(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """What a lost charge point measured last is not shown as if it were now."""
+    async with Charger(entry.data["ocpp_port"], "CP-LEFT") as charger:
+        await charger.status("Charging")
+        await shows(hass, entry, "sensor", "1_status", "charging")
+        await shows(hass, entry, "binary_sensor", "floor_accepted", "on")
+    await shows(hass, entry, "sensor", "1_status", "offline")
+    await shows(hass, entry, "binary_sensor", "1_car_plugged", "unavailable")
+    await shows(hass, entry, "button", "reset", "unavailable")
+
+
+async def press(hass: HomeAssistant, entry: MockConfigEntry, key: str) -> None:
+    """Press a button of the wall box."""
+    target = {"entity_id": entity_id(hass, entry, "button", LEFT, key)}
+    await hass.services.async_call("button", "press", target, blocking=True)
+
+
+async def test_buttons(
+    hass: HomeAssistant, entry: MockConfigEntry, charger: Charger
+) -> None:
+    """Buttons are requests on the wire; a refusal is told in words."""
+    await shows(hass, entry, "binary_sensor", "connectivity", "on")
+    await press(hass, entry, "reset")
+    assert ("Reset", {"type": "Soft"}) in charger.asked
+    await press(hass, entry, "1_unlock")
+    assert ("UnlockConnector", {"connectorId": 1}) in charger.asked
+    charger.answers["UnlockConnector"] = lambda _: {"status": "UnlockFailed"}
+    with pytest.raises(HomeAssistantError) as error:
+        await press(hass, entry, "1_unlock")
+    assert error.value.translation_key == "charge_point_rejected"
+    assert "UnlockFailed" in str(error.value)
+
+
+async def act(
+    hass: HomeAssistant, entry: MockConfigEntry, action: str, **data: str
+) -> None:
+    """Call an action on the wall box's connector."""
+    target = entity_id(hass, entry, "select", LEFT, "1_charging_mode")
+    await hass.services.async_call(
+        DOMAIN, action, {"entity_id": target, **data}, blocking=True
+    )
+
+
+async def test_remote_start_and_stop(
+    hass: HomeAssistant, entry: MockConfigEntry, charger: Charger
+) -> None:
+    """The actions start and stop a session; without one there is nothing to stop."""
+    await shows(hass, entry, "binary_sensor", "connectivity", "on")
+    with pytest.raises(ServiceValidationError) as error:
+        await act(hass, entry, "remote_stop")
+    assert error.value.translation_key == "charge_point_no_transaction"
+    await act(hass, entry, "remote_start", id_tag="CARD-2")
+    asked = dict(charger.asked)
+    assert asked["RemoteStartTransaction"]["idTag"] == "CARD-2"
+    assert asked["RemoteStartTransaction"]["connectorId"] == 1
+    transaction_id = await charger.start(tag="CARD-2")
+    await act(hass, entry, "remote_stop")
+    asked = dict(charger.asked)
+    assert asked["RemoteStopTransaction"] == {"transactionId": transaction_id}
+
+
+async def test_remote_start_while_offline(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Nobody is there to be asked."""
+    with pytest.raises(HomeAssistantError) as error:
+        await act(hass, entry, "remote_start")
+    assert error.value.translation_key == "charge_point_not_connected"
+    assert LEFT in str(error.value)
+
+
+async def test_rejected_profile_is_a_repair_issue(
+    hass: HomeAssistant, entry: MockConfigEntry, charger: Charger
+) -> None:
+    """A charge point that refuses its failsafe is named, and no longer once it takes it."""
