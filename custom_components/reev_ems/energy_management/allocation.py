@@ -26,7 +26,7 @@ from .case import (
 )
 from .decision import Limit, LimitKind
 from .filling import fill
-from .model import ChargingMode, PerPhase, SharingPolicy, Supply
+from .model import ChargingMode, SharingPolicy, Supply
 from .quantising import hand_out, steps_needed, whole_steps
 from .rows import Rows
 
@@ -79,25 +79,28 @@ class _Sharing:
 
     def __init__(self, case: Case, support_a: Mapping[str, float]) -> None:
         self._case = case
+        self._strict = case.site.sharing is SharingPolicy.STRICT
         self._support_a = support_a
-        self._rows = rows = Rows(case, support_a)
-        self._bounds_a = rows.bounds_a
-        self._load_a = [0.0] * len(rows.bounds_a)
+        self._rows = Rows(case, support_a)
+        self._bounds_a = self._rows.bounds_a
+        self._load_a = [0.0] * len(self._bounds_a)
         self._demands = sorted(case.demands, key=lambda demand: demand.connector.id)
         if len({demand.connector.id for demand in self._demands}) < len(self._demands):
             raise ValueError("two demands are for the same connector")
         self._paused: dict[int, Limit] = {}
         self._froze: list[int | None] = [None] * len(self._demands)
         self._measure()
+        self._totals_a = [0.0] * len(self._rows.signatures)
+        """By signature, what its admitted connectors have."""
         self._order = sorted(
             self._signatures, key=lambda index: claim(self._demands[index])
         )
-        if case.site.sharing is SharingPolicy.STRICT:
-            self._order.sort(key=lambda index: -self._demands[index].priority)
+        if self._strict:
+            self._order.sort(key=self._class)
         self._select_rows()
 
     def _measure(self) -> None:
-        """Express minimums and maximums in whole steps and find each candidate's rows."""
+        """Express minimums and maximums in whole steps and find each candidate's signature."""
         voltage_v = self._case.site.voltage_v
         self._signatures: dict[int, int] = {}
         self._one_phase: dict[int, int] = {}
@@ -127,45 +130,34 @@ class _Sharing:
 
     def _select_rows(self) -> None:
         """Leave out rows that can never become full, and for the admission those that all minimums fit into."""
-        signatures = self._rows.signatures
-        least_a = [0.0] * len(signatures)
-        most_a = [0.0] * len(signatures)
+        rows = self._rows
+        least_a = [0.0] * len(rows.signatures)
+        most_a = [0.0] * len(rows.signatures)
         for choice in (self._signatures, self._one_phase):
             for index, signature in choice.items():
                 step_a = self._step_a[index]
                 least_a[signature] += self._steps[index] * step_a
                 most_a[signature] += self._most[index] * step_a
-        at_least_a = [0.0] * len(self._bounds_a)
-        at_most_a = [0.0] * len(self._bounds_a)
-        for made, least, most in zip(signatures, least_a, most_a, strict=True):
-            for row, coefficient in made.entries:
-                at_most_a[row] += coefficient * most
-            for row, coefficient in made.at_minimum:
-                at_least_a[row] += coefficient * least
-        strict = self._case.site.sharing is SharingPolicy.STRICT
         can_fill = [
-            most > bound for most, bound in zip(at_most_a, self._bounds_a, strict=True)
+            load_a > bound_a
+            for load_a, bound_a in zip(
+                rows.loads_a(most_a), self._bounds_a, strict=True
+            )
         ]
-        can_refuse = [
-            least > bound or strict
-            for least, bound in zip(at_least_a, self._bounds_a, strict=True)
-        ]
-        self._entries = [
-            [entry for entry in signature.entries if can_fill[entry[0]]]
-            for signature in signatures
-        ]
-        self._refusing = [
-            [
-                entry
-                for entry in signature.at_minimum
-                if can_fill[entry[0]] and can_refuse[entry[0]]
+        can_refuse = can_fill
+        if not self._strict:
+            can_refuse = [
+                load_a > bound_a
+                for load_a, bound_a in zip(
+                    rows.loads_a(least_a, at_minimum=True), self._bounds_a, strict=True
+                )
             ]
-            for signature in signatures
-        ]
+        self._entries = rows.entries(can_fill)
+        self._refusing = rows.entries(can_refuse, at_minimum=True)
 
     def allocation(self) -> Allocation:
         """Go through all stages."""
-        if self._case.site.sharing is SharingPolicy.STRICT:
+        if self._strict:
             for _, members in groupby(self._order, self._class):
                 self._fill(self._admit(tuple(members)))
         else:
@@ -186,42 +178,33 @@ class _Sharing:
     def _admit(self, candidates: Sequence[int]) -> list[int]:
         """Admit in order who fits with its minimum, and book these minimums."""
         admitted: list[int] = []
-        booked_a = [0.0] * len(self._rows.signatures)
         for index in candidates:
             signature = self._signatures[index]
             minimum_a = self._steps[index] * self._step_a[index]
-            refusing = self._refusing[signature]
-            if refusing:
-                row = lacking_row(refusing, minimum_a, self._load_a, self._bounds_a)
-                if row is not None and index in self._one_phase:
-                    signature = self._one_phase[index]
-                    refusing = self._refusing[signature]
-                    if (
-                        lacking_row(refusing, minimum_a, self._load_a, self._bounds_a)
-                        is None
-                    ):
-                        self._signatures[index] = signature
-                        row = None
-                if row is not None:
-                    self._paused[index] = self._rows.limits[row]
-                    del self._signatures[index]
-                    continue
-                for row, coefficient in refusing:
-                    self._load_a[row] += coefficient * minimum_a
-            booked_a[signature] += minimum_a
-            admitted.append(index)
-        for signature, minimum_a in enumerate(booked_a):
-            if not minimum_a:
+            row = self._lacking(signature, minimum_a)
+            if row is not None and index in self._one_phase:
+                one_phase = self._one_phase[index]
+                if self._lacking(one_phase, minimum_a) is None:
+                    self._signatures[index] = signature = one_phase
+                    row = None
+            if row is not None:
+                self._paused[index] = self._rows.limit(row)
+                del self._signatures[index]
                 continue
-            refusing_rows = {row for row, _ in self._refusing[signature]}
-            counting = {row for row, _ in self._rows.signatures[signature].at_minimum}
-            for row, coefficient in self._entries[signature]:
-                if row not in refusing_rows:
-                    self._load_a[row] += coefficient * minimum_a
-                # Where the minimum does not count, it makes the row as much wider as it fills it.
-                if row not in counting:
-                    self._bounds_a[row] += coefficient * minimum_a
+            for row, coefficient in self._refusing[signature]:
+                self._load_a[row] += coefficient * minimum_a
+            # Where the minimum does not count, it widens the row by as much as it fills it.
+            for row, coefficient in self._rows.signatures[signature].above_minimum:
+                self._bounds_a[row] += coefficient * minimum_a
+            self._totals_a[signature] += minimum_a
+            admitted.append(index)
+        self._load_a = self._rows.loads_a(self._totals_a)
         return admitted
+
+    def _lacking(self, signature: int, minimum_a: float) -> int | None:
+        return lacking_row(
+            self._refusing[signature], minimum_a, self._load_a, self._bounds_a
+        )
 
     def _fill(self, members: Sequence[int]) -> None:
         """Raise the common level of the members and note what they come to."""
@@ -240,27 +223,26 @@ class _Sharing:
             self._bounds_a,
         )
         for index in members:
-            most = self._most[index]
-            level_row = frozen.get(self._signatures[index])
-            if level_row is None:
-                self._steps[index] = most
-                continue
-            level, row = level_row
-            steps = whole_steps(
-                self._demands[index].connector.weight * level, self._step_a[index]
-            )
-            if steps < most:
-                self._froze[index] = row
-                self._steps[index] = max(steps, self._steps[index])
-            else:
-                self._steps[index] = most
+            signature = self._signatures[index]
+            step_a = self._step_a[index]
+            fewest, most = self._steps[index], self._most[index]
+            steps, current = most, float(most)
+            if (froze := frozen.get(signature)) is not None:
+                level, row = froze
+                current = self._demands[index].connector.weight * level / step_a
+                steps = max(fewest, whole_steps(current, 1.0))
+                if steps < most:
+                    self._froze[index] = row
+                else:
+                    steps = most
+            self._steps[index] = steps
+            self._totals_a[signature] += (
+                min(max(current, fewest), most) - fewest
+            ) * step_a
 
     def _quantise(self) -> None:
         """Count what rounding left over in every row and hand it out."""
-        self._load_a = [0.0] * len(self._bounds_a)
-        for signature, total_a in self._totals_a().items():
-            for row, coefficient in self._entries[signature]:
-                self._load_a[row] += coefficient * total_a
+        self._load_a = self._rows.loads_a(self._stepped_totals_a())
         order = [
             index
             for index in self._order
@@ -272,53 +254,44 @@ class _Sharing:
             self._steps,
             self._most,
             self._step_a,
-            [
-                self._entries[self._signatures[index]]
-                if index in self._signatures
-                else ()
-                for index in range(len(self._demands))
-            ],
+            {index: self._entries[self._signatures[index]] for index in order},
             self._froze,
             order,
             self._load_a,
             self._bounds_a,
         )
 
-    def _totals_a(self) -> dict[int, float]:
-        totals_a: dict[int, float] = {}
+    def _stepped_totals_a(self) -> list[float]:
+        totals_a = [0.0] * len(self._rows.signatures)
         for index, signature in self._signatures.items():
-            totals_a[signature] = (
-                totals_a.get(signature, 0.0) + self._steps[index] * self._step_a[index]
-            )
+            totals_a[signature] += self._steps[index] * self._step_a[index]
         return totals_a
 
     def _result(self) -> Allocation:
-        limits = self._rows.limits
+        voltage_v = self._case.site.voltage_v
         own_maximum = Limit(kind=LimitKind.OWN_MAXIMUM)
+        limits = {
+            row: self._rows.limit(row) for row in set(self._froze) if row is not None
+        }
         shares: dict[str, Share] = {}
         for index, signature in self._signatures.items():
-            demand = self._demands[index]
-            connector = demand.connector
-            row = self._froze[index]
-            steps = self._steps[index]
+            connector = self._demands[index].connector
+            row, steps = self._froze[index], self._steps[index]
+            if row is None or steps == self._most[index]:
+                limit = own_maximum
+            else:
+                limit = limits[row]
             if steps == 0:
-                self._paused[index] = own_maximum if row is None else limits[row]
+                self._paused[index] = limit
                 continue
+            phase_count = int(self._rows.signatures[signature].phase_count)
             current_a = round(steps * self._step_a[index], 9)
-            phase_count = (
-                1 if signature == self._one_phase.get(index) else demand.phase_count
-            )
             shares[connector.id] = Share(
                 current_a=current_a,
-                power_w=round(
-                    steps * connector.step_w
-                    if connector.supply is Supply.DC
-                    else current_a * phase_count * self._case.site.voltage_v,
-                    6,
-                ),
-                limited_by=own_maximum
-                if row is None or steps == self._most[index]
-                else limits[row],
+                power_w=steps * connector.step_w
+                if connector.supply is Supply.DC
+                else current_a * phase_count * voltage_v,
+                limited_by=limit,
                 phase_count=phase_count if connector.can_switch_phases else None,
             )
         return Allocation(
@@ -333,20 +306,13 @@ class _Sharing:
         )
 
     def _circuits(self) -> dict[str, CircuitShare]:
-        used_a = {circuit: [0.0, 0.0, 0.0] for circuit in self._rows.available_a}
-        for signature, total_a in self._totals_a().items():
-            made = self._rows.signatures[signature]
-            for circuit in made.path:
-                for phase in made.loaded:
-                    used_a[circuit][phase] += total_a
+        carried_a = self._rows.carried_a(self._stepped_totals_a())
         return {
-            circuit: CircuitShare(
-                available_a=available_a,
-                used_a=_rounded(used_a[circuit]),
+            node.id: CircuitShare(
+                available_a=node.available_a,
+                used_a=(round(l1, 9), round(l2, 9), round(l3, 9)),
             )
-            for circuit, available_a in self._rows.available_a.items()
+            for node, (l1, l2, l3, _) in zip(
+                self._rows.circuits, carried_a, strict=True
+            )
         }
-
-
-def _rounded(values: Sequence[float]) -> PerPhase:
-    return round(values[0], 9), round(values[1], 9), round(values[2], 9)

@@ -264,7 +264,7 @@ def result(allocation: Allocation) -> dict[str, object]:
         "connectors": {
             name: {
                 "current_a": share.current_a,
-                "power_w": share.power_w,
+                "power_w": round(share.power_w, 6),
                 "limited_by": str(share.limited_by),
             }
             | ({} if share.phase_count is None else {"phase_count": share.phase_count})

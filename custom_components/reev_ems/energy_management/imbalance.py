@@ -10,23 +10,34 @@ there, and a car that loads both phases, a three-phase car above all, is in no r
 phases may be on p alone, for every p (S2), and helps nobody.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from .case import Case, Demand
-from .model import PHASES, ChargingMode, Phase
+from .case import Case
+from .model import PHASES, ChargingMode, Supply
 
-PAIRS: tuple[tuple[Phase, Phase], ...] = tuple(
-    (p, q) for p in PHASES for q in PHASES if p is not q
-)
+PAIRS: tuple[tuple[int, int], ...] = ((0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1))
+"""Places of p and q in a PerPhase value."""
+
+NAMES = tuple(f"{PHASES[p]} over {PHASES[q]}" for p, q in PAIRS)
 
 
-def loads_only(demand: Demand, p: Phase, q: Phase) -> bool:
-    """Return whether the demand can load p without q."""
-    if demand.phase_count == 3:
-        return False
-    if demand.phases is None:
-        return True
-    return p in demand.phases and q not in demand.phases
+def pairs_loaded(
+    loaded: Sequence[int], phase_count: int, *, unknown: bool
+) -> tuple[int, ...]:
+    """Return the pairs (p, q), by their place in PAIRS, of which a connector can load p without q.
+
+    Args:
+        loaded: places of the phases that it may load.
+        phase_count: how many of them it uses.
+        unknown: whether it may be on any of them.
+    """
+    if phase_count == 3:
+        return ()
+    return tuple(
+        index
+        for index, (p, q) in enumerate(PAIRS)
+        if p in loaded and (unknown or q not in loaded)
+    )
 
 
 def supports(case: Case) -> dict[str, float]:
@@ -36,17 +47,23 @@ def supports(case: Case) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for demand in case.demands:
+        measured_a, phases, connector = (
+            demand.measured_a,
+            demand.phases,
+            demand.connector,
+        )
         if (
-            demand.phases is None
-            or demand.phase_count == 3
-            or demand.measured_a is None
-            or demand.connector.mode is ChargingMode.OFF
+            measured_a is None
+            or phases is None
+            or len(phases) == 3
+            or connector.supply is Supply.DC
+            or connector.mode is ChargingMode.OFF
         ):
             continue
-        drawn = [demand.measured_a[PHASES.index(phase)] for phase in demand.phases]
+        drawn = [measured_a[PHASES.index(phase)] for phase in phases]
         known = [current_a for current_a in drawn if current_a is not None]
         if len(known) == len(drawn):
-            found[demand.connector.id] = max(0.0, min(*known, demand.max_a))
+            found[connector.id] = max(0.0, min(*known, demand.max_a))
     return found
 
 
@@ -60,14 +77,19 @@ def bounds_a(case: Case, support_a: Mapping[str, float]) -> tuple[float, ...] | 
     limit, base_a = case.site.imbalance, case.imbalance_base_a
     if limit is None or base_a is None:
         return None
-    on_phase = dict(zip(PHASES, base_a, strict=True))
-    helped = dict.fromkeys(PAIRS, 0.0)
-    for demand in sorted(case.demands, key=lambda demand: demand.connector.id):
-        if current_a := support_a.get(demand.connector.id, 0.0):
-            for p, q in PAIRS:
-                if loads_only(demand, q, p):
-                    helped[p, q] += current_a
+    helped_a = [0.0] * len(PAIRS)
+    supporters = {
+        demand.connector.id: demand.phases
+        for demand in case.demands
+        if demand.connector.id in support_a
+    }
+    for name in sorted(supporters):
+        phases = supporters[name] or ()
+        places = [PHASES.index(phase) for phase in phases]
+        for index, (p, q) in enumerate(PAIRS):
+            if q in places and p not in places:
+                helped_a[index] += support_a[name]
     return tuple(
-        limit.limit_a - case.site.margin_a - (on_phase[p] - on_phase[q]) + helped[p, q]
-        for p, q in PAIRS
+        limit.limit_a - case.site.margin_a - (base_a[p] - base_a[q]) + helped
+        for (p, q), helped in zip(PAIRS, helped_a, strict=True)
     )

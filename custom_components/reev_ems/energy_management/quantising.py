@@ -1,6 +1,6 @@
 """Whole steps: chargers take 0.1 A, 1 A, 100 W …; what rounding down leaves over is handed out again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil, floor
 
 from .rows import Entry
@@ -23,7 +23,7 @@ def hand_out(
     steps: list[int],
     most: Sequence[int],
     step_a: Sequence[float],
-    entries: Sequence[Sequence[Entry]],
+    entries: Mapping[int, Sequence[Entry]],
     froze: Sequence[int | None],
     order: Sequence[int],
     load_a: list[float],

@@ -1,8 +1,8 @@
 """Everything that limits, as packing rows Σ a·x ≤ b with a ≥ 0, in A.
 
 Power rows are divided by the voltage, so that their coefficients are numbers of phases. Connectors that hang on the
-same circuit and use the same phases stand in the same rows: they share one `Signature`, and the calculations run over
-signatures where they can.
+same circuit, use the same phases and follow the same PV budgets stand in the same rows: they share one `Signature`,
+and the calculations run over signatures where they can. Loads are added up along the tree, once per circuit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from .model import PHASES, PerPhase, Phase, Supply
 from .tree import paths_to_root
 
 type Entry = tuple[int, float]
-"""A row's index and the coefficient there."""
+"""A row's index and the coefficient there; no coefficient is below 1."""
 
 _INDEXES: dict[tuple[Phase, ...] | None, tuple[int, ...]] = {
     None: (0, 1, 2),
@@ -32,16 +32,30 @@ _INDEXES: dict[tuple[Phase, ...] | None, tuple[int, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The rows of the connectors that are alike."""
+    """Where the connectors that are alike stand in the rows."""
 
-    path: tuple[str, ...]
-    """Their circuits, the nearest first."""
+    circuit: int
+    """The place of their circuit in `Rows.circuits`."""
     loaded: tuple[int, ...]
     """The places in a PerPhase value that they load."""
-    entries: tuple[Entry, ...]
-    """Rows in which its current counts, the nearest circuit first."""
-    at_minimum: tuple[Entry, ...]
-    """Those in which the minimum counts too."""
+    phase_count: float
+    """A per A in power rows."""
+    common: tuple[Entry, ...]
+    """Their rows that belong to no circuit and in which all of their current counts."""
+    above_minimum: tuple[Entry, ...]
+    """Those in which only what is above their minimum counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """A circuit with the places of its rows and of its parent."""
+
+    id: str
+    parent: int | None
+    phase_rows: int | None
+    """The row of L1; L2 and L3 follow."""
+    power_row: int | None
+    available_a: PerPhase | None
 
 
 class Rows:
@@ -57,88 +71,100 @@ class Rows:
         Raises:
             ValueError: the tree of circuits is not one, or a demand names a circuit that does not exist.
         """
-        self.limits: list[Limit] = []
         self.bounds_a: list[float] = []
         self.signatures: list[Signature] = []
-        self.available_a: dict[str, PerPhase | None] = {}
-        self._case = case
-        self._paths = paths_to_root(case.site.circuits)
+        self._limits: list[tuple[LimitKind, str | None, str | None]] = []
         self._known: dict[object, int] = {}
-        self._of_circuit: dict[str, tuple[Sequence[int], int | None]] = {}
+        self._add_circuits(case)
         voltage_v = case.site.voltage_v
-        for circuit in sorted(case.site.circuits, key=lambda circuit: circuit.id):
-            base_a = case.base_a.get(circuit.id, circuit.reserve_a)
+        self._budgets: dict[str, tuple[int, int | None]] = {}
+        for budget in sorted(
+            {budget for demand in case.demands for budget in demand.pv_budgets}
+        ):
+            net = self._add(
+                LimitKind.PV_SURPLUS,
+                max(0.0, case.surplus_w.get(budget, 0.0)) / voltage_v,
+                circuit=budget or None,
+            )
+            per_phase = None
+            if budget in case.surplus_a:
+                room_a = [max(0.0, room) for room in case.surplus_a[budget]]
+                per_phase = self._add_phases(
+                    LimitKind.PV_SURPLUS, budget or None, room_a
+                )
+            self._budgets[budget] = net, per_phase
+        self._external: int | None = None
+        if case.external_limit_w is not None:
+            self._external = self._add(
+                LimitKind.EXTERNAL_LIMIT, case.external_limit_w / voltage_v
+            )
+        self._pairs: int | None = None
+        if (pair_bounds_a := imbalance.bounds_a(case, support_a)) is not None:
+            self._pairs = len(self.bounds_a)
+            for name, bound_a in zip(imbalance.NAMES, pair_bounds_a, strict=True):
+                self._add(LimitKind.IMBALANCE, bound_a, phase=name)
+
+    def _add_circuits(self, case: Case) -> None:
+        """Make each circuit's rows; circuits lie in `circuits` before those above them."""
+        paths = paths_to_root(case.site.circuits)
+        by_depth = sorted(paths, key=lambda name: (-len(paths[name]), name))
+        self._place = {name: place for place, name in enumerate(by_depth)}
+        self.circuits: list[_Node] = []
+        for name in by_depth:
+            circuit = paths[name][0]
+            base_a = case.base_a.get(name, circuit.reserve_a)
             assumed_a = circuit.reserve_a if base_a is None else base_a
-            reserved_a = case.reservations_a.get(circuit.id, (0.0, 0.0, 0.0))
-            phase_rows: Sequence[int] = ()
-            self.available_a[circuit.id] = None
+            reserved_a = case.reservations_a.get(name, (0.0, 0.0, 0.0))
+            phase_rows = power_row = room_a = None
             if circuit.limit_a is not None:
                 room_a = _less(
                     circuit.limit_a, assumed_a, reserved_a, case.site.margin_a
                 )
-                phase_rows = [
-                    self._add(
-                        Limit(
-                            kind=LimitKind.CIRCUIT_PHASE,
-                            circuit=circuit.id,
-                            phase=phase,
-                        ),
-                        room,
-                    )
-                    for phase, room in zip(PHASES, room_a, strict=True)
-                ]
-                if base_a is not None:
-                    self.available_a[circuit.id] = room_a
-            power_row = None
+                phase_rows = self._add_phases(LimitKind.CIRCUIT_PHASE, name, room_a)
             if circuit.limit_w is not None:
-                base_w = case.base_w.get(circuit.id)
+                base_w = case.base_w.get(name)
                 if base_w is None:
-                    base_w = sum(assumed_a) * voltage_v
+                    base_w = sum(assumed_a) * case.site.voltage_v
                 power_row = self._add(
-                    Limit(kind=LimitKind.CIRCUIT_POWER, circuit=circuit.id),
-                    (circuit.limit_w - base_w) / voltage_v - sum(reserved_a),
+                    LimitKind.CIRCUIT_POWER,
+                    (circuit.limit_w - base_w) / case.site.voltage_v - sum(reserved_a),
+                    circuit=name,
                 )
-            self._of_circuit[circuit.id] = phase_rows, power_row
-        self._budgets: dict[str, tuple[int, Sequence[int]]] = {}
-        for budget in sorted(
-            {budget for demand in case.demands for budget in demand.pv_budgets}
-        ):
-            limit = Limit(kind=LimitKind.PV_SURPLUS, circuit=budget or None)
-            surplus_a = case.surplus_a.get(budget)
-            self._budgets[budget] = (
-                self._add(limit, max(0.0, case.surplus_w.get(budget, 0.0)) / voltage_v),
-                ()
-                if surplus_a is None
-                else [
-                    self._add(
-                        Limit(
-                            kind=LimitKind.PV_SURPLUS,
-                            circuit=budget or None,
-                            phase=phase,
-                        ),
-                        max(0.0, surplus),
-                    )
-                    for phase, surplus in zip(PHASES, surplus_a, strict=True)
-                ],
-            )
-        self._external = (
-            None
-            if case.external_limit_w is None
-            else self._add(
-                Limit(kind=LimitKind.EXTERNAL_LIMIT), case.external_limit_w / voltage_v
-            )
-        )
-        pair_bounds_a = imbalance.bounds_a(case, support_a)
-        self._pairs = (
-            None
-            if pair_bounds_a is None
-            else [
-                self._add(
-                    Limit(kind=LimitKind.IMBALANCE, phase=f"{p} over {q}"), bound_a
+            self.circuits.append(
+                _Node(
+                    name,
+                    None if circuit.parent is None else self._place[circuit.parent],
+                    phase_rows,
+                    power_row,
+                    None if base_a is None else room_a,
                 )
-                for (p, q), bound_a in zip(imbalance.PAIRS, pair_bounds_a, strict=True)
-            ]
-        )
+            )
+
+    def _add(
+        self,
+        kind: LimitKind,
+        bound_a: float,
+        circuit: str | None = None,
+        phase: str | None = None,
+    ) -> int:
+        """Add a row and return its index."""
+        self._limits.append((kind, circuit, phase))
+        # What is no number is no room (S2).
+        self.bounds_a.append(bound_a if isfinite(bound_a) else 0.0)
+        return len(self.bounds_a) - 1
+
+    def _add_phases(
+        self, kind: LimitKind, circuit: str | None, bounds_a: Sequence[float]
+    ) -> int:
+        """Add a row for each phase and return the first one's index."""
+        for phase, bound_a in zip(PHASES, bounds_a, strict=True):
+            self._add(kind, bound_a, circuit, phase)
+        return len(self.bounds_a) - len(PHASES)
+
+    def limit(self, row: int) -> Limit:
+        """Return a row as the limit that it is."""
+        kind, circuit, phase = self._limits[row]
+        return Limit(kind=kind, circuit=circuit, phase=phase)
 
     def signature(self, demand: Demand) -> int:
         """Return the index of the demand's signature."""
@@ -152,8 +178,7 @@ class Rows:
             ) from None
         key = (
             connector.circuit,
-            loaded,
-            phases is None and connector.phase_count,
+            loaded if phases is not None else connector.phase_count,
             (demand.solar, demand.solar_above_min, demand.pv_budgets)
             if demand.pv_budgets
             else None,
@@ -161,52 +186,132 @@ class Rows:
         index = self._known.get(key)
         if index is None:
             index = self._known[key] = len(self.signatures)
-            self.signatures.append(self._make(demand, loaded))
+            self.signatures.append(self._make(demand, loaded, phases is None))
         return index
 
-    def _make(self, demand: Demand, loaded: tuple[int, ...]) -> Signature:
-        count = float(demand.phase_count)
-        entries: list[Entry] = []
-        try:
-            path = self._paths[demand.connector.circuit]
-        except KeyError:
+    def _make(
+        self, demand: Demand, loaded: tuple[int, ...], unknown: bool
+    ) -> Signature:
+        connector = demand.connector
+        if connector.circuit not in self._place:
             raise ValueError(
-                f"connector {demand.connector.id!r} names the unknown circuit"
-                f" {demand.connector.circuit!r}"
-            ) from None
-        for circuit in path:
-            phase_rows, power_row = self._of_circuit[circuit.id]
-            if phase_rows:
-                entries += [(phase_rows[index], 1.0) for index in loaded]
-            if power_row is not None:
-                entries.append((power_row, count))
+                f"connector {connector.id!r} names the unknown circuit"
+                f" {connector.circuit!r}"
+            )
+        count = connector.phase_count if unknown else len(loaded)
+        common: list[Entry] = []
         if self._external is not None:
-            entries.append((self._external, count))
+            common.append((self._external, count))
         if self._pairs is not None:
-            entries += [
-                (row, 1.0)
-                for (p, q), row in zip(imbalance.PAIRS, self._pairs, strict=True)
-                if imbalance.loads_only(demand, p, q)
-            ]
-        pv: list[Entry] = []
+            pairs = imbalance.pairs_loaded(loaded, count, unknown=unknown)
+            common += [(self._pairs + pair, 1.0) for pair in pairs]
+        above_minimum: list[Entry] = []
         if demand.solar or demand.solar_above_min:
+            solar = common if demand.solar else above_minimum
             for budget in demand.pv_budgets:
                 net, per_phase = self._budgets[budget]
-                pv.append((net, count))
-                if per_phase:
-                    pv += [(per_phase[index], 1.0) for index in loaded]
+                solar.append((net, count))
+                if per_phase is not None:
+                    solar += [(per_phase + phase, 1.0) for phase in loaded]
         return Signature(
-            path=tuple(circuit.id for circuit in path),
-            loaded=loaded,
-            entries=(*entries, *pv),
-            at_minimum=(*entries, *pv) if demand.solar else tuple(entries),
+            self._place[connector.circuit],
+            loaded,
+            count,
+            tuple(common),
+            tuple(above_minimum),
         )
 
-    def _add(self, limit: Limit, bound_a: float) -> int:
-        self.limits.append(limit)
-        # What is no number is no room (S2).
-        self.bounds_a.append(bound_a if isfinite(bound_a) else 0.0)
-        return len(self.limits) - 1
+    def carried_a(self, totals_a: Sequence[float]) -> list[list[float]]:
+        """Return what each circuit carries on L1, L2, L3 and in all, in A.
+
+        Args:
+            totals_a: by signature, the sum of its connectors' currents.
+        """
+        carried_a = [[0.0, 0.0, 0.0, 0.0] for _ in self.circuits]
+        for signature, total_a in zip(self.signatures, totals_a, strict=True):
+            mine = carried_a[signature.circuit]
+            for phase in signature.loaded:
+                mine[phase] += total_a
+            mine[3] += signature.phase_count * total_a
+        for node, mine in zip(self.circuits, carried_a, strict=True):
+            if node.parent is not None:
+                above = carried_a[node.parent]
+                above[0] += mine[0]
+                above[1] += mine[1]
+                above[2] += mine[2]
+                above[3] += mine[3]
+        return carried_a
+
+    def loads_a(
+        self, totals_a: Sequence[float], *, at_minimum: bool = False
+    ) -> list[float]:
+        """Return the load of each row.
+
+        Args:
+            totals_a: by signature, the sum of its connectors' currents.
+            at_minimum: whether these are their minimums, which do not count everywhere.
+        """
+        load_a = [0.0] * len(self.bounds_a)
+        carried_a = self.carried_a(totals_a)
+        for node, mine in zip(self.circuits, carried_a, strict=True):
+            if (row := node.phase_rows) is not None:
+                load_a[row : row + 3] = mine[:3]
+            if node.power_row is not None:
+                load_a[node.power_row] = mine[3]
+        for signature, total_a in zip(self.signatures, totals_a, strict=True):
+            for row, coefficient in signature.common:
+                load_a[row] += coefficient * total_a
+            if not at_minimum:
+                for row, coefficient in signature.above_minimum:
+                    load_a[row] += coefficient * total_a
+        return load_a
+
+    def entries(
+        self, wanted: Sequence[bool], *, at_minimum: bool = False
+    ) -> list[tuple[Entry, ...]]:
+        """Return for each signature its wanted rows, the nearest circuit's first.
+
+        Args:
+            wanted: by row.
+            at_minimum: only rows in which the minimum counts.
+        """
+        if not any(wanted):
+            return [()] * len(self.signatures)
+        found: dict[tuple[int, tuple[int, ...], float], tuple[Entry, ...]] = {}
+
+        def upwards(
+            place: int | None, loaded: tuple[int, ...], count: float
+        ) -> tuple[Entry, ...]:
+            """Return the wanted rows of a circuit and of those above it."""
+            climbed: list[int] = []
+            while place is not None and (place, loaded, count) not in found:
+                climbed.append(place)
+                place = self.circuits[place].parent
+            entries = () if place is None else found[place, loaded, count]
+            for place in reversed(climbed):
+                node = self.circuits[place]
+                own: list[Entry] = []
+                if (row := node.phase_rows) is not None:
+                    own = [
+                        (row + phase, 1.0) for phase in loaded if wanted[row + phase]
+                    ]
+                if (row := node.power_row) is not None and wanted[row]:
+                    own.append((row, count))
+                entries = found[place, loaded, count] = (*own, *entries)
+            return entries
+
+        return [
+            upwards(signature.circuit, signature.loaded, signature.phase_count)
+            + tuple(entry for entry in signature.common if wanted[entry[0]])
+            + (
+                ()
+                if at_minimum
+                else tuple(
+                    entry for entry in signature.above_minimum if wanted[entry[0]]
+                )
+            )
+            for signature in self.signatures
+        ]
 
 
 def _less(
