@@ -101,9 +101,9 @@ class Meter:
         """Take in the truth; show it `lag_s` later, at the next refresh."""
         self._underway.append(truth)
         arrived = None
-        while (
-            self._underway and self._underway[0].at_s <= truth.at_s - self.config.lag_s
-        ):
+        # The tolerance is for the sums of ticks.
+        due_s = truth.at_s - self.config.lag_s + 1e-6
+        while self._underway and self._underway[0].at_s <= due_s:
             arrived = self._underway.popleft()
         if arrived is None:
             return

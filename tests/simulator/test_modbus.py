@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 import struct
 
 import pytest
@@ -283,8 +282,3 @@ async def test_a_taken_port_is_an_error() -> None:
     async with served(janitza()) as endpoint:
         with pytest.raises(OSError):
             await Endpoint("127.0.0.1", endpoint.port, [janitza()]).start()
-
-
-def test_a_measurement_is_what_it_says() -> None:
-    """The helper's moment is consistent, so that the tests above mean what they say."""
-    assert replace(truth(), at_s=1.0).current_a == (10.0, 11.0, 12.0)
