@@ -24,6 +24,7 @@ from .wire import WAIT_S, WireChargePoint
 def loopback(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let sockets work, and do not wait for a BootNotification as long as with real charge points."""
     monkeypatch.setattr(charge_point, "BOOT_WAIT_S", 0.05)
+    monkeypatch.setattr(charge_point, "RECONNECT_WAIT_S", 0.05)
     monkeypatch.setattr(steering, "_TRANSACTION_HOLD_S", 0.05)
 
 

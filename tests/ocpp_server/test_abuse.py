@@ -235,7 +235,7 @@ async def test_answers_that_break_the_schema_still_count(
     client.handlers["Reset"] = lambda _: ("InternalError", "no")
     with pytest.raises(CallError, match="refused"):
         await point.reset()
-    client.handlers["Reset"] = lambda _: []  # type: ignore[return-value,arg-type]
+    client.handlers["Reset"] = lambda _: []
     with pytest.raises(CallError, match="invalid_answer"):
         await point.reset()
     client.handlers["Reset"] = lambda _: {"status": "Rejected"}

@@ -86,9 +86,9 @@ def sample(
         ([sample("20", "SoC", unit="Percent", location="EV")], 3, Measured(soc_pct=20)),
         ([sample("9", "Current.Import", location="Inlet")], 3, Measured()),
         (
-            [sample("300", "Temperature", unit="K")],
+            [sample("273.15", "Temperature", unit="K")],
             3,
-            Measured(temperature_c=pytest.approx(26.85)),
+            Measured(temperature_c=0),
         ),
         ([sample("1", "Current.Import", unit="parsec")], 3, Measured()),
         ([sample("abc", format="SignedData")], 3, Measured()),

@@ -21,8 +21,6 @@ class Abilities:
     working_purpose: Purpose = Purpose.TX_PROFILE
     working_kind: Kind = Kind.ABSOLUTE
     working_stack_level: int | None = None
-    zero_stops: bool = False
-    """A limit of 0 ends the transaction; it cannot be paused."""
 
     def unit_for(self, supply: Supply) -> Unit:
         """Return the unit to try first."""

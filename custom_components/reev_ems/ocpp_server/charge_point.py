@@ -9,6 +9,7 @@ from typing import Protocol
 
 from ..energy_management.model import Supply
 from ..energy_management.observation import ConnectorState
+from . import quirks
 from .abilities import Abilities
 from .clock import ClockOffset
 from .dialect import Dialect, Request
@@ -47,6 +48,7 @@ _LOGGER = logging.getLogger(__name__)
 BOOT_WAIT_S = 3.0
 """A charge point that has just started does not take requests before its BootNotification was answered; one that
 reconnects sends none."""
+RECONNECT_WAIT_S = 1.0
 
 _NEGATIVE = frozenset(
     {"rejected", "notsupported", "notimplemented", "unlockfailed", "failed", "faulted", "occupied", "unavailable",
@@ -63,6 +65,7 @@ class Host(Protocol):
     clock: Callable[[], float]
     now: Callable[[], datetime]
     authorize: Callable[[str, str], Authorization]
+    quirk_table: tuple[quirks.Entry, ...]
 
 
 class ChargePoint:
@@ -77,18 +80,22 @@ class ChargePoint:
         self.connectors: Mapping[int, ConnectorView] = {}
         self.dialect: Dialect = V16(self)
         self.steering = Steering(self, Abilities())
+        self.quirks = quirks.Quirks()
         self._host = host
         self._session: Session | None = None
         self._listeners: list[Callable[[ChargePointEvent], None]] = []
         self._problems: tuple[str, ...] = ()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._setting_up: asyncio.Task[None] | None = None
         self._offset = ClockOffset()
         self._booted = asyncio.Event()
+        self._awaiting_boot = False
         self._learnt = False
         self._configured = False
         self._restored = False
         self._newest_sample: dict[int, datetime] = {}
         self._make_connectors()
+        self._know_model()
 
     # What others read and ask.
 
@@ -236,7 +243,17 @@ class ChargePoint:
             before.supply,
         ):
             self._make_connectors()
-        self.steering.install_floor()
+        if config.quirks != before.quirks:
+            self.steering.abilities = Abilities()
+            self._learnt = False
+            self._know_model()
+        if (config.floor, config.connector_ids, config.supply, config.quirks) != (
+            before.floor,
+            before.connector_ids,
+            before.supply,
+            before.quirks,
+        ):
+            self.steering.install_floor()
 
     async def close(self, reason: str) -> None:
         """Drop the connection."""
@@ -293,24 +310,39 @@ class ChargePoint:
         try:
             if not self._restored:
                 await self._restore()
+            self._awaiting_boot = True
+            try:
+                wait_s = RECONNECT_WAIT_S if self._learnt else BOOT_WAIT_S
+                async with asyncio.timeout(wait_s):
+                    await self._booted.wait()
+            except TimeoutError:
+                pass
+            finally:
+                self._awaiting_boot = False
             if not self._learnt:
-                try:
-                    async with asyncio.timeout(BOOT_WAIT_S):
-                        await self._booted.wait()
-                except TimeoutError:
-                    pass
                 await self.dialect.learn()
                 self._learnt = True
-            if not self._configured:
-                self._start(self._configure())
+            self._begin_set_up()
             await self.steering.run(session)
         except CallError as error:
             _LOGGER.debug("%s: %s", self.id, error)
 
-    async def _configure(self) -> None:
+    def _begin_set_up(self) -> None:
+        """Set up, from the beginning if that is under way."""
+        if self._setting_up is not None:
+            self._setting_up.cancel()
+        self._setting_up = self._start(self._set_up())
+
+    async def _set_up(self) -> None:
+        """Learn what it can do and configure it, where that was not done since it started."""
         try:
-            await self.dialect.configure()
-            self._configured = True
+            if not self._learnt:
+                await self.dialect.learn()
+                self._learnt = True
+                self.steering.install_floor()
+            if not self._configured:
+                await self.dialect.configure()
+                self._configured = True
         except CallError as error:
             _LOGGER.debug("%s: not configured: %s", self.id, error)
 
@@ -329,10 +361,11 @@ class ChargePoint:
                 )
         self._restored = True
 
-    def _start(self, work: Coroutine[None, None, None]) -> None:
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+        return task
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -386,15 +419,31 @@ class ChargePoint:
 
     def booted(self, info: BootInfo) -> None:
         """It has started: what it forgot is set again."""
-        again = self._booted.is_set()
+        if self.info is not None and info != self.info:
+            # Another model or firmware: what was learnt may be true no longer.
+            self.steering.abilities = Abilities()
+            self._learnt = False
         self.info = info
+        self._know_model()
         self._booted.set()
         self._configured = False
         self.steering.install_floor()
         self.steering.start_afresh()
         self.emit(Booted(charge_point_id=self.id, info=info))
-        if again and self._learnt:
-            self._start(self._configure())
+        if not self._awaiting_boot:
+            self._begin_set_up()
+
+    def _know_model(self) -> None:
+        """Apply what is known of the model, and what the person set."""
+        try:
+            self.quirks = quirks.known(
+                self._host.quirk_table, self.info or BootInfo(), self.config.quirks
+            )
+        except (ValueError, TypeError) as error:
+            _LOGGER.error(
+                "%s: the settings of its abilities are wrong: %s", self.id, error
+            )
+        self.steering.abilities = self.quirks.applied_to(self.steering.abilities)
 
     def saw_time(self, at: datetime | None) -> None:
         """Learn the charge point's clock from the time in a message."""

@@ -17,7 +17,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from . import schemas
+from . import quirks, schemas
 from .charge_point import ChargePoint
 from .dialect import Dialect
 from .guest import Guest
@@ -68,6 +68,7 @@ class OcppServer:
         self.now = now
         self.authorize: Callable[[str, str], Authorization] = _accept_all
         self.on_unknown: Callable[[UnknownChargePoint], None] | None = None
+        self.quirk_table: tuple[quirks.Entry, ...] = ()
         self.turned_away = 0
         """Connections that were refused: unknown, unauthorised or too many."""
         self._host = host
@@ -115,6 +116,7 @@ class OcppServer:
     async def start(self) -> None:
         """Begin to listen. Raises OSError if the port is taken."""
         loop = asyncio.get_running_loop()
+        self.quirk_table = await loop.run_in_executor(None, quirks.load)
         for version in DIALECTS:
             self._schemas[version] = await loop.run_in_executor(
                 None, schemas.load, version

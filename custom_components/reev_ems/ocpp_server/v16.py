@@ -385,9 +385,12 @@ class V16(Dialect):
             if self.point.connectors[connector_id].status is None:
                 with contextlib.suppress(CallError):
                     await self.point.trigger("StatusNotification", connector_id)
-        await self._set(
-            "MeterValueSampleInterval", str(self.point.config.meter_interval_s)
+        if not self.point.quirks.set_up:
+            return
+        interval_s = max(
+            self.point.config.meter_interval_s, self.point.quirks.meter_interval_s
         )
+        await self._set("MeterValueSampleInterval", str(interval_s))
         await self._set("WebSocketPingInterval", str(_PING_INTERVAL_S))
         await self._set_measurands()
 
@@ -410,17 +413,18 @@ class V16(Dialect):
     async def _set_measurands(self) -> None:
         """Ask for all measurands at once; where that is refused, for as many of the best as are taken."""
         name = "MeterValuesSampledData"
-        have = [
-            part.strip()
-            for part in (self._value(name) or "").split(",")
-            if part.strip()
+        wanted = [
+            measurand
+            for measurand in MEASURANDS
+            if measurand not in self.point.quirks.without_measurands
         ]
-        if set(MEASURANDS[:3]) <= set(have):
+        have = {part.strip() for part in (self._value(name) or "").split(",")}
+        if set(wanted[:3]) <= have:
             return
-        if await self._set(name, ",".join(MEASURANDS)):
+        if await self._set(name, ",".join(wanted)):
             return
         taken: list[str] = []
-        for measurand in MEASURANDS:
+        for measurand in wanted:
             if await self._set(name, ",".join([*taken, measurand])):
                 taken.append(measurand)
 
