@@ -218,7 +218,7 @@ async def test_broken_answers(
     reader = reader_of(gateways, profile, server)
     await reader.read()
     server.fault = fault
-    for _ in range(3):
+    for _ in range(2):
         error = await trouble_of(reader.read())
         assert error.key in (Trouble.NO_ANSWER, Trouble.CANNOT_CONNECT)
     server.fault = None
@@ -480,10 +480,10 @@ async def test_failed_requests_are_not_logged_one_by_one(
     caplog.set_level(logging.INFO)
     server.silent_units = {1}
     reader = reader_of(gateways, profile, server)
-    for _ in range(5):
+    for _ in range(3):
         await trouble_of(reader.read())
     await server.stop()
-    for _ in range(5):
+    for _ in range(3):
         await trouble_of(reader.read())
     assert [record for record in caplog.records if record.levelno >= logging.INFO] == []
     await reader.close()
