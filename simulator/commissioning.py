@@ -98,8 +98,17 @@ async def adopt(
 
 
 def _limit(circuit: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the limit fields of a circuit with one limit for all phases."""
-    return {"limit_a": circuit["limit_a"], "phase_limits": {}}
+    """Return the limit fields of a circuit: one for all phases, others where they differ."""
+    limits_a = circuit["limit_a"]
+    most_a = max(limits_a)
+    return {
+        "limit_a": most_a,
+        "phase_limits": {
+            f"limit_l{number}_a": limit_a
+            for number, limit_a in enumerate(limits_a, start=1)
+            if limit_a != most_a
+        },
+    }
 
 
 def _meter_connection(meter: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,16 @@ class Demo:
         definition = load_site(self.site_file).definition
         await asyncio.to_thread(self.home_assistant.prepare)
         await self.simulator.start()
+        connectors = [
+            f"{name}/{number}"
+            for name, charge_point in (await self.simulator.state())[
+                "charge_points"
+            ].items()
+            for number in charge_point["connectors"]
+        ]
+        # No electrician lets cars charge on a site whose load management he is still setting up.
+        for connector in connectors:
+            await self.simulator.command("unplug", connector=connector)
         await self.home_assistant.start()
         self.entry_id = await commission(
             self.home_assistant,
@@ -64,6 +74,8 @@ class Demo:
                 ].values()
             ):
                 await asyncio.sleep(0.2)
+        for connector in connectors:
+            await self.simulator.command("plug", connector=connector)
 
     async def stop(self) -> None:
         """Stop both."""
@@ -80,10 +92,19 @@ def status_line(state: dict[str, Any]) -> str:
     permits = []
     for name, charge_point in state["charge_points"].items():
         connector = charge_point["connectors"]["1"]
-        limit, unit = connector["limit"], connector["limit_unit"]
-        shown = f"{limit / 1000:.1f} kW" if unit == "W" else f"{limit:.1f} A"
-        permits.append(f"{name} {shown} ({connector['power_w'] / 1000:.1f} kW)")
+        permits.append(
+            f"{name} {_limit(connector)} ({connector['power_w'] / 1000:.1f} kW)"
+        )
     return " | ".join([*circuits, ", ".join(permits)])
+
+
+def _limit(connector: dict[str, Any]) -> str:
+    """Return the limit that is in force at a connector."""
+    if (limit := connector["limit"]) is None:
+        return "no limit"
+    return (
+        f"{limit / 1000:.1f} kW" if connector["limit_unit"] == "W" else f"{limit:.1f} A"
+    )
 
 
 async def run(arguments: argparse.Namespace) -> int:

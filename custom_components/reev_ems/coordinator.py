@@ -56,7 +56,7 @@ from .energy_management.observation import (
 )
 from .history import History
 from .issues import async_update_issues
-from .listener import DATA, async_set_pairing
+from .listener import DATA, KeptOverReload, async_set_pairing
 from .meters import MeterError, MeterPoller, MeterProfile, MeterReader
 from .ocpp_server import (
     ChargePoint,
@@ -116,7 +116,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         self.controls = Controls()
         self.charge_points: dict[str, ChargePoint] = {}
         self.history = History(hass)
-        self.circuit_names = {ROOT_CIRCUIT: entry.title} | {
+        self.circuit_names = {ROOT_CIRCUIT: "Grid connection"} | {
             subentry.subentry_id: subentry.title
             for subentry in entry.get_subentries_of_type(SUBENTRY_CIRCUIT)
         }
@@ -133,8 +133,10 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         if stored := await self._store.async_load():
             self.controls = Controls.from_json(stored)
         self._site = build_site(entry, self.controls)
-        self._state = shared.controller_states.pop(entry.entry_id, self._state)
-        entry.async_on_unload(self._keep_state)
+        kept = shared.kept.pop(entry.entry_id, KeptOverReload(self._state, {}))
+        self._state = kept.state
+        entry.async_on_unload(self._keep)
+        entry.async_on_unload(self._async_save_controls)
 
         for subentry in entry.get_subentries_of_type(SUBENTRY_CHARGE_POINT):
             config = charge_point_config(subentry.data, self._site.settings)
@@ -153,7 +155,10 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
 
         for subentry in entry.get_subentries_of_type(SUBENTRY_METER):
             data = subentry.data
-            self._meters[subentry.subentry_id] = MeterStatus(circuit=data[CONF_CIRCUIT])
+            self._meters[subentry.subentry_id] = MeterStatus(
+                circuit=data[CONF_CIRCUIT],
+                reading=kept.readings.get(subentry.subentry_id),
+            )
             if (profile := profiles.get(data[CONF_PROFILE])) is None:
                 self._on_meter_problem(subentry.subentry_id, "profile_missing")
                 continue
@@ -305,10 +310,20 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             self._wake.set()
 
     @callback
-    def _keep_state(self) -> None:
-        """Keep the controller's memory over a reload."""
-        shared = self.hass.data[DATA]
-        shared.controller_states[self.config_entry.entry_id] = self._state
+    def _keep(self) -> None:
+        """Keep over a reload what was learnt and measured; readings only get older."""
+        self.hass.data[DATA].kept[self.config_entry.entry_id] = KeptOverReload(
+            self._state,
+            {
+                subentry_id: status.reading
+                for subentry_id, status in self._meters.items()
+                if status.reading
+            },
+        )
+
+    async def _async_save_controls(self) -> None:
+        """Write what the delayed save has not written yet: a reload reads it at once."""
+        await self._store.async_save(asdict(self.controls))
 
     async def async_set_mode(self, item_id: str, mode: ChargingMode) -> None:
         """Change what a connector may charge from."""

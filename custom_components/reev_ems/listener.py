@@ -4,6 +4,7 @@ A reload (any edited setting) must not drop the charge points' sockets, and two 
 server stops only when nobody has held it for a while, or with Home Assistant.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -18,6 +19,7 @@ from homeassistant.util.hass_dict import HassKey
 
 from .const import CONF_CHARGE_POINT_ID, DOMAIN
 from .energy_management.controller import ControllerState
+from .energy_management.observation import MeterReading
 from .meters import ModbusGateways
 from .ocpp_server import OcppServer, UnknownChargePoint
 from .sessions import SessionLog
@@ -43,6 +45,15 @@ class _Listener:
     cancel_pairing: CALLBACK_TYPE | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class KeptOverReload:
+    """What an entry that is being reloaded must not forget, or an edited name would put every car on its floor."""
+
+    state: ControllerState
+    readings: Mapping[str, MeterReading]
+    """The last reading of each meter, by its subentry."""
+
+
 @dataclass(slots=True)
 class SharedData:
     """What the config entries of this integration share."""
@@ -50,8 +61,7 @@ class SharedData:
     gateways: ModbusGateways
     sessions: SessionLog
     listeners: dict[int, _Listener] = field(default_factory=dict)
-    controller_states: dict[str, ControllerState] = field(default_factory=dict)
-    """The controller's memory of an entry that is being reloaded."""
+    kept: dict[str, KeptOverReload] = field(default_factory=dict)
     adopted: dict[str, set[str]] = field(default_factory=dict)
     """The charge points that an entry has adopted at its server."""
 
