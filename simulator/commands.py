@@ -138,11 +138,16 @@ async def _meter_fault(site: Site, given: Json) -> None:
     )
 
 
+def _or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a reader that takes None too, and else says what the reader says."""
+    return lambda value: None if value is None else read(value)
+
+
 _CONNECTOR: dict[Any, Any] = {vol.Required("connector"): str}
 _CHARGE_POINT: dict[Any, Any] = {vol.Required("charge_point"): str}
 _POWER: dict[Any, Any] = {
     vol.Required("id"): str,
-    vol.Required("power_w"): vol.Any(None, NUMBER),
+    vol.Required("power_w"): _or_none(NUMBER),
 }
 
 COMMANDS: dict[str, tuple[vol.Schema, _Command]] = {
@@ -150,7 +155,7 @@ COMMANDS: dict[str, tuple[vol.Schema, _Command]] = {
         vol.Schema(
             {
                 vol.Required("circuit"): str,
-                vol.Required("current_a"): vol.Any(None, per_phase),
+                vol.Required("current_a"): _or_none(per_phase),
             }
         ),
         _base_load,

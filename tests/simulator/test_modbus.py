@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 import struct
+from typing import Any
 
 import pytest
 
@@ -33,11 +34,11 @@ def truth(at_s: float = 0.0, current_a: float = 10.0) -> Measurement:
     )
 
 
-def janitza(name: str = "m", unit: int = 1, **options: object) -> Meter:
+def janitza(name: str = "m", unit: int = 1, **options: Any) -> Meter:
     """Return a meter that carries 10 A on L1."""
     config = MeterConfig(
         id=name, circuit="main", layout=JANITZA_UMG604, unit=unit, **options
-    )  # type: ignore[arg-type]
+    )
     return Meter(config, truth())
 
 
@@ -77,7 +78,7 @@ async def exchange(
 def current_l1(frame: bytes) -> float:
     """Decode the answer to REQUEST."""
     assert frame[:9] == bytes.fromhex("1234 0000 0007 01 03 04")
-    return struct.unpack(">f", frame[9:])[0]
+    return float(struct.unpack(">f", frame[9:])[0])
 
 
 async def test_a_read_byte_by_byte() -> None:

@@ -1,0 +1,371 @@
+"""The control endpoint, the commands, and the command line."""
+
+import asyncio
+from collections.abc import AsyncIterator
+import os
+from pathlib import Path
+import signal
+import sys
+from typing import Any
+
+import aiohttp
+import pytest
+
+from simulator.control import control_endpoint
+from simulator.modbus import Fault
+from simulator.site import Site, running_site
+from simulator.site_file import load_site, parse_site
+from simulator.state import state_of
+
+from .csms import Csms, eventually
+from .sites import charge_point, site
+
+type Json = dict[str, Any]
+
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "simulator" / "sites" / "demo.yaml"
+
+
+@pytest.fixture
+async def running(csms: Csms) -> AsyncIterator[Site]:
+    """A site with a sun, a battery and one charge point."""
+    definition = site(
+        charge_point(),
+        solar=[{"id": "roof", "circuit": "main", "peak_w": 9000}],
+        batteries=[
+            {"id": "cell", "circuit": "main", "capacity_wh": 9000, "max_w": 3000}
+        ],
+    )
+    async with running_site(parse_site(definition, csms=csms.url)) as started:
+        await csms.until("CP1", "StartTransaction")
+        yield started
+
+
+@pytest.fixture
+async def control(running: Site) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of the site's control endpoint."""
+    async with (
+        control_endpoint(running, 0) as port,
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+    ):
+        yield session
+
+
+async def state(control: aiohttp.ClientSession) -> Json:
+    """Return the state over HTTP."""
+    async with control.get("/state") as response:
+        assert response.status == 200
+        answer: Json = await response.json()
+        return answer
+
+
+async def do(control: aiohttp.ClientSession, name: str, **arguments: Any) -> None:
+    """Send a command that must succeed."""
+    async with control.post("/command", json={"do": name, **arguments}) as response:
+        assert (response.status, await response.json()) == (200, {"ok": True})
+
+
+async def test_the_state_tells_the_truth(
+    running: Site, control: aiohttp.ClientSession
+) -> None:
+    """Circuits, meters, charge points, cars and metrics are all there, and agree with each other."""
+    outlet = running.charge_points["CP1"].outlets[0]
+    await do(control, "battery", id="cell", power_w=0)
+    await eventually(lambda: outlet.connector.current_a == 16.0)
+    # The battery's power dies away in seconds; what matters here is the order of magnitude.
+    told = await state(control)
+    main = told["circuits"]["main"]
+    assert main["limit_a"] == [63.0, 63.0, 63.0]
+    assert main["without_chargers_a"][0] == pytest.approx(
+        main["current_a"][0] - 16.0, abs=0.1
+    )
+    assert main["power_total_w"] == pytest.approx(sum(main["power_w"]), abs=0.2)
+    assert told["meters"]["grid"]["model"] == "janitza_umg604"
+    assert told["meters"]["grid"]["port"] > 0
+    charger = told["charge_points"]["CP1"]
+    assert (charger["connected"], charger["registration"], charger["complaints"]) == (
+        True,
+        "Accepted",
+        [],
+    )
+    connector = charger["connectors"]["1"]
+    assert (connector["status"], connector["limit"], connector["limit_source"]) == (
+        "Charging",
+        None,
+        "own maximum",
+    )
+    assert connector["current_a"] == [16.0, 16.0, 16.0]
+    assert connector["power_w"] == pytest.approx(3 * 16 * 230)
+    assert connector["transaction"]["id_tag"] == "TAG"
+    assert connector["car"]["soc"] > 0.4
+    assert told["metrics"] == {
+        "grace_s": 8.0,
+        "over_as": 0,
+        "broken_as": 0,
+        "max_over_a": 0.0,
+    }
+
+
+async def test_loads_and_sun(running: Site, control: aiohttp.ClientSession) -> None:
+    """Loads, sun, battery and voltage can be set, and given back to their curves."""
+    await do(control, "stop", connector="CP1")
+    await do(control, "battery", id="cell", power_w=0)
+    running.plant.batteries["cell"].response_s = 0.02
+    await do(control, "base_load", circuit="main", current_a=[40, 10, 5])
+    await eventually(
+        lambda: (
+            running.plant.measure("main").current_a
+            == pytest.approx((40, 10, 5), abs=0.01)
+        )
+    )
+    await do(control, "solar", id="roof", power_w=6900)
+    await eventually(
+        lambda: (
+            running.plant.measure("main").power_w[2]
+            == pytest.approx(5 * 230 - 2300, abs=1)
+        )
+    )
+    await do(control, "voltage", voltage_v=240)
+    await eventually(
+        lambda: running.plant.measure("main").voltage_v == (240.0, 240.0, 240.0)
+    )
+    await do(control, "base_load", circuit="main", current_a=None)
+    await do(control, "solar", id="roof", power_w=None)
+    await eventually(
+        lambda: (
+            running.plant.measure("main").current_a
+            == pytest.approx((2, 2, 2), abs=0.01)
+        )
+    )
+    await do(control, "time_factor", factor=60)
+    before_s = running.plant.curve_s
+    await eventually(lambda: running.plant.curve_s > before_s + 10)
+
+
+async def test_overloads_are_counted_from_the_grace_time(
+    running: Site, control: aiohttp.ClientSession
+) -> None:
+    """Chargers that push a phase over its limit show in the metrics, once the grace time is over."""
+    await do(control, "battery", id="cell", power_w=0)
+    await do(control, "reset_metrics", grace_s=0.3)
+    await do(control, "base_load", circuit="main", current_a=60)
+    await asyncio.sleep(1.0)
+    metrics = (await state(control))["metrics"]
+    assert metrics["grace_s"] == 0.3
+    assert metrics["max_over_a"] == pytest.approx(60 + 16 - 63, abs=1.0)
+    assert 0.0 < metrics["broken_as"] < metrics["over_as"]
+
+
+async def test_cars_and_cards(running: Site, control: aiohttp.ClientSession) -> None:
+    """Plugging, unplugging, changing the car, showing cards, faults of the charge point."""
+    outlet = running.charge_points["CP1"].outlets[0]
+    await do(control, "car", connector="CP1", car={"max_a": 10})
+    await eventually(lambda: outlet.connector.current_a == 10.0)
+    await do(control, "car", connector="CP1/1", car={"paused": True})
+    await eventually(lambda: outlet.status == "SuspendedEV")
+    await do(control, "unplug", connector="CP1")
+    await eventually(lambda: outlet.status == "Available")
+    await do(control, "plug", connector="CP1", car={"phases": 1, "soc": 0.9})
+    await eventually(lambda: outlet.connector.own_current_a == (16.0, 0.0, 0.0))
+    await do(control, "rfid", connector="CP1", id_tag="TAG")
+    await eventually(lambda: outlet.status == "Finishing")
+    await do(control, "error", connector="CP1", error_code="GroundFailure")
+    await eventually(lambda: outlet.status == "Faulted")
+    await do(control, "error", connector="CP1", error_code=None)
+    await eventually(lambda: outlet.status == "Finishing")
+
+
+async def test_connections_and_quirks(
+    running: Site, control: aiohttp.ClientSession
+) -> None:
+    """A charge point can be cut off, brought back, power cycled, and made worse."""
+    charger = running.charge_points["CP1"]
+    await do(control, "disconnect", charge_point="CP1")
+    await eventually(lambda: not charger.link.up)
+    assert not (await state(control))["charge_points"]["CP1"]["connected"]
+    await do(control, "reconnect", charge_point="CP1")
+    await eventually(lambda: charger.online)
+    await do(control, "drop", charge_point="CP1")
+    await eventually(lambda: charger.link.connects == 3)
+    await do(control, "power_cycle", charge_point="CP1")
+    await eventually(lambda: charger.sent.get("BootNotification") == 2)
+    await do(
+        control,
+        "quirks",
+        charge_point="CP1",
+        quirks={"disobedient": True, "slow_answer_s": 2},
+    )
+    assert (charger.quirks.disobedient, charger.quirks.slow_answer_s) == (True, 2.0)
+
+
+async def test_meter_faults(running: Site, control: aiohttp.ClientSession) -> None:
+    """A fault and its details arrive at the meter."""
+    await do(
+        control,
+        "meter_fault",
+        meter="grid",
+        fault="exception",
+        exception_code=6,
+        delay_s=0.5,
+    )
+    meter = running.meters["grid"]
+    assert (meter.fault, meter.exception_code, meter.delay_s) == (
+        Fault.EXCEPTION,
+        6,
+        0.5,
+    )
+    await do(control, "meter_fault", meter="grid", fault="none")
+    assert (await state(control))["meters"]["grid"]["fault"] == "none"
+    assert meter.delay_s == 0.0
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ({}, "do: one of"),
+        ({"do": "explode"}, "do: one of"),
+        (
+            {"do": "base_load", "circuit": "attic", "current_a": 1},
+            "no such thing: attic",
+        ),
+        ({"do": "base_load", "circuit": "main"}, "current_a"),
+        (
+            {"do": "base_load", "circuit": "main", "current_a": [1, 2]},
+            "one number or three",
+        ),
+        ({"do": "base_load", "circuit": "main", "current_a": "much"}, "number"),
+        ({"do": "plug", "connector": "CP1"}, "a car already"),
+        ({"do": "plug", "connector": "CP9"}, "no such connector: CP9"),
+        ({"do": "car", "connector": "CP1", "car": {"wheels": 3}}, "wheels"),
+        ({"do": "drop", "charge_point": "CP9"}, "no such thing: CP9"),
+        ({"do": "quirks", "charge_point": "CP1", "quirks": {"polite": True}}, "polite"),
+        ({"do": "meter_fault", "meter": "grid", "fault": "fire"}, "fault"),
+    ],
+)
+async def test_commands_that_make_no_sense(
+    control: aiohttp.ClientSession, command: Json, reason: str
+) -> None:
+    """They change nothing and say why."""
+    async with control.post("/command", json=command) as response:
+        assert response.status == 400
+        assert reason in (await response.json())["error"]
+
+
+async def test_what_is_no_command(control: aiohttp.ClientSession) -> None:
+    """Anything but a JSON object is refused."""
+    for body in (b"{", b"[]", b"\xff"):
+        async with control.post("/command", data=body) as response:
+            assert response.status == 400
+
+
+async def test_the_demo_site_runs(csms: Csms) -> None:
+    """All charge points of the demo come up, start, and draw on their phases."""
+    config = load_site(DEMO, csms=csms.url)
+    async with running_site(config) as demo:
+        for name in demo.charge_points:
+            await csms.until(name, "StartTransaction")
+        outlets = [charger.outlets[0] for charger in demo.charge_points.values()]
+        await eventually(
+            lambda: all(outlet.connector.draws for outlet in outlets), 10.0
+        )
+        told = state_of(demo)
+        assert {circuit["limit_a"][0] for circuit in told["circuits"].values()} == {
+            63.0,
+            40.0,
+        }
+        assert [
+            charger["connectors"]["1"]["phases"]
+            for charger in told["charge_points"].values()
+        ] == [
+            ["L1", "L2", "L3"],
+            ["L2", "L3", "L1"],
+            ["L3"],
+            ["L1", "L2", "L3"],
+            ["L1", "L2", "L3"],
+        ]
+        assert {meter["model"] for meter in told["meters"].values()} == {
+            "tq_em420",
+            "siemens_pac2200",
+        }
+
+
+async def run(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
+    """Start the command line."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "simulator",
+        *arguments,
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def test_the_command_line(csms: Csms) -> None:
+    """It says what listens where, says ready, takes commands, and stops cleanly on SIGTERM."""
+    process = await run(
+        str(DEMO),
+        "--csms",
+        csms.url,
+        "--control-port",
+        "0",
+        SIMULATOR_METER_PORT_BASE="0",
+    )
+    assert process.stdout is not None
+    lines: list[str] = []
+    async with asyncio.timeout(60):
+        while not lines or lines[-1] != "ready":
+            lines.append((await process.stdout.readline()).decode().strip())
+    port = lines[0].rpartition(":")[2]
+    assert any(line.startswith("meter grid 127.0.0.1:") for line in lines)
+    assert f"charge point CP5 {csms.url}" in lines
+    good, bad, told = await asyncio.gather(
+        run(
+            "ctl",
+            "base_load",
+            "circuit=main",
+            "current_a=[1, 2, 3]",
+            SIMULATOR_CONTROL_PORT=port,
+        ),
+        run("ctl", "--control-port", port, "base_load", "circuit=attic", "current_a=1"),
+        run("ctl", "--control-port", port, "state"),
+    )
+    async with asyncio.timeout(60):
+        assert await good.communicate() == (b"", b"")
+        assert await bad.communicate() == (b"", b"base_load: no such thing: attic\n")
+        assert b'"name": "demo"' in (await told.communicate())[0]
+    assert [good.returncode, bad.returncode, told.returncode] == [0, 1, 0]
+    process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(60):
+        _, errors = await process.communicate()
+    assert (process.returncode, errors) == (0, b"")
+
+
+async def test_the_command_line_refuses(tmp_path: Path, socket_enabled: None) -> None:
+    """A wrong file, a taken port, nobody to talk to: one line each, no traceback."""
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("circuits: [{id: main, limit_a: -1}]\n")
+    taken = await asyncio.start_server(
+        lambda reader, writer: writer.close(), "127.0.0.1", 0
+    )
+    port = str(taken.sockets[0].getsockname()[1])
+    processes = await asyncio.gather(
+        run(str(wrong)),
+        run(str(tmp_path / "none.yaml")),
+        run(str(DEMO), "--control-port", port, "--meter-port-base", "0"),
+        run(str(DEMO), "--control-port", "0", "--meter-port-base", port),
+        run("ctl", "--control-port", "1", "state"),
+    )
+    async with asyncio.timeout(60):
+        ends = [await process.communicate() for process in processes]
+    taken.close()
+    errors = [end[1].decode() for end in ends]
+    assert [process.returncode for process in processes] == [2, 2, 2, 2, 1]
+    assert "circuits[0].limit_a: must be above 0" in errors[0]
+    assert "none.yaml" in errors[1]
+    assert f"control port {port}" in errors[2]
+    assert f"127.0.0.1:{port}" in errors[3]
+    assert "no simulator on control port 1" in errors[4]
+    assert [error.count("\n") for error in errors] == [1] * 5
