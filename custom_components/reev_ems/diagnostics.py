@@ -37,7 +37,6 @@ async def async_get_config_entry_diagnostics(
     server = coordinator.server
     now_s = coordinator.data.decision.at_s
     steps = await coordinator.history.async_steps()
-    recording = await hass.async_add_executor_job(_recording, steps)
     diagnostics: dict[str, Any] = {
         "entry": entry.as_dict(),
         "controls": asdict(coordinator.controls),
@@ -54,10 +53,13 @@ async def async_get_config_entry_diagnostics(
             "unknown": [asdict(unknown) for unknown in server.unknown.values()],
         },
     }
-    return {**async_redact_data(diagnostics, TO_REDACT), "recording": recording}
+    return {
+        **async_redact_data(diagnostics, TO_REDACT),
+        "recording": await hass.async_add_executor_job(recording, steps),
+    }
 
 
-def _recording(steps: Sequence[Step]) -> dict[str, Any]:
+def recording(steps: Sequence[Step]) -> dict[str, Any]:
     """Return the newest steps that fit, as a recording. Takes seconds for a full hour of a large site."""
     connectors = max((len(step.site.connectors) for step in steps), default=0)
     kept = steps[-(MAX_CONNECTOR_STEPS // max(connectors, 1)) :]

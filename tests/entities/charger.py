@@ -18,13 +18,22 @@ type Answer = Callable[[dict[str, Any]], dict[str, Any]]
 class Charger:
     """Sends what a test tells it, answers what it is asked, and remembers it."""
 
-    def __init__(self, port: int, charge_point_id: str) -> None:
-        """Initialize; `async with` connects."""
-        self.url = f"ws://127.0.0.1:{port}/{charge_point_id}"
+    def __init__(
+        self,
+        port: int,
+        charge_point_id: str,
+        *,
+        password: str | None = None,
+        answers: dict[str, Answer] | None = None,
+    ) -> None:
+        """Initialize; `async with` connects. `answers` are those that are not as usual."""
+        user = f"{charge_point_id}:{password}@" if password else ""
+        self.url = f"ws://{user}127.0.0.1:{port}/{charge_point_id}"
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, Answer] = {
             "GetConfiguration": lambda _: {"configurationKey": [], "unknownKey": []},
             "UnlockConnector": lambda _: {"status": "Unlocked"},
+            **(answers or {}),
         }
         self._connection: ClientConnection
         self._reader: asyncio.Task[None]
@@ -61,6 +70,12 @@ class Charger:
         await self._connection.send(json.dumps([2, message_id, action, payload]))
         async with asyncio.timeout(5):
             return await answer
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for what this charge point's messages bring about."""
+        async with asyncio.timeout(5):
+            while not condition():
+                await asyncio.sleep(0.02)
 
     async def status(self, status: str, number: int = 1) -> None:
         """Report the status of a connector."""

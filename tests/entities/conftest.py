@@ -1,6 +1,5 @@
 """A real site in Home Assistant: a meter on a Modbus TCP server, an OCPP server on a port of its own."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from custom_components.reev_ems.meters import load_profiles
 from tests.config_flow.inputs import free_port
 from tests.meters.wire import ModbusServer, twin
 
-from .site import PROFILE, site_entry
+from .site import PROFILE, first_reading, site_entry
 
 
 @pytest.fixture
@@ -48,10 +47,7 @@ async def entry(
     found.add_to_hass(hass)
     assert await hass.config_entries.async_setup(found.entry_id)
     await hass.async_block_till_done()
-    coordinator: ReevCoordinator = found.runtime_data
-    async with asyncio.timeout(5):
-        while any(item.reading is None for item in coordinator.data.meters.values()):
-            await asyncio.sleep(0.01)
+    await first_reading(found)
     yield found
     if found.state is ConfigEntryState.LOADED:
         await hass.config_entries.async_unload(found.entry_id)

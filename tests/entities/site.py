@@ -1,5 +1,6 @@
 """A site with one of everything, as the forms store it, and how to find its entities."""
 
+import asyncio
 from typing import Any
 
 from homeassistant.config_entries import ConfigSubentryData
@@ -97,6 +98,15 @@ def site_entry(meter_port: int, ocpp_port: int) -> MockConfigEntry:
             charge_point("Fast charger", "CP-DC", "main", DC),
         ],
     )
+
+
+async def first_reading(entry: MockConfigEntry) -> None:
+    """Wait until the site's meter was read."""
+    async with asyncio.timeout(5):
+        while any(
+            meter.reading is None for meter in entry.runtime_data.data.meters.values()
+        ):
+            await asyncio.sleep(0.01)
 
 
 def subentry_id(entry: MockConfigEntry, title: str) -> str:

@@ -1,0 +1,106 @@
+"""The diagnostics download: complete, without secrets, and good for a replay."""
+
+import asyncio
+from dataclasses import replace
+import json
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.json import ExtendedJSONEncoder
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.reev_ems.diagnostics import (
+    MAX_CONNECTOR_STEPS,
+    async_get_config_entry_diagnostics,
+    recording,
+)
+from custom_components.reev_ems.energy_management.replay import replay
+from custom_components.reev_ems.history import Step
+from custom_components.reev_ems.system_health import system_health_info
+
+from .charger import Charger
+
+
+async def download(hass: HomeAssistant, entry: MockConfigEntry) -> Any:
+    """Return the diagnostics as the browser gets them."""
+    found = await async_get_config_entry_diagnostics(hass, entry)
+    return json.loads(json.dumps(found, cls=ExtendedJSONEncoder, allow_nan=False))
+
+
+async def test_diagnostics(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """What is known of the site, its meter and its charge points is in it."""
+    async with Charger(entry.data["ocpp_port"], "CP-LEFT") as charger:
+        await charger.status("Preparing")
+        transaction_id = await charger.start(tag="SECRET-CARD")
+        await charger.measure((6.0, 6.0, 6.0), 1100.0, transaction_id)
+        found = await download(hass, entry)
+    (meter,) = found["meters"].values()
+    assert meter["problem"] is None
+    assert meter["reading"]["current_a"][0] is not None
+    by_id = {item["id"]: item for item in found["charge_points"].values()}
+    assert by_id["CP-LEFT"]["connected"]
+    assert by_id["CP-LEFT"]["info"]["model"] == "Box 11"
+    assert not by_id["CP-DC"]["connected"]
+    view = by_id["CP-LEFT"]["connectors"]["1"]
+    assert view["current_a"] == [6.0, 6.0, 6.0]
+    assert view["transaction"]["id"] == transaction_id
+    assert found["controls"]["load_management"] is True
+
+
+async def test_s12_no_secret_leaves(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Neither passwords nor cards nor addresses nor serial numbers are in the file."""
+    (left,) = [
+        item for item in entry.subentries.values() if item.title == "Garage left"
+    ]
+    hass.config_entries.async_update_subentry(
+        entry, left, data={**left.data, "password": "SECRET-PASSWORD"}
+    )
+    await hass.async_block_till_done()
+    async with Charger(
+        entry.data["ocpp_port"], "CP-LEFT", password="SECRET-PASSWORD"
+    ) as charger:
+        await charger.start(tag="SECRET-CARD")
+        text = json.dumps(await download(hass, entry))
+    for secret in ("SECRET-PASSWORD", "SECRET-CARD", "127.0.0.1", "S-1"):
+        assert secret not in text
+
+
+async def test_replay(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """The recorded decisions can be taken again, and come out the same."""
+    coordinator = entry.runtime_data
+    await coordinator.async_set_pv_surplus(True)
+    async with asyncio.timeout(5):
+        while len(await coordinator.history.async_steps()) < 3:
+            await asyncio.sleep(0.05)
+    found = await download(hass, entry)
+    steps = found["recording"]["steps"]
+    assert len(steps) >= 3
+    assert list(replay(found["recording"])) == []
+    steps[-1]["decision"]["state"] = "off"
+    assert [item.where for item in replay(found["recording"])] == ["state"]
+
+
+async def test_recording_is_bounded(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """A large site keeps fewer steps in the file, the newest ones."""
+    step: Step = (await entry.runtime_data.history.async_steps())[-1]
+    (connector, *_) = step.site.connectors
+    many = replace(step.site, connectors=(connector,) * (MAX_CONNECTOR_STEPS // 2))
+    steps = [
+        replace(step, site=many, observation=replace(step.observation, at_s=at_s))
+        for at_s in (1.0, 2.0, 3.0)
+    ]
+    kept = recording(steps)["steps"]
+    assert [item["observation"]["at_s"] for item in kept] == [2.0, 3.0]
+
+
+async def test_system_health(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """The system information page says how the site stands."""
+    async with Charger(entry.data["ocpp_port"], "CP-LEFT"):
+        found = await system_health_info(hass)
+    assert found["meters"] == "1 of 1 answer"
+    assert found["charge_points"] == "1 of 3 connected"
+    assert found["sites"].startswith("Depot: ")

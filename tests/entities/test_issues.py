@@ -1,0 +1,139 @@
+"""Repair issues come and go with what they are about."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from homeassistant.config_entries import ConfigEntryDisabler
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.reev_ems.const import DOMAIN
+from custom_components.reev_ems.coordinator import SiteData
+from custom_components.reev_ems.energy_management.decision import Issue, IssueKind
+from custom_components.reev_ems.issues import async_update_issues
+
+from .charger import Charger
+from .site import state
+
+type Push = Callable[..., SiteData]
+
+SILENT = Issue(kind=IssueKind.METER_SILENT, circuit="main", value=16.0)
+OVER = Issue(
+    kind=IssueKind.BASE_LOAD_OVER_LIMIT, circuit="garage", phase="L2", value=3.25
+)
+DISOBEDIENT = Issue(kind=IssueKind.DISOBEDIENT, connector="CP-YARD:2", value=4.0)
+
+
+def shown(hass: HomeAssistant) -> dict[str, ir.IssueEntry]:
+    """Return the active issues of the integration, by their translation keys."""
+    return {
+        issue.translation_key or "": issue
+        for issue in ir.async_get(hass).issues.values()
+        if issue.domain == DOMAIN and issue.active
+    }
+
+
+async def test_issues_come_and_go(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """What is found is shown in people's words, and gone when it is over."""
+    coordinator = entry.runtime_data
+    async_update_issues(coordinator, [OVER, DISOBEDIENT])
+    found = shown(hass)
+    assert set(found) == {"base_load_over_limit", "disobedient"}
+    placeholders = found["base_load_over_limit"].translation_placeholders
+    assert placeholders
+    assert placeholders["circuit"] == "Garage"
+    assert placeholders["phase"] == "L2"
+    assert placeholders["value"] == "3.2"
+    assert placeholders["site"] == "Depot"
+    placeholders = found["disobedient"].translation_placeholders
+    assert placeholders
+    assert placeholders["connector"] == "Yard, connector 2"
+    async_update_issues(coordinator, [OVER])
+    assert set(shown(hass)) == {"base_load_over_limit"}
+    async_update_issues(coordinator, [])
+    assert shown(hass) == {}
+
+
+async def test_an_ongoing_issue_is_written_once(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """Its value changes with every turn of the loop; the registry is not bothered."""
+    events: list[object] = []
+    hass.bus.async_listen(
+        ir.EVENT_REPAIRS_ISSUE_REGISTRY_UPDATED, lambda event: events.append(event)
+    )
+    for excess in range(20):
+        async_update_issues(entry.runtime_data, [replace(OVER, value=float(excess))])
+    await hass.async_block_till_done()
+    assert len(events) == 1
+
+
+async def test_silent_meter_tells_the_cause(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """The text follows what is wrong with the meter: each cause has its own remedy."""
+    coordinator = entry.runtime_data
+    async_update_issues(coordinator, [SILENT])
+    assert set(shown(hass)) == {"meter_silent"}
+    ((meter_id, status),) = push().meters.items()
+    for problem in ("no_answer", "wrong_identity"):
+        push(meters={meter_id: replace(status, problem=problem)})
+        async_update_issues(coordinator, [SILENT])
+        assert set(shown(hass)) == {f"meter_silent_{problem}"}
+    async_update_issues(coordinator, [])
+    assert shown(hass) == {}
+
+
+async def test_ignored_issue_stays_ignored_over_a_reload(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """Editing a setting does not bring back what a person put aside."""
+    async_update_issues(entry.runtime_data, [OVER])
+    issue_id = shown(hass)["base_load_over_limit"].issue_id
+    ir.async_get(hass).async_ignore(DOMAIN, issue_id, ignore=True)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
+    assert issue
+    assert issue.dismissed_version
+
+
+async def test_disabled_site_has_no_issues(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """Nobody has to repair what is switched off."""
+    async_update_issues(entry.runtime_data, [OVER])
+    await hass.config_entries.async_set_disabled_by(
+        entry.entry_id, ConfigEntryDisabler.USER
+    )
+    assert shown(hass) == {}
+
+
+async def test_removed_site_has_no_issues(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """With a site its issues go."""
+    async_update_issues(entry.runtime_data, [OVER])
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert shown(hass) == {}
+
+
+async def test_charge_point_that_rejects_its_failsafe(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """A charge point that does not take its floor is named (S4), in a sensor and as a repair issue."""
+    async with Charger(
+        entry.data["ocpp_port"],
+        "CP-LEFT",
+        answers={"SetChargingProfile": lambda _: {"status": "Rejected"}},
+    ) as charger:
+        await charger.until(lambda: "floor_rejected" in shown(hass))
+        issue = shown(hass)["floor_rejected"]
+        assert issue.translation_placeholders
+        assert issue.translation_placeholders["charge_point"] == "Garage left"
+        problem = state(hass, entry, "sensor", "Garage left", "problem")
+        assert problem.state == "floor_rejected"
+        accepted = state(hass, entry, "binary_sensor", "Garage left", "floor_accepted")
+        assert accepted.state == "off"
