@@ -13,7 +13,10 @@ from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.meters import load_profiles
 from tests.meters.wire import ModbusServer, twin
 
-from .inputs import PROFILE, meter_data
+# They check, so their checks should say what was found.
+pytest.register_assert_rewrite("tests.config_flow.inputs", "tests.config_flow.texts")
+
+from .inputs import PROFILE, meter_data  # noqa: E402
 
 
 @pytest.fixture

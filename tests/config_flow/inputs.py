@@ -14,6 +14,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.const import DOMAIN
 
+from .texts import check_texts
+
 PROFILE = "janitza_umg604"
 
 
@@ -118,11 +120,24 @@ def connector_input(**changes: Any) -> dict[str, Any]:
 class Form:
     """A form flow that is filled in step by step; each call checks what comes next."""
 
-    def __init__(self, hass: HomeAssistant, manager: Any, result: Any) -> None:
-        """Begin with the first form."""
+    def __init__(
+        self, hass: HomeAssistant, flow: str, result: Any, kind: str | None = None
+    ) -> None:
+        """Begin with the first form; flow and kind as in the texts."""
         self._hass = hass
-        self._manager = manager
-        self.result: Any = result
+        self._flow = flow
+        self._kind = kind
+        self._manager: Any = {
+            "config": hass.config_entries.flow,
+            "options": hass.config_entries.options,
+            "config_subentries": hass.config_entries.subentries,
+        }[flow]
+        self._take(result)
+
+    def _take(self, result: Any) -> None:
+        """Go on with what a step answered."""
+        self.result = result
+        check_texts(self._kind, self._flow, result)
 
     @property
     def placeholders(self) -> dict[str, str]:
@@ -145,8 +160,8 @@ class Form:
         self, user_input: dict[str, Any], step_id: str | None = None, **errors: str
     ) -> None:
         """Fill in the form; check which one comes next."""
-        self.result = await self._manager.async_configure(
-            self.result["flow_id"], user_input
+        self._take(
+            await self._manager.async_configure(self.result["flow_id"], user_input)
         )
         await self._hass.async_block_till_done()
         if step_id is not None:
@@ -169,7 +184,7 @@ async def open_site(hass: HomeAssistant) -> Form:
     result: ConfigFlowResult = await manager.async_init(
         DOMAIN, context={"source": "user"}
     )
-    return Form(hass, manager, result)
+    return Form(hass, "config", result)
 
 
 async def open_reconfigure(hass: HomeAssistant, entry: MockConfigEntry) -> Form:
@@ -178,7 +193,7 @@ async def open_reconfigure(hass: HomeAssistant, entry: MockConfigEntry) -> Form:
     result = await manager.async_init(
         DOMAIN, context={"source": "reconfigure", "entry_id": entry.entry_id}
     )
-    return Form(hass, manager, result)
+    return Form(hass, "config", result)
 
 
 async def open_discovery(hass: HomeAssistant, data: dict[str, Any]) -> Form:
@@ -187,13 +202,13 @@ async def open_discovery(hass: HomeAssistant, data: dict[str, Any]) -> Form:
     result = await manager.async_init(
         DOMAIN, context={"source": "integration_discovery"}, data=data
     )
-    return Form(hass, manager, result)
+    return Form(hass, "config", result)
 
 
 async def open_options(hass: HomeAssistant, entry: MockConfigEntry) -> Form:
     """Begin to change the options."""
     manager = hass.config_entries.options
-    return Form(hass, manager, await manager.async_init(entry.entry_id))
+    return Form(hass, "options", await manager.async_init(entry.entry_id))
 
 
 async def open_subentry(
@@ -207,7 +222,7 @@ async def open_subentry(
     result: SubentryFlowResult = await manager.async_init(
         (entry.entry_id, kind), context=context
     )
-    return Form(hass, manager, result)
+    return Form(hass, "config_subentries", result, kind)
 
 
 def _suggested(schema: Any) -> dict[str, Any]:
