@@ -107,6 +107,8 @@ class _Sharing:
         self._steps: list[int] = []
         self._most: list[int] = []
         self._step_a: list[float] = []
+        # Most connectors of a site are of a few kinds.
+        known: dict[tuple[float, float, float], tuple[int, int]] = {}
         for index, demand in enumerate(self._demands):
             connector = demand.connector
             step_a = (
@@ -114,8 +116,13 @@ class _Sharing:
                 if connector.supply is Supply.AC
                 else dc_power_to_a(connector.step_w, voltage_v, connector.efficiency)
             )
-            fewest = steps_needed(demand.min_a, step_a)
-            most = whole_steps(demand.max_a, step_a)
+            kind = demand.min_a, demand.max_a, step_a
+            if (bounds := known.get(kind)) is None:
+                bounds = known[kind] = (
+                    steps_needed(demand.min_a / step_a),
+                    whole_steps(demand.max_a / step_a),
+                )
+            fewest, most = bounds
             self._step_a.append(step_a)
             self._steps.append(fewest)
             self._most.append(most)
@@ -125,7 +132,7 @@ class _Sharing:
                 self._paused[index] = Limit(kind=LimitKind.OWN_MAXIMUM)
             else:
                 self._signatures[index] = self._rows.signature(demand)
-                if demand.may_use_one_phase:
+                if connector.can_switch_phases and demand.may_use_one_phase:
                     self._one_phase[index] = self._rows.signature(demand.on_one_phase())
 
     def _select_rows(self) -> None:
@@ -181,20 +188,21 @@ class _Sharing:
         for index in candidates:
             signature = self._signatures[index]
             minimum_a = self._steps[index] * self._step_a[index]
-            row = self._lacking(signature, minimum_a)
-            if row is not None and index in self._one_phase:
-                one_phase = self._one_phase[index]
-                if self._lacking(one_phase, minimum_a) is None:
-                    self._signatures[index] = signature = one_phase
-                    row = None
-            if row is not None:
-                self._paused[index] = self._rows.limit(row)
-                del self._signatures[index]
-                continue
-            for row, coefficient in self._refusing[signature]:
-                self._load_a[row] += coefficient * minimum_a
+            if self._refusing[signature]:
+                row = self._lacking(signature, minimum_a)
+                if row is not None and index in self._one_phase:
+                    one_phase = self._one_phase[index]
+                    if self._lacking(one_phase, minimum_a) is None:
+                        self._signatures[index] = signature = one_phase
+                        row = None
+                if row is not None:
+                    self._paused[index] = self._rows.limit(row)
+                    del self._signatures[index]
+                    continue
+                for row, coefficient in self._refusing[signature]:
+                    self._load_a[row] += coefficient * minimum_a
             # Where the minimum does not count, it widens the row by as much as it fills it.
-            for row, coefficient in self._rows.signatures[signature].above_minimum:
+            for row, coefficient in self._rows.shape(signature).above_minimum:
                 self._bounds_a[row] += coefficient * minimum_a
             self._totals_a[signature] += minimum_a
             admitted.append(index)
@@ -208,13 +216,15 @@ class _Sharing:
 
     def _fill(self, members: Sequence[int]) -> None:
         """Raise the common level of the members and note what they come to."""
+        demands, signatures = self._demands, self._signatures
+        held, most, step_a = self._steps, self._most, self._step_a
         frozen = fill(
             [
                 (
-                    self._signatures[index],
-                    self._steps[index] * self._step_a[index],
-                    self._most[index] * self._step_a[index],
-                    self._demands[index].connector.weight,
+                    signatures[index],
+                    held[index] * step_a[index],
+                    most[index] * step_a[index],
+                    demands[index].connector.weight,
                 )
                 for index in members
             ],
@@ -223,22 +233,17 @@ class _Sharing:
             self._bounds_a,
         )
         for index in members:
-            signature = self._signatures[index]
-            step_a = self._step_a[index]
-            fewest, most = self._steps[index], self._most[index]
-            steps, current = most, float(most)
+            signature = signatures[index]
+            least = held[index]
+            steps, current = most[index], float(most[index])
             if (froze := frozen.get(signature)) is not None:
                 level, row = froze
-                current = self._demands[index].connector.weight * level / step_a
-                steps = max(fewest, whole_steps(current, 1.0))
-                if steps < most:
+                wanted = demands[index].connector.weight * level / step_a[index]
+                if (whole := whole_steps(wanted)) < steps:
                     self._froze[index] = row
-                else:
-                    steps = most
-            self._steps[index] = steps
-            self._totals_a[signature] += (
-                min(max(current, fewest), most) - fewest
-            ) * step_a
+                    steps, current = max(least, whole), max(float(least), wanted)
+            held[index] = steps
+            self._totals_a[signature] += (current - least) * step_a[index]
 
     def _quantise(self) -> None:
         """Count what rounding left over in every row and hand it out."""
@@ -273,6 +278,9 @@ class _Sharing:
         limits = {
             row: self._rows.limit(row) for row in set(self._froze) if row is not None
         }
+        phase_counts = [
+            self._rows.shapes[shape].phase_count for _, shape in self._rows.signatures
+        ]
         shares: dict[str, Share] = {}
         for index, signature in self._signatures.items():
             connector = self._demands[index].connector
@@ -284,7 +292,7 @@ class _Sharing:
             if steps == 0:
                 self._paused[index] = limit
                 continue
-            phase_count = int(self._rows.signatures[signature].phase_count)
+            phase_count = phase_counts[signature]
             current_a = round(steps * self._step_a[index], 9)
             shares[connector.id] = Share(
                 current_a=current_a,

@@ -43,20 +43,19 @@ def fill(
     """
     # By level, then by signature: what its line's intercept and slope change by.
     bends: defaultdict[float, dict[int, tuple[float, float]]] = defaultdict(dict)
-    for signature, low_a, high_a, weight in members:
-        if low_a >= high_a:
-            continue
-        at = bends[low_a / weight]
-        intercept, slope = at.get(signature, (0.0, 0.0))
-        at[signature] = intercept - low_a, slope + weight
-        at = bends[high_a / weight]
-        intercept, slope = at.get(signature, (0.0, 0.0))
-        at[signature] = intercept + high_a, slope - weight
-
     lines: dict[int, tuple[float, float]] = {}
-    by_row: defaultdict[int, list[int]] = defaultdict(list)
-    for signature in sorted({member[0] for member in members}):
+    for signature, low_a, high_a, weight in members:
         lines[signature] = 0.0, 0.0
+        if low_a < high_a:
+            at = bends[low_a / weight]
+            intercept, slope = at.get(signature, (0.0, 0.0))
+            at[signature] = intercept - low_a, slope + weight
+            at = bends[high_a / weight]
+            intercept, slope = at.get(signature, (0.0, 0.0))
+            at[signature] = intercept + high_a, slope - weight
+
+    by_row: defaultdict[int, list[int]] = defaultdict(list)
+    for signature in sorted(lines):
         for row, _ in entries[signature]:
             by_row[row].append(signature)
 
@@ -97,9 +96,9 @@ def fill(
             for row, coefficient in entries[signature]:
                 load_a[row] += coefficient * intercept
                 slopes[row] += coefficient * slope
-            if slope > 0:
-                steeper.update(row for row, _ in entries[signature])
-        for row in sorted(steeper):
+                if slope > 0:
+                    steeper.add(row)
+        for row in steeper:
             if slopes[row] >= _FLAT:
                 heappush(full, ((bounds_a[row] - load_a[row]) / slopes[row], row))
     freeze_until(inf)

@@ -10,7 +10,8 @@ there, and a car that loads both phases, a three-phase car above all, is in no r
 phases may be on p alone, for every p (S2), and helps nobody.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import cache
 
 from .case import Case
 from .model import PHASES, ChargingMode, Supply
@@ -21,8 +22,9 @@ PAIRS: tuple[tuple[int, int], ...] = ((0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2
 NAMES = tuple(f"{PHASES[p]} over {PHASES[q]}" for p, q in PAIRS)
 
 
+@cache
 def pairs_loaded(
-    loaded: Sequence[int], phase_count: int, *, unknown: bool
+    loaded: tuple[int, ...], phase_count: int, *, unknown: bool
 ) -> tuple[int, ...]:
     """Return the pairs (p, q), by their place in PAIRS, of which a connector can load p without q.
 

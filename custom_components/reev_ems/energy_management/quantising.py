@@ -9,14 +9,14 @@ _ROUNDING = 1e-9
 """Of a step: a value this little below a step is that step."""
 
 
-def whole_steps(current_a: float, step_a: float) -> int:
-    """Return how many steps fit into a current."""
-    return floor(current_a / step_a + _ROUNDING)
+def whole_steps(steps: float) -> int:
+    """Return how many whole steps a number of steps holds."""
+    return floor(steps + _ROUNDING)
 
 
-def steps_needed(current_a: float, step_a: float) -> int:
-    """Return how many steps reach a current."""
-    return ceil(current_a / step_a - _ROUNDING)
+def steps_needed(steps: float) -> int:
+    """Return how many whole steps reach a number of steps."""
+    return ceil(steps - _ROUNDING)
 
 
 def hand_out(

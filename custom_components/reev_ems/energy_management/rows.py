@@ -1,8 +1,9 @@
 """Everything that limits, as packing rows Σ a·x ≤ b with a ≥ 0, in A.
 
-Power rows are divided by the voltage, so that their coefficients are numbers of phases. Connectors that hang on the
-same circuit, use the same phases and follow the same PV budgets stand in the same rows: they share one `Signature`,
-and the calculations run over signatures where they can. Loads are added up along the tree, once per circuit.
+Power rows are divided by the voltage, so that their coefficients are numbers of phases. Connectors that use the same
+phases and follow the same PV budgets have one `Shape`. Where they hang on the same circuit too, they stand in the same
+rows and have one signature, and the calculations run over signatures where they can. Loads are added up along the tree,
+once per circuit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,14 +32,12 @@ _INDEXES: dict[tuple[Phase, ...] | None, tuple[int, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Signature:
-    """Where the connectors that are alike stand in the rows."""
+class Shape:
+    """How connectors load the rows, wherever they hang."""
 
-    circuit: int
-    """The place of their circuit in `Rows.circuits`."""
     loaded: tuple[int, ...]
     """The places in a PerPhase value that they load."""
-    phase_count: float
+    phase_count: int
     """A per A in power rows."""
     common: tuple[Entry, ...]
     """Their rows that belong to no circuit and in which all of their current counts."""
@@ -46,7 +45,7 @@ class Signature:
     """Those in which only what is above their minimum counts."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Node:
     """A circuit with the places of its rows and of its parent."""
 
@@ -72,8 +71,11 @@ class Rows:
             ValueError: the tree of circuits is not one, or a demand names a circuit that does not exist.
         """
         self.bounds_a: list[float] = []
-        self.signatures: list[Signature] = []
+        self.signatures: list[tuple[int, int]] = []
+        """The place of a circuit in `circuits`, and of a shape in `shapes`."""
+        self.shapes: list[Shape] = []
         self._limits: list[tuple[LimitKind, str | None, str | None]] = []
+        self._known_shapes: dict[object, int] = {}
         self._known: dict[object, int] = {}
         self._add_circuits(case)
         voltage_v = case.site.voltage_v
@@ -167,43 +169,48 @@ class Rows:
         return Limit(kind=kind, circuit=circuit, phase=phase)
 
     def signature(self, demand: Demand) -> int:
-        """Return the index of the demand's signature."""
+        """Return the index of the demand's signature.
+
+        Raises:
+            ValueError: its circuit does not exist, or its phases are none.
+        """
         connector = demand.connector
         phases = PHASES if connector.supply is Supply.DC else demand.phases
-        try:
-            loaded = _INDEXES[phases]
-        except KeyError:
-            raise ValueError(
-                f"connector {connector.id!r} has the phases {phases}"
-            ) from None
         key = (
             connector.circuit,
-            loaded if phases is not None else connector.phase_count,
-            (demand.solar, demand.solar_above_min, demand.pv_budgets)
-            if demand.pv_budgets
-            else None,
+            connector.phase_count if phases is None else phases,
+            demand.pv_budgets
+            and (demand.solar, demand.solar_above_min, demand.pv_budgets),
         )
-        index = self._known.get(key)
-        if index is None:
+        if (index := self._known.get(key)) is None:
+            if connector.circuit not in self._place:
+                raise ValueError(
+                    f"connector {connector.id!r} names the unknown circuit"
+                    f" {connector.circuit!r}"
+                )
+            if (shape := self._known_shapes.get(key[1:])) is None:
+                shape = self._known_shapes[key[1:]] = len(self.shapes)
+                self.shapes.append(self._shape(demand, phases))
             index = self._known[key] = len(self.signatures)
-            self.signatures.append(self._make(demand, loaded, phases is None))
+            self.signatures.append((self._place[connector.circuit], shape))
         return index
 
-    def _make(
-        self, demand: Demand, loaded: tuple[int, ...], unknown: bool
-    ) -> Signature:
-        connector = demand.connector
-        if connector.circuit not in self._place:
+    def shape(self, signature: int) -> Shape:
+        """Return the shape of a signature's connectors."""
+        return self.shapes[self.signatures[signature][1]]
+
+    def _shape(self, demand: Demand, phases: tuple[Phase, ...] | None) -> Shape:
+        if phases not in _INDEXES:
             raise ValueError(
-                f"connector {connector.id!r} names the unknown circuit"
-                f" {connector.circuit!r}"
+                f"connector {demand.connector.id!r} has the phases {phases}"
             )
-        count = connector.phase_count if unknown else len(loaded)
+        loaded = _INDEXES[phases]
+        count = demand.connector.phase_count if phases is None else len(loaded)
         common: list[Entry] = []
         if self._external is not None:
             common.append((self._external, count))
         if self._pairs is not None:
-            pairs = imbalance.pairs_loaded(loaded, count, unknown=unknown)
+            pairs = imbalance.pairs_loaded(loaded, count, unknown=phases is None)
             common += [(self._pairs + pair, 1.0) for pair in pairs]
         above_minimum: list[Entry] = []
         if demand.solar or demand.solar_above_min:
@@ -213,13 +220,7 @@ class Rows:
                 solar.append((net, count))
                 if per_phase is not None:
                     solar += [(per_phase + phase, 1.0) for phase in loaded]
-        return Signature(
-            self._place[connector.circuit],
-            loaded,
-            count,
-            tuple(common),
-            tuple(above_minimum),
-        )
+        return Shape(loaded, count, tuple(common), tuple(above_minimum))
 
     def carried_a(self, totals_a: Sequence[float]) -> list[list[float]]:
         """Return what each circuit carries on L1, L2, L3 and in all, in A.
@@ -228,11 +229,14 @@ class Rows:
             totals_a: by signature, the sum of its connectors' currents.
         """
         carried_a = [[0.0, 0.0, 0.0, 0.0] for _ in self.circuits]
-        for signature, total_a in zip(self.signatures, totals_a, strict=True):
-            mine = carried_a[signature.circuit]
-            for phase in signature.loaded:
-                mine[phase] += total_a
-            mine[3] += signature.phase_count * total_a
+        shapes = [(shape.loaded, shape.phase_count) for shape in self.shapes]
+        for (place, shape), total_a in zip(self.signatures, totals_a, strict=True):
+            if total_a:
+                mine = carried_a[place]
+                loaded, count = shapes[shape]
+                for phase in loaded:
+                    mine[phase] += total_a
+                mine[3] += count * total_a
         for node, mine in zip(self.circuits, carried_a, strict=True):
             if node.parent is not None:
                 above = carried_a[node.parent]
@@ -252,17 +256,19 @@ class Rows:
             at_minimum: whether these are their minimums, which do not count everywhere.
         """
         load_a = [0.0] * len(self.bounds_a)
-        carried_a = self.carried_a(totals_a)
-        for node, mine in zip(self.circuits, carried_a, strict=True):
+        for node, mine in zip(self.circuits, self.carried_a(totals_a), strict=True):
             if (row := node.phase_rows) is not None:
                 load_a[row : row + 3] = mine[:3]
             if node.power_row is not None:
                 load_a[node.power_row] = mine[3]
-        for signature, total_a in zip(self.signatures, totals_a, strict=True):
-            for row, coefficient in signature.common:
+        by_shape_a = [0.0] * len(self.shapes)
+        for (_, shape), total_a in zip(self.signatures, totals_a, strict=True):
+            by_shape_a[shape] += total_a
+        for made, total_a in zip(self.shapes, by_shape_a, strict=True):
+            for row, coefficient in made.common:
                 load_a[row] += coefficient * total_a
             if not at_minimum:
-                for row, coefficient in signature.above_minimum:
+                for row, coefficient in made.above_minimum:
                     load_a[row] += coefficient * total_a
         return load_a
 
@@ -277,41 +283,34 @@ class Rows:
         """
         if not any(wanted):
             return [()] * len(self.signatures)
-        found: dict[tuple[int, tuple[int, ...], float], tuple[Entry, ...]] = {}
-
-        def upwards(
-            place: int | None, loaded: tuple[int, ...], count: float
-        ) -> tuple[Entry, ...]:
-            """Return the wanted rows of a circuit and of those above it."""
+        shared: list[tuple[Entry, ...]] = []
+        for shape in self.shapes:
+            rows = shape.common if at_minimum else shape.common + shape.above_minimum
+            shared.append(tuple(entry for entry in rows if wanted[entry[0]]))
+        found: dict[tuple[int, int], tuple[Entry, ...]] = {}
+        for key in self.signatures:
+            place: int | None = key[0]
+            shape_place = key[1]
             climbed: list[int] = []
-            while place is not None and (place, loaded, count) not in found:
+            while place is not None and (place, shape_place) not in found:
                 climbed.append(place)
                 place = self.circuits[place].parent
-            entries = () if place is None else found[place, loaded, count]
+            entries = (
+                shared[shape_place] if place is None else found[place, shape_place]
+            )
+            loaded = self.shapes[shape_place].loaded
             for place in reversed(climbed):
                 node = self.circuits[place]
-                own: list[Entry] = []
+                if (row := node.power_row) is not None and wanted[row]:
+                    entries = ((row, self.shapes[shape_place].phase_count), *entries)
                 if (row := node.phase_rows) is not None:
                     own = [
                         (row + phase, 1.0) for phase in loaded if wanted[row + phase]
                     ]
-                if (row := node.power_row) is not None and wanted[row]:
-                    own.append((row, count))
-                entries = found[place, loaded, count] = (*own, *entries)
-            return entries
-
-        return [
-            upwards(signature.circuit, signature.loaded, signature.phase_count)
-            + tuple(entry for entry in signature.common if wanted[entry[0]])
-            + (
-                ()
-                if at_minimum
-                else tuple(
-                    entry for entry in signature.above_minimum if wanted[entry[0]]
-                )
-            )
-            for signature in self.signatures
-        ]
+                    if own:
+                        entries = (*own, *entries)
+                found[place, shape_place] = entries
+        return [found[key] for key in self.signatures]
 
 
 def _less(
