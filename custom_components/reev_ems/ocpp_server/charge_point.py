@@ -504,11 +504,13 @@ class ChargePoint:
             self.steering.renew(connector_id)
 
     def transaction_started(self, connector_id: int, transaction: Transaction) -> None:
-        """A transaction runs; told twice it changes nothing."""
+        """A transaction runs; told twice, or after a younger one, it changes nothing."""
         connector = self.connectors.get(connector_id)
-        if connector is None or (
-            connector.transaction is not None
-            and connector.transaction.id >= transaction.id
+        if connector is None:
+            return
+        running = connector.transaction
+        if running is not None and (
+            running.id == transaction.id or transaction.started_at < running.started_at
         ):
             return
         connector.transaction = transaction

@@ -4,11 +4,27 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from ..energy_management.observation import ConnectorState
-from .model import CallError, ConnectorView, Payload, Transaction
+from .model import BootInfo, CallError, ConnectorView, Payload, Transaction
 from .profiles import Profile
 
 if TYPE_CHECKING:
     from .charge_point import ChargePoint
+
+HEARTBEAT_S = 60
+PENDING_INTERVAL_S = 10
+PING_INTERVAL_S = 30
+
+MEASURANDS = (
+    "Power.Active.Import",
+    "Current.Import",
+    "Energy.Active.Import.Register",
+    "Voltage",
+    "Current.Offered",
+    "Power.Offered",
+    "SoC",
+    "Temperature",
+)
+"""To ask for, in order of value."""
 
 type Request = tuple[str, Payload]
 """An action and its payload."""
@@ -27,9 +43,20 @@ class Dialect(ABC):
     async def handle(self, action: str, payload: Payload) -> Payload | None:
         """Answer a request; None: there is no such action. Raises MissingField."""
 
+    @classmethod
     @abstractmethod
-    def empty_answer(self, action: str) -> Payload:
+    def empty_answer(cls, action: str) -> Payload:
         """Return the answer that makes the charge point drop a queued message that is of no use."""
+
+    @classmethod
+    @abstractmethod
+    def boot_info(cls, payload: Payload) -> BootInfo:
+        """Return what a BootNotification says."""
+
+    @classmethod
+    @abstractmethod
+    def turn_away(cls, action: str, payload: Payload) -> Payload | None:
+        """Answer one that is not adopted so that nothing is charged; None: there is no such action."""
 
     @abstractmethod
     def state_of(self, connector: ConnectorView) -> ConnectorState:

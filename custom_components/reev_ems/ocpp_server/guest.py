@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from . import fields, v16
+from . import fields
+from .dialect import PENDING_INTERVAL_S, Dialect
 from .model import Payload, UnknownChargePoint
 from .session import Session
 
@@ -15,6 +16,7 @@ class Guest:
     def __init__(
         self,
         unknown: UnknownChargePoint,
+        dialect: type[Dialect],
         *,
         now: Callable[[], datetime],
         seen: Callable[[UnknownChargePoint], None],
@@ -22,6 +24,7 @@ class Guest:
         """Remember what it says about itself by calling `seen`."""
         self.session: Session | None = None
         self._unknown = unknown
+        self._dialect = dialect
         self._now = now
         self._seen = seen
 
@@ -30,40 +33,32 @@ class Guest:
     ) -> Payload | None:
         """Answer so that it stays and asks again, and so that nothing is charged."""
         self._unknown = replace(self._unknown, last_seen=self._now())
-        match action:
-            case "BootNotification":
-                told = v16.boot_info(payload)
-                self._unknown = replace(
-                    self._unknown,
-                    vendor=told.vendor,
-                    model=told.model,
-                    serial=told.serial,
-                    firmware=told.firmware,
-                )
-                answer: Payload | None = {
-                    "status": "Pending",
-                    "currentTime": fields.timestamp(self._now()),
-                    "interval": v16.PENDING_INTERVAL_S,
-                }
-            case "Heartbeat":
-                answer = {"currentTime": fields.timestamp(self._now())}
-            case "Authorize":
-                answer = {"idTagInfo": {"status": "Invalid"}}
-            case (
-                "StatusNotification"
-                | "MeterValues"
-                | "StartTransaction"
-                | "StopTransaction"
-            ):
-                answer = v16.empty_answer(action)
-            case _:
-                answer = None
+        dialect = self._dialect
+        answer: Payload | None
+        if action == "BootNotification":
+            told = dialect.boot_info(payload)
+            self._unknown = replace(
+                self._unknown,
+                vendor=told.vendor,
+                model=told.model,
+                serial=told.serial,
+                firmware=told.firmware,
+            )
+            answer = {
+                "status": "Pending",
+                "currentTime": fields.timestamp(self._now()),
+                "interval": PENDING_INTERVAL_S,
+            }
+        elif action == "Heartbeat":
+            answer = {"currentTime": fields.timestamp(self._now())}
+        else:
+            answer = dialect.turn_away(action, payload)
         self._seen(self._unknown)
         return answer
 
     def empty_answer(self, session: Session, action: str) -> Payload:
         """Return the answer that makes it drop a queued message."""
-        return v16.empty_answer(action)
+        return self._dialect.empty_answer(action)
 
     def disconnected(self, session: Session) -> None:
         """The connection is gone; what it said stays listed while pairing is open."""

@@ -25,11 +25,12 @@ from .model import Authorization, ChargePointConfig, UnknownChargePoint
 from .session import Session
 from .transactions import TransactionLog
 from .v16 import V16
+from .v201 import V21, V201
 
 _LOGGER = logging.getLogger(__name__)
 
-DIALECTS: Mapping[str, type[Dialect]] = {"1.6": V16}
-_PROTOCOLS = {"ocpp1.6": "1.6"}
+DIALECTS: Mapping[str, type[Dialect]] = {"1.6": V16, "2.0.1": V201, "2.1": V21}
+_PROTOCOLS = {f"ocpp{version}": version for version in DIALECTS}
 
 _MAX_FRAME_BYTES = 256 * 1024
 _MAX_QUEUED_FRAMES = 4
@@ -228,6 +229,7 @@ class OcppServer:
                 version=version,
                 last_seen=self.now(),
             ),
+            DIALECTS[version],
             now=self.now,
             seen=self._saw_unknown,
         )

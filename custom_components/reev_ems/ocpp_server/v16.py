@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, override
 
 from ..energy_management.observation import ConnectorState
 from . import fields, measurands
-from .dialect import Dialect, Request
+from .dialect import HEARTBEAT_S, MEASURANDS, PING_INTERVAL_S, Dialect, Request
 from .model import (
     Authorization,
     BootInfo,
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-HEARTBEAT_S = 60
-PENDING_INTERVAL_S = 10
-_PING_INTERVAL_S = 30
-
 _STATES = {
     "available": ConnectorState.AVAILABLE,
     "preparing": ConnectorState.PLUGGED,
@@ -39,18 +35,6 @@ _STATES = {
     "unavailable": ConnectorState.FAULTED,
     "faulted": ConnectorState.FAULTED,
 }
-
-MEASURANDS = (
-    "Power.Active.Import",
-    "Current.Import",
-    "Energy.Active.Import.Register",
-    "Voltage",
-    "Current.Offered",
-    "Power.Offered",
-    "SoC",
-    "Temperature",
-)
-"""To ask for, in order of value."""
 
 _NOTHING_TO_SAY = frozenset(
     {
@@ -111,10 +95,41 @@ class V16(Dialect):
             return {"status": "UnknownVendorId"}
         return {"status": "Rejected"} if action == "SignCertificate" else None
 
+    @classmethod
     @override
-    def empty_answer(self, action: str) -> Payload:
+    def empty_answer(cls, action: str) -> Payload:
         """Return the answer that makes the charge point drop a queued message that is of no use."""
-        return empty_answer(action)
+        if action == "StartTransaction":
+            return {"transactionId": 0, "idTagInfo": {"status": "Invalid"}}
+        return {}
+
+    @classmethod
+    @override
+    def boot_info(cls, payload: Payload) -> BootInfo:
+        """Return what a BootNotification says."""
+        return BootInfo(
+            vendor=fields.text(payload, "chargePointVendor"),
+            model=fields.text(payload, "chargePointModel"),
+            serial=fields.text(payload, "chargePointSerialNumber")
+            or fields.text(payload, "chargeBoxSerialNumber"),
+            firmware=fields.text(payload, "firmwareVersion"),
+        )
+
+    @classmethod
+    @override
+    def turn_away(cls, action: str, payload: Payload) -> Payload | None:
+        """Answer one that is not adopted so that nothing is charged."""
+        match action:
+            case "Authorize":
+                return {"idTagInfo": {"status": "Invalid"}}
+            case (
+                "StatusNotification"
+                | "MeterValues"
+                | "StartTransaction"
+                | "StopTransaction"
+            ):
+                return cls.empty_answer(action)
+        return None
 
     @override
     def state_of(self, connector: ConnectorView) -> ConnectorState:
@@ -125,7 +140,7 @@ class V16(Dialect):
 
     async def _boot(self, payload: Payload) -> Payload:
         self.point.clock_was_set()
-        self.point.booted(boot_info(payload))
+        self.point.booted(self.boot_info(payload))
         return {
             "status": "Accepted",
             "currentTime": fields.timestamp(self.point.now()),
@@ -391,7 +406,7 @@ class V16(Dialect):
             self.point.config.meter_interval_s, self.point.quirks.meter_interval_s
         )
         await self._set("MeterValueSampleInterval", str(interval_s))
-        await self._set("WebSocketPingInterval", str(_PING_INTERVAL_S))
+        await self._set("WebSocketPingInterval", str(PING_INTERVAL_S))
         await self._set_measurands()
 
     async def _set(self, name: str, value: str) -> bool:
@@ -427,24 +442,6 @@ class V16(Dialect):
         for measurand in wanted:
             if await self._set(name, ",".join([*taken, measurand])):
                 taken.append(measurand)
-
-
-def boot_info(payload: Payload) -> BootInfo:
-    """Return what a BootNotification says."""
-    return BootInfo(
-        vendor=fields.text(payload, "chargePointVendor"),
-        model=fields.text(payload, "chargePointModel"),
-        serial=fields.text(payload, "chargePointSerialNumber")
-        or fields.text(payload, "chargeBoxSerialNumber"),
-        firmware=fields.text(payload, "firmwareVersion"),
-    )
-
-
-def empty_answer(action: str) -> Payload:
-    """Return the answer that makes a charge point drop a queued message that is of no use."""
-    if action == "StartTransaction":
-        return {"transactionId": 0, "idTagInfo": {"status": "Invalid"}}
-    return {}
 
 
 def _state(status: str | None) -> ConnectorState | None:

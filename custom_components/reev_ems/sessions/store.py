@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import logging
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine, event, insert, select, update
+from sqlalchemy import Engine, create_engine, event, func, insert, select, update
 from sqlalchemy.engine import Connection, RowMapping
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
@@ -67,18 +67,28 @@ class SessionLog:
     ) -> int:
         """Record the beginning of a session and return its id; the same key is the same session.
 
-        An older session of the connector whose end was not reported ends here, with what is known of it; should its
-        end be reported yet, that corrects it.
+        Told again with an earlier time it began then: reports may come in any order. An older session of the
+        connector whose end was not reported ends here, with what is known of it; should its end be reported yet,
+        that corrects it.
         """
 
         def work(connection: Connection) -> int:
-            known = connection.execute(
-                select(SESSIONS.c.id).where(
-                    SESSIONS.c.charge_point_id == charge_point_id, SESSIONS.c.key == key
-                )
-            ).scalar()
+            own = (SESSIONS.c.charge_point_id == charge_point_id, SESSIONS.c.key == key)
+            known = connection.execute(select(SESSIONS).where(*own)).mappings().first()
             if known is not None:
-                return int(known)
+                if _text(started_at) < known["started_at"]:
+                    connection.execute(
+                        update(SESSIONS)
+                        .where(*own)
+                        .values(
+                            started_at=_text(started_at),
+                            meter_start_wh=known["meter_start_wh"]
+                            if meter_start_wh is None
+                            else meter_start_wh,
+                            id_tag=id_tag or known["id_tag"],
+                        )
+                    )
+                return int(known["id"])
             connection.execute(
                 update(SESSIONS)
                 .where(
@@ -299,7 +309,14 @@ class SessionLog:
                             SESSIONS.c.meter_last_at.is_(None)
                             | (SESSIONS.c.meter_last_at < _text(at)),
                         )
-                        .values(meter_last_wh=energy_wh, meter_last_at=_text(at))
+                        .values(
+                            meter_last_wh=energy_wh,
+                            meter_last_at=_text(at),
+                            # Where the beginning has no reading, the first one counts.
+                            meter_start_wh=func.coalesce(
+                                SESSIONS.c.meter_start_wh, energy_wh
+                            ),
+                        )
                     )
                 return work(connection)
         except DBAPIError as error:

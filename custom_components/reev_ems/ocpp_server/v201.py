@@ -1,0 +1,565 @@
+"""OCPP 2.0.1, and 2.1 as far as its messages are the same. A connector here is an EVSE."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+from dataclasses import replace
+from datetime import datetime
+import logging
+from typing import TYPE_CHECKING, override
+
+from ..energy_management.observation import ConnectorState
+from . import fields, measurands
+from .dialect import HEARTBEAT_S, MEASURANDS, PING_INTERVAL_S, Dialect, Request
+from .model import (
+    Authorization,
+    BootInfo,
+    CallError,
+    ConnectorView,
+    Payload,
+    Transaction,
+)
+from .profiles import Profile, Unit, to_201
+
+if TYPE_CHECKING:
+    from .charge_point import ChargePoint
+
+_LOGGER = logging.getLogger(__name__)
+
+_OUT_OF_SERVICE = frozenset({"Faulted", "Unavailable"})
+
+_CHARGING_STATES = {
+    "Charging": ConnectorState.CHARGING,
+    "SuspendedEV": ConnectorState.SUSPENDED_EV,
+    "SuspendedEVSE": ConnectorState.SUSPENDED_EVSE,
+}
+
+_ANSWERS: Mapping[str, Payload] = {
+    "ClearedChargingLimit": {},
+    "DataTransfer": {"status": "UnknownVendorId"},
+    "FirmwareStatusNotification": {},
+    "Get15118EVCertificate": {"status": "Failed", "exiResponse": ""},
+    "GetCertificateStatus": {"status": "Failed"},
+    "LogStatusNotification": {},
+    "NotifyChargingLimit": {},
+    "NotifyCustomerInformation": {},
+    "NotifyDisplayMessages": {},
+    "NotifyEVChargingNeeds": {"status": "Processing"},
+    "NotifyEVChargingSchedule": {"status": "Accepted"},
+    "NotifyEvent": {},
+    "NotifyMonitoringReport": {},
+    "NotifyReport": {},
+    "PublishFirmwareStatusNotification": {},
+    "ReportChargingProfiles": {},
+    "ReservationStatusUpdate": {},
+    "SecurityEventNotification": {},
+    "SignCertificate": {"status": "Rejected"},
+}
+"""Requests that need no more than an answer."""
+
+_ANSWERS_21: Mapping[str, Payload] = {
+    "ClosePeriodicEventStream": {},
+    "NotifyDERAlarm": {},
+    "NotifyDERStartStop": {},
+    "NotifyPriorityCharging": {},
+    "NotifySettlement": {},
+    "NotifyWebPaymentStarted": {},
+    "OpenPeriodicEventStream": {"status": "Rejected"},
+    "PullDynamicScheduleUpdate": {"status": "Rejected"},
+    "ReportDERControl": {},
+}
+
+_STACK_LEVEL = "SmartChargingCtrlr.ProfileStackLevel"
+_RATE_UNIT = "SmartChargingCtrlr.RateUnit"
+_PERIODS = "SmartChargingCtrlr.PeriodsPerSchedule"
+_INTERVAL = "SampledDataCtrlr.TxUpdatedInterval"
+_MEASURANDS = "SampledDataCtrlr.TxUpdatedMeasurands"
+_START_MEASURANDS = "SampledDataCtrlr.TxStartedMeasurands"
+_END_MEASURANDS = "SampledDataCtrlr.TxEndedMeasurands"
+_PING = "OCPPCommCtrlr.WebSocketPingInterval"
+
+_ENERGY = "Energy.Active.Import.Register"
+_VARIABLES_AT_ONCE = 4
+"""The least that a charging station has to take in one request."""
+_REMOTE_START_IDS = 2**31
+_REMEMBERED_ENDS = 32
+"""Transactions whose late events do not make them run again."""
+
+
+class V201(Dialect):
+    """A charging station that speaks OCPP 2.0.1."""
+
+    version = "2.0.1"
+    answers: Mapping[str, Payload] = _ANSWERS
+
+    def __init__(self, point: ChargePoint) -> None:
+        """Speak for a charging station."""
+        super().__init__(point)
+        self._remote_starts = 0
+        self._over: deque[str] = deque(maxlen=_REMEMBERED_ENDS)
+        self._variables: dict[str, str | None] = {}
+        self._status: dict[int, str] = {}
+        self._charging_state: dict[int, str] = {}
+        self._handlers: dict[str, Callable[[Payload], Awaitable[Payload]]] = {
+            "BootNotification": self._boot,
+            "Heartbeat": self._heartbeat,
+            "Authorize": self._authorize,
+            "StatusNotification": self._status_notification,
+            "TransactionEvent": self._transaction_event,
+            "MeterValues": self._meter,
+        }
+
+    @override
+    async def handle(self, action: str, payload: Payload) -> Payload | None:
+        """Answer a request."""
+        if (handler := self._handlers.get(action)) is not None:
+            return await handler(payload)
+        return self.answers.get(action)
+
+    @classmethod
+    @override
+    def empty_answer(cls, action: str) -> Payload:
+        """Return the answer that makes the charging station drop a queued message that is of no use."""
+        return {}
+
+    @classmethod
+    @override
+    def boot_info(cls, payload: Payload) -> BootInfo:
+        """Return what a BootNotification says."""
+        station = fields.mapping(payload, "chargingStation")
+        return BootInfo(
+            vendor=fields.text(station, "vendorName"),
+            model=fields.text(station, "model"),
+            serial=fields.text(station, "serialNumber"),
+            firmware=fields.text(station, "firmwareVersion"),
+        )
+
+    @classmethod
+    @override
+    def turn_away(cls, action: str, payload: Payload) -> Payload | None:
+        """Answer a charging station that is not adopted so that nothing is charged."""
+        match action:
+            case "Authorize":
+                return {"idTokenInfo": {"status": "Invalid"}}
+            case "TransactionEvent":
+                return (
+                    {"idTokenInfo": {"status": "Invalid"}}
+                    if "idToken" in payload
+                    else {}
+                )
+            case "StatusNotification" | "MeterValues":
+                return {}
+        return None
+
+    @override
+    def state_of(self, connector: ConnectorView) -> ConnectorState:
+        """Return the state that the last known status and charging state mean."""
+        evse = connector.connector_id
+        status, charging = self._status.get(evse), self._charging_state.get(evse)
+        if status in _OUT_OF_SERVICE:
+            return ConnectorState.FAULTED
+        if connector.transaction is not None and charging is not None:
+            # Also while "Available": a transaction may begin with the authorization, before the plug.
+            return _CHARGING_STATES.get(charging, ConnectorState.PLUGGED)
+        match status:
+            case "Available" | "Reserved":
+                return ConnectorState.AVAILABLE
+            case "Occupied":
+                return (
+                    ConnectorState.FINISHING
+                    if charging == "Ended"
+                    else ConnectorState.PLUGGED
+                )
+        return ConnectorState.OFFLINE
+
+    # What the charging station asks.
+
+    async def _boot(self, payload: Payload) -> Payload:
+        self.point.clock_was_set()
+        self.point.booted(self.boot_info(payload))
+        return {
+            "status": "Accepted",
+            "currentTime": fields.timestamp(self.point.now()),
+            "interval": HEARTBEAT_S,
+        }
+
+    async def _heartbeat(self, _payload: Payload) -> Payload:
+        return {"currentTime": fields.timestamp(self.point.now())}
+
+    async def _authorize(self, payload: Payload) -> Payload:
+        return {"idTokenInfo": self._token_info(payload)}
+
+    async def _status_notification(self, payload: Payload) -> Payload:
+        evse = fields.required_integer(payload, "evseId")
+        status = fields.text(payload, "connectorStatus")
+        self.point.saw_time(fields.moment(payload, "timestamp"))
+        if status is not None and evse in self.point.connectors:
+            self._status[evse] = status
+            if status == "Available" and self._charging_state.get(evse) == "Ended":
+                del self._charging_state[evse]
+            self._tell_state(evse)
+        return {}
+
+    def _tell_state(self, evse: int) -> None:
+        connector = self.point.connectors[evse]
+        state = self.state_of(connector)
+        status = self._status.get(evse) or self._charging_state.get(evse) or ""
+        if state is not ConnectorState.OFFLINE:
+            self.point.status(evse, status, state)
+
+    async def _transaction_event(self, payload: Payload) -> Payload:
+        point = self.point
+        info = fields.mapping(payload, "transactionInfo")
+        remote_id = fields.text(info, "transactionId")
+        at = fields.moment(payload, "timestamp")
+        point.saw_time(at)
+        answer: Payload = {}
+        if "idToken" in payload:
+            answer["idTokenInfo"] = self._token_info(payload)
+        if remote_id is None:
+            return answer
+        kind = fields.text(payload, "eventType")
+        evse = fields.integer(fields.mapping(payload, "evse"), "id")
+        values = fields.mappings(payload, "meterValue")
+        transaction = await self._transaction(
+            remote_id, evse, kind, at or point.now(), payload
+        )
+        if kind == "Ended":
+            self._over.append(remote_id)
+        elif evse is not None and remote_id not in self._over:
+            point.transaction_started(evse, transaction)
+        await self._record(evse, transaction.id, values)
+        if evse is not None:
+            charging = fields.text(info, "chargingState")
+            running = (
+                point.connectors[evse].transaction if evse in point.connectors else None
+            )
+            if running is not None and running.id == transaction.id:
+                if charging is not None and kind != "Ended":
+                    self._charging_state[evse] = charging
+                    self._tell_state(evse)
+        if kind == "Ended":
+            await self._ended(
+                transaction,
+                at or point.now(),
+                values,
+                fields.text(info, "stoppedReason"),
+            )
+        return answer
+
+    async def _transaction(
+        self,
+        remote_id: str,
+        evse: int | None,
+        kind: str | None,
+        at: datetime,
+        payload: Payload,
+    ) -> Transaction:
+        """Return the transaction of an event; the first that arrives is its beginning, until an earlier one does."""
+        point = self.point
+        id_tag = fields.text(fields.mapping(payload, "idToken"), "idToken")
+        known = await point.transactions.find(point.id, remote_id)
+        start_wh: float | None = None
+        if kind == "Started" or known is None:
+            for value in fields.mappings(payload, "meterValue"):
+                measured = self._read(evse, value)
+                start_wh = measured.energy_begin_wh if start_wh is None else start_wh
+                start_wh = measured.energy_wh if start_wh is None else start_wh
+            known = await point.transactions.start(
+                charge_point_id=point.id,
+                connector_id=evse or 0,
+                key=f"tx/{remote_id}",
+                started_at=at,
+                id_tag=id_tag,
+                meter_start_wh=start_wh,
+                remote_id=remote_id,
+            )
+        return Transaction(
+            id=known,
+            remote_id=remote_id,
+            id_tag=id_tag,
+            started_at=at,
+            meter_start_wh=start_wh,
+            energy_wh=None if start_wh is None else 0.0,
+        )
+
+    async def _ended(
+        self,
+        transaction: Transaction,
+        at: datetime,
+        values: list[Mapping[str, object]],
+        reason: str | None,
+    ) -> None:
+        point = self.point
+        stop_wh = None
+        for value in values:
+            energy_wh = self._read(None, value).energy_wh
+            stop_wh = stop_wh if energy_wh is None else energy_wh
+        await point.transactions.stop(
+            charge_point_id=point.id,
+            transaction_id=transaction.id,
+            stopped_at=at,
+            meter_stop_wh=stop_wh,
+            reason=reason,
+        )
+        for connector in point.connectors.values():
+            if (
+                connector.transaction is not None
+                and connector.transaction.id == transaction.id
+            ):
+                evse = connector.connector_id
+                self._charging_state[evse] = "Ended"
+                point.transaction_ended(evse, transaction.id, stop_wh, reason)
+                self._tell_state(evse)
+
+    async def _meter(self, payload: Payload) -> Payload:
+        evse = fields.required_integer(payload, "evseId")
+        await self._record(evse, None, fields.mappings(payload, "meterValue"))
+        return {}
+
+    async def _record(
+        self,
+        evse: int | None,
+        transaction_id: int | None,
+        values: list[Mapping[str, object]],
+    ) -> None:
+        """Take measured values into the view, and the energy register of a transaction into the records."""
+        point = self.point
+        for value in values:
+            at = fields.moment(value, "timestamp")
+            measured = self._read(evse, value)
+            if evse is not None:
+                point.metered(evse, measured, at)
+            if (
+                transaction_id is not None
+                and at is not None
+                and measured.energy_wh is not None
+            ):
+                await point.transactions.meter(
+                    charge_point_id=point.id,
+                    transaction_id=transaction_id,
+                    at=at,
+                    energy_wh=measured.energy_wh,
+                )
+
+    def _read(
+        self, evse: int | None, value: Mapping[str, object]
+    ) -> measurands.Measured:
+        config = self.point.config
+        return measurands.read(
+            fields.mappings(value, "sampledValue"),
+            supply=config.supply_of(evse or 0),
+            phases=config.phases_of(evse or 0),
+        )
+
+    def _token_info(self, payload: Payload) -> Payload:
+        token = fields.text(fields.mapping(payload, "idToken"), "idToken")
+        kind = fields.text(fields.mapping(payload, "idToken"), "type")
+        if token is None and kind == "NoAuthorization":
+            # A charging station that is set to charge for everybody.
+            return {"status": "Accepted"}
+        return _token_info(self.point.authorize(token))
+
+    # What we ask.
+
+    @override
+    def wire_id(self, transaction: Transaction) -> str | int:
+        """Return the transaction's id on the wire."""
+        return transaction.remote_id or str(transaction.id)
+
+    @override
+    def set_profile(self, profile: Profile) -> Request:
+        """Install a charging profile."""
+        return "SetChargingProfile", to_201(profile)
+
+    @override
+    def clear_profile(self, profile_id: int) -> Request:
+        """Remove one charging profile, by its id."""
+        return "ClearChargingProfile", {"chargingProfileId": profile_id}
+
+    @override
+    def composite_schedule(self, connector_id: int, duration_s: int) -> Request:
+        """Ask what limit is in force over the next seconds."""
+        return "GetCompositeSchedule", {"evseId": connector_id, "duration": duration_s}
+
+    @override
+    def remote_start(self, connector_id: int, id_tag: str) -> Request:
+        """Start charging."""
+        self._remote_starts = (self._remote_starts + 1) % _REMOTE_START_IDS
+        return "RequestStartTransaction", {
+            "evseId": connector_id,
+            "remoteStartId": self._remote_starts,
+            "idToken": {"idToken": id_tag, "type": "Central"},
+        }
+
+    @override
+    def remote_stop(self, transaction: Transaction) -> Request:
+        """Stop charging."""
+        return "RequestStopTransaction", {
+            "transactionId": str(self.wire_id(transaction))
+        }
+
+    @override
+    def reset(self, *, hard: bool) -> Request:
+        """Restart the charging station: at once, or when it is idle."""
+        return "Reset", {"type": "Immediate" if hard else "OnIdle"}
+
+    @override
+    def unlock(self, connector_id: int) -> Request:
+        """Unlock the plug."""
+        return "UnlockConnector", {"evseId": connector_id, "connectorId": 1}
+
+    @override
+    def set_availability(self, connector_id: int, *, operative: bool) -> Request:
+        """Take an EVSE (0: the whole charging station) into or out of service."""
+        payload: Payload = {
+            "operationalStatus": "Operative" if operative else "Inoperative"
+        }
+        if connector_id:
+            payload["evse"] = {"id": connector_id}
+        return "ChangeAvailability", payload
+
+    @override
+    def trigger(self, message: str, connector_id: int | None) -> Request:
+        """Ask for a message."""
+        payload: Payload = {"requestedMessage": message}
+        if connector_id is not None:
+            evse: Payload = {"id": connector_id}
+            if message == "StatusNotification":
+                evse["connectorId"] = 1
+            payload["evse"] = evse
+        return "TriggerMessage", payload
+
+    @override
+    async def get_configuration(self, keys: list[str]) -> dict[str, str | None]:
+        """Read variables, named `Component.Variable`; without names those that matter here."""
+        names = keys or [
+            _STACK_LEVEL,
+            _RATE_UNIT,
+            _PERIODS,
+            _INTERVAL,
+            _MEASURANDS,
+            _PING,
+        ]
+        values: dict[str, str | None] = {}
+        for start in range(0, len(names), _VARIABLES_AT_ONCE):
+            part = names[start : start + _VARIABLES_AT_ONCE]
+            answer = await self.point.raw_call(
+                "GetVariables", {"getVariableData": [_variable(name) for name in part]}
+            )
+            for entry in fields.mappings(answer, "getVariableResult"):
+                component = fields.text(fields.mapping(entry, "component"), "name")
+                variable = fields.text(fields.mapping(entry, "variable"), "name")
+                if entry.get("attributeStatus") == "Accepted":
+                    values[f"{component}.{variable}"] = fields.text(
+                        entry, "attributeValue", limit=2500
+                    )
+        return values
+
+    @override
+    async def change_configuration(self, key: str, value: str) -> str:
+        """Write a variable, named `Component.Variable`, and return the status."""
+        data = {**_variable(key), "attributeValue": value}
+        answer = await self.point.raw_call("SetVariables", {"setVariableData": [data]})
+        results = fields.mappings(answer, "setVariableResult")
+        return str(results[0].get("attributeStatus", "")) if results else "Rejected"
+
+    @override
+    async def learn(self) -> None:
+        """Read what the charging station can do, before anything is set."""
+        try:
+            self._variables = await self.get_configuration([])
+        except CallError as error:
+            if error.key not in {"refused", "invalid_answer"}:
+                raise
+        known = self.point.steering.abilities
+        level = fields.integer(self._variables, _STACK_LEVEL)
+        periods = fields.integer(self._variables, _PERIODS)
+        units = {
+            part.strip().upper()
+            for part in (self._variables.get(_RATE_UNIT) or "").split(",")
+        } & {
+            "A",
+            "W",
+        }
+        self.point.steering.abilities = replace(
+            known,
+            max_stack_level=level
+            if known.max_stack_level is None
+            else known.max_stack_level,
+            max_periods=periods
+            if known.max_periods is None and periods
+            else known.max_periods,
+            unit=known.unit or (Unit(units.pop()) if len(units) == 1 else None),
+        )
+
+    @override
+    async def configure(self) -> None:
+        """Set what metering and liveness need, where it is not so already."""
+        for evse in self.point.connectors:
+            if evse not in self._status:
+                with contextlib.suppress(CallError):
+                    await self.point.trigger("StatusNotification", evse)
+        quirks = self.point.quirks
+        if not quirks.set_up:
+            return
+        interval_s = max(self.point.config.meter_interval_s, quirks.meter_interval_s)
+        await self._set(_INTERVAL, str(interval_s))
+        await self._set(_PING, str(PING_INTERVAL_S))
+        wanted = [name for name in MEASURANDS if name not in quirks.without_measurands]
+        have = {
+            part.strip() for part in (self._variables.get(_MEASURANDS) or "").split(",")
+        }
+        if not set(wanted[:3]) <= have and not await self._set(
+            _MEASURANDS, ",".join(wanted)
+        ):
+            taken: list[str] = []
+            for name in wanted:
+                if await self._set(_MEASURANDS, ",".join([*taken, name])):
+                    taken.append(name)
+        edges = await self.get_configuration([_START_MEASURANDS, _END_MEASURANDS])
+        for name, value in edges.items():
+            if _ENERGY not in (value or ""):
+                await self._set(name, _ENERGY, present=True)
+
+    async def _set(self, name: str, value: str, *, present: bool = False) -> bool:
+        """Write a variable that has another value; returns whether it now has this one."""
+        if name not in self._variables and not present:
+            return False
+        if self._variables.get(name) == value:
+            return True
+        try:
+            status = await self.change_configuration(name, value)
+        except CallError as error:
+            if error.key not in {"refused", "invalid_answer"}:
+                raise
+            status = "Rejected"
+        _LOGGER.debug("%s: %s = %s: %s", self.point.id, name, value, status)
+        if status not in {"Accepted", "RebootRequired"}:
+            return False
+        self._variables[name] = value
+        return True
+
+
+class V21(V201):
+    """A charging station that speaks OCPP 2.1, served as one of 2.0.1; what is new there is answered."""
+
+    version = "2.1"
+    answers: Mapping[str, Payload] = {**_ANSWERS, **_ANSWERS_21}
+
+
+def _variable(name: str) -> Payload:
+    component, _, variable = name.partition(".")
+    return {"component": {"name": component}, "variable": {"name": variable}}
+
+
+def _token_info(authorization: Authorization) -> Payload:
+    info: Payload = {"status": authorization.status.value}
+    if authorization.parent_id_tag is not None:
+        info["groupIdToken"] = {
+            "idToken": authorization.parent_id_tag,
+            "type": "Central",
+        }
+    if authorization.expires_at is not None:
+        info["cacheExpiryDateTime"] = fields.timestamp(authorization.expires_at)
+    return info

@@ -1,0 +1,380 @@
+"""OCPP 2.0.1 and 2.1 on the wire: the same charge point for the rest of the program."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+import itertools
+from typing import Any
+
+import pytest
+
+from custom_components.reev_ems.energy_management.observation import ConnectorState
+from custom_components.reev_ems.ocpp_server import (
+    Authorization,
+    AuthorizationStatus,
+    BootInfo,
+    CallError,
+    FloorAccepted,
+    OcppServer,
+    Permit,
+    PermitAccepted,
+    TransactionEnded,
+    TransactionStarted,
+    schemas,
+)
+from custom_components.reev_ems.sessions import SessionLog
+
+from .wire import Payload, WireChargePoint, iso
+
+T0 = datetime.now(UTC) - timedelta(minutes=1)
+
+
+class Station:
+    """A 2.0.1 charging station on the wire."""
+
+    def __init__(self, client: WireChargePoint) -> None:
+        """Speak through a client."""
+        self.client = client
+        self._sequence = itertools.count()
+
+    async def boot(self, vendor: str = "Vendor", **more: str) -> Payload:
+        """Send a BootNotification."""
+        return await self.client.ask(
+            "BootNotification",
+            reason="PowerUp",
+            chargingStation={"vendorName": vendor, "model": "Model", **more},
+        )
+
+    async def status(self, status: str, evse: int = 1) -> Payload:
+        """Send a StatusNotification."""
+        return await self.client.ask(
+            "StatusNotification",
+            timestamp=iso(),
+            connectorStatus=status,
+            evseId=evse,
+            connectorId=1,
+        )
+
+    async def event(
+        self,
+        kind: str,
+        state: str | None = None,
+        *,
+        tx: str = "tx-1",
+        energy: float | None = None,
+        seconds: float = 0,
+        current: tuple[float, ...] = (),
+        **more: Any,
+    ) -> Payload:
+        """Send a TransactionEvent of EVSE 1."""
+        samples: list[Payload] = [
+            {"value": value, "measurand": "Current.Import", "phase": f"L{phase}"}
+            for phase, value in enumerate(current, 1)
+        ]
+        if energy is not None:
+            samples.append(
+                {"value": energy, "measurand": "Energy.Active.Import.Register"}
+            )
+        at = iso(T0 + timedelta(seconds=seconds))
+        payload: Payload = {
+            "eventType": kind,
+            "timestamp": at,
+            "triggerReason": "ChargingStateChanged",
+            "seqNo": next(self._sequence),
+            "transactionInfo": {"transactionId": tx}
+            | ({"chargingState": state} if state else {}),
+            "evse": {"id": 1, "connectorId": 1},
+        } | more
+        if samples:
+            payload["meterValue"] = [{"timestamp": at, "sampledValue": samples}]
+        return await self.client.ask("TransactionEvent", **payload)
+
+
+@pytest.fixture
+def station(dial: Any) -> Callable[..., Any]:
+    """Return what dials in as a 2.0.1 charging station."""
+
+    async def make(
+        id: str = "CP1", protocol: str = "ocpp2.0.1", **kwargs: Any
+    ) -> Station:
+        client = await dial(id, protocols=(protocol,), **kwargs)
+        client.handlers.setdefault("GetVariables", lambda _: {"getVariableResult": []})
+        client.handlers.pop("GetConfiguration", None)
+        return Station(client)
+
+    return make
+
+
+async def test_session_from_boot_to_end(
+    adopt: Any, station: Any, store: SessionLog
+) -> None:
+    """Boot, floor, transaction, permit, meter values, end: as with 1.6."""
+    point, recorder = adopt()
+    box = await station()
+    answer = await box.boot("Acme", firmwareVersion="9")
+    assert answer["status"] == "Accepted"
+    assert point.info == BootInfo(vendor="Acme", model="Model", firmware="9")
+    assert point.version == "2.0.1"
+    await recorder.wait(FloorAccepted)
+    (floor,) = box.client.sent("SetChargingProfile")
+    assert floor["evseId"] == 0
+    assert floor["chargingProfile"]["chargingProfilePurpose"] == "TxDefaultProfile"
+    await box.status("Occupied")
+    assert point.connectors[1].state is ConnectorState.PLUGGED
+    point.permit(1, Permit(limit_a=11))
+    assert await box.event("Started", "EVConnected", energy=1000) == {}
+    await box.event(
+        "Updated", "Charging", seconds=10, energy=1200, current=(10.5, 10.4, 10.3)
+    )
+    await recorder.wait(PermitAccepted)
+    request = box.client.sent("SetChargingProfile")[-1]
+    profile = request["chargingProfile"]
+    assert (request["evseId"], profile["transactionId"]) == (1, "tx-1")
+    assert profile["chargingProfilePurpose"] == "TxProfile"
+    (schedule,) = profile["chargingSchedule"]
+    assert [period["limit"] for period in schedule["chargingSchedulePeriod"]] == [11, 6]
+    for sent in box.client.sent("SetChargingProfile"):
+        assert (
+            schemas.load("2.0.1").request_violation("SetChargingProfile", sent) is None
+        )
+    view = point.connectors[1]
+    states = [view.state]
+    assert view.current_a == (10.5, 10.4, 10.3)
+    assert view.transaction is not None
+    assert view.transaction.energy_wh == 200
+    await box.event("Updated", "SuspendedEV", seconds=20)
+    states.append(view.state)
+    await box.event(
+        "Ended",
+        seconds=30,
+        energy=1900,
+        transactionInfo={"transactionId": "tx-1", "stoppedReason": "Local"},
+    )
+    states.append(view.state)
+    await box.status("Available")
+    states.append(view.state)
+    assert states == [
+        ConnectorState.CHARGING,
+        ConnectorState.SUSPENDED_EV,
+        ConnectorState.FINISHING,
+        ConnectorState.AVAILABLE,
+    ]
+    ended = recorder.of(TransactionEnded)[-1]
+    assert (ended.transaction.energy_wh, ended.reason) == (900, "Local")
+    (record,) = await store.history()
+    assert (record.remote_id, record.energy_wh) == ("tx-1", 900)
+
+
+async def test_s11_events_with_gaps_in_any_order_and_twice(
+    adopt: Any, station: Any, store: SessionLog
+) -> None:
+    """Updated before Started, repeats, an end without a beginning, late events after the end."""
+    _, recorder = adopt()
+    box = await station()
+    await box.event("Updated", "Charging", seconds=20, energy=1300)
+    await box.event("Started", "EVConnected", seconds=0, energy=1000, offline=True)
+    await box.event("Updated", "Charging", seconds=20, energy=1300)
+    for _ in range(2):
+        await box.event("Ended", seconds=40, energy=1500)
+    await box.event("Updated", "Charging", seconds=30, energy=1400, offline=True)
+    await box.event("Ended", tx="lost", seconds=50, energy=2500)
+    by_id = {record.remote_id: record for record in await store.history()}
+    assert set(by_id) == {"tx-1", "lost"}
+    assert by_id["tx-1"].energy_wh == 500
+    assert by_id["tx-1"].ended_by_report
+    assert by_id["lost"].ended_by_report
+    assert (
+        len(recorder.of(TransactionStarted)) == len(recorder.of(TransactionEnded)) == 1
+    )
+
+
+async def test_s12_tokens(adopt: Any, station: Any, server: OcppServer) -> None:
+    """An answer about the token is given only where one was sent."""
+    adopt()
+    server.authorize = lambda _point, tag: Authorization(
+        status=AuthorizationStatus.ACCEPTED
+        if tag == "good"
+        else AuthorizationStatus.BLOCKED
+    )
+    box = await station()
+    token = {"idToken": "bad", "type": "ISO14443"}
+    answer = await box.client.ask("Authorize", idToken=token)
+    assert answer == {"idTokenInfo": {"status": "Blocked"}}
+    answer = await box.event("Started", idToken=token)
+    assert answer == {"idTokenInfo": {"status": "Blocked"}}
+    answer = await box.event("Updated", idToken={"idToken": "good", "type": "ISO14443"})
+    assert answer == {"idTokenInfo": {"status": "Accepted"}}
+
+
+VARIABLES = {
+    "SmartChargingCtrlr.ProfileStackLevel": "0",
+    "SmartChargingCtrlr.RateUnit": "W",
+    "SampledDataCtrlr.TxUpdatedInterval": "60",
+    "SampledDataCtrlr.TxUpdatedMeasurands": "Voltage",
+    "SampledDataCtrlr.TxEndedMeasurands": "",
+    "OCPPCommCtrlr.WebSocketPingInterval": "30",
+}
+
+
+async def test_variables_are_believed_and_set_where_they_differ(
+    adopt: Any, station: Any
+) -> None:
+    """Abilities come from SmartChargingCtrlr, metering is set in SampledDataCtrlr."""
+
+    def get(payload: Payload) -> Payload:
+        results = []
+        for entry in payload["getVariableData"]:
+            name = f"{entry['component']['name']}.{entry['variable']['name']}"
+            known = name in VARIABLES
+            results.append(
+                entry
+                | {"attributeStatus": "Accepted" if known else "UnknownVariable"}
+                | ({"attributeValue": VARIABLES[name]} if known else {})
+            )
+        return {"getVariableResult": results}
+
+    def put(payload: Payload) -> Payload:
+        (entry,) = payload["setVariableData"]
+        refused = "SoC" in entry["attributeValue"]
+        result = {
+            "component": entry["component"],
+            "variable": entry["variable"],
+            "attributeStatus": "Rejected" if refused else "Accepted",
+        }
+        return {"setVariableResult": [result]}
+
+    point, recorder = adopt()
+    box = await station(handlers={"GetVariables": get, "SetVariables": put})
+    await box.boot()
+    await recorder.wait(FloorAccepted)
+    floor = box.client.sent("SetChargingProfile")[0]["chargingProfile"]
+    assert floor["chargingSchedule"][0]["chargingRateUnit"] == "W"
+    assert point.steering.abilities.stack_level == 0
+
+    def written() -> dict[str, str]:
+        return {
+            entry["setVariableData"][0]["variable"]["name"]: entry["setVariableData"][
+                0
+            ]["attributeValue"]
+            for entry in box.client.sent("SetVariables")
+            if "SoC" not in entry["setVariableData"][0]["attributeValue"]
+        }
+
+    await box.client.until(lambda: "TxEndedMeasurands" in written())
+    assert written()["TxUpdatedInterval"] == "10"
+    assert written()["TxUpdatedMeasurands"].endswith("Temperature")
+    assert "WebSocketPingInterval" not in written()
+    assert await point.get_configuration(["OCPPCommCtrlr.WebSocketPingInterval"]) == {
+        "OCPPCommCtrlr.WebSocketPingInterval": "30"
+    }
+    with pytest.raises(CallError, match="rejected"):
+        await point.change_configuration("SampledDataCtrlr.TxUpdatedMeasurands", "SoC")
+
+
+async def test_remote_control(adopt: Any, station: Any) -> None:
+    """The requests that entities and actions make are valid 2.0.1."""
+    point, recorder = adopt()
+    box = await station()
+    await box.boot()
+    await recorder.wait(FloorAccepted)
+    with pytest.raises(CallError, match="no_transaction"):
+        await point.remote_stop(1)
+    await box.event("Started", "Charging")
+    await point.remote_start(1, "TAG")
+    await point.remote_stop(1)
+    await point.reset(hard=True)
+    await point.set_availability(0, operative=False)
+    await point.set_availability(1, operative=True)
+    await point.trigger("StatusNotification", 1)
+    await point.data_transfer("vendor", None, "x")
+    box.client.handlers["UnlockConnector"] = lambda _: {"status": "UnlockFailed"}
+    with pytest.raises(CallError, match="rejected"):
+        await point.unlock(1)
+    with pytest.raises(CallError, match="unknown_connector"):
+        await point.unlock(9)
+    asked = {name for name, _ in box.client.requests}
+    assert {
+        "RequestStartTransaction",
+        "RequestStopTransaction",
+        "Reset",
+        "ChangeAvailability",
+    } <= asked
+    for name, payload in box.client.requests:
+        assert schemas.load("2.0.1").request_violation(name, payload) is None, (
+            name,
+            payload,
+        )
+
+
+FROM_CHARGE_POINT = {
+    "1.6": [
+        "Authorize", "BootNotification", "DataTransfer", "DiagnosticsStatusNotification",
+        "FirmwareStatusNotification", "Heartbeat", "LogStatusNotification", "MeterValues",
+        "SecurityEventNotification", "SignCertificate", "SignedFirmwareStatusNotification",
+        "StartTransaction", "StatusNotification", "StopTransaction",
+    ],
+    "2.0.1": [
+        "Authorize", "BootNotification", "ClearedChargingLimit", "DataTransfer",
+        "FirmwareStatusNotification", "Get15118EVCertificate", "GetCertificateStatus", "Heartbeat",
+        "LogStatusNotification", "MeterValues", "NotifyChargingLimit", "NotifyCustomerInformation",
+        "NotifyDisplayMessages", "NotifyEVChargingNeeds", "NotifyEVChargingSchedule", "NotifyEvent",
+        "NotifyMonitoringReport", "NotifyReport", "PublishFirmwareStatusNotification",
+        "ReportChargingProfiles", "ReservationStatusUpdate", "SecurityEventNotification",
+        "SignCertificate", "StatusNotification", "TransactionEvent",
+    ],
+    "2.1": [
+        "ClosePeriodicEventStream", "NotifyDERAlarm", "NotifyDERStartStop", "NotifyPriorityCharging",
+        "NotifySettlement", "OpenPeriodicEventStream", "PullDynamicScheduleUpdate", "ReportDERControl",
+    ],
+}  # fmt: skip
+IDS = {
+    "connectorId": 1,
+    "evseId": 1,
+    "transactionId": 1,
+    "idTag": "T",
+    "transactionInfo": {"transactionId": "t"},
+    "evse": {"id": 1},
+}
+
+
+@pytest.mark.parametrize("version", FROM_CHARGE_POINT)
+async def test_every_message_of_a_charge_point_has_a_valid_answer(
+    adopt: Any, dial: Any, version: str
+) -> None:
+    """Answers obey the schema, and what does not exist is an error."""
+    adopt()
+    client = await dial(protocols=(f"ocpp{version}",))
+    for action in FROM_CHARGE_POINT[version] + (
+        FROM_CHARGE_POINT["2.0.1"] if version == "2.1" else []
+    ):
+        answer = await client.ask(action, **IDS)
+        violation = schemas.load(version).response_violation(action, answer)
+        assert violation is None, (action, answer, violation.message)
+    assert (await client.call("MakeCoffee", {}))[0] == 4
+
+
+async def test_s12_pairing_speaks_2_0_1(
+    server: OcppServer, station: Any, adopt: Any
+) -> None:
+    """An unknown station waits; its transactions are not recorded."""
+    server.pairing = True
+    box = await station("NEW")
+    assert (await box.boot("Acme"))["status"] == "Pending"
+    assert server.unknown["NEW"].version == "2.0.1"
+    assert server.unknown["NEW"].vendor == "Acme"
+    answer = await box.event("Started", idToken={"idToken": "x", "type": "Local"})
+    assert answer["idTokenInfo"]["status"] == "Invalid"
+    adopt("NEW")
+    assert (await box.boot("Acme"))["status"] == "Accepted"
+
+
+async def test_a_charger_may_change_its_version(
+    adopt: Any, dial: Any, station: Any
+) -> None:
+    """Some try 1.6 first; the charge point goes on with the newest connection's."""
+    point, _ = adopt()
+    await (await dial()).boot()
+    box = await station()
+    await box.boot()
+    assert point.version == "2.0.1"
+    both = await dial(protocols=("ocpp2.0.1", "ocpp1.6"))
+    assert both.socket.subprotocol == "ocpp2.0.1"
