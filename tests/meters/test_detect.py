@@ -82,6 +82,7 @@ async def test_finds_a_meter_that_is_silent_where_it_has_nothing(
     loaded: LoadedProfiles, socket_enabled: None
 ) -> None:
     """A device that does not answer for registers that it lacks is found all the same."""
+    hasty = ModbusGateways(request_timeout_s=0.1)
 
     async def answers_only_values(
         request: bytes, response: bytes, writer: asyncio.StreamWriter
@@ -93,7 +94,8 @@ async def test_finds_a_meter_that_is_silent_where_it_has_nothing(
         {1: twin(loaded.profiles["carlo_gavazzi_em540"])}
     ) as server:
         server.fault = answers_only_values
-        meters, _ = await detected(loaded, gateways, server.port)
+        meters, _ = await detected(loaded, hasty, server.port)
+    await hasty.close()
     assert meters[0].probe.profile.id == "carlo_gavazzi_em540"
     assert meters[0].identified
 

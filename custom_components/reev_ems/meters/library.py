@@ -142,10 +142,15 @@ def read_yaml(file: Path) -> tuple[dict[str, Any], Lines]:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as err:
         raise _YamlProblem(None, "is not UTF-8 text") from err
-    loader = yaml.SafeLoader(text)
+    try:
+        loader = yaml.SafeLoader(text)
+    except yaml.YAMLError as err:
+        raise _YamlProblem(
+            None, f"is not valid YAML: {' '.join(str(err).split())}"
+        ) from err
+    lines: Lines = {}
     try:
         node = loader.get_single_node()
-        lines: Lines = {}
         if not isinstance(node, yaml.MappingNode):
             raise _YamlProblem(1, "must hold a mapping")
         _note_lines(node, (), lines, set())
@@ -153,7 +158,8 @@ def read_yaml(file: Path) -> tuple[dict[str, Any], Lines]:
     except yaml.MarkedYAMLError as err:
         line = err.problem_mark.line + 1 if err.problem_mark is not None else None
         raise _YamlProblem(line, f"is not valid YAML: {err.problem}") from err
-    except (yaml.YAMLError, ValueError) as err:
+    # A date that is none, for one, comes as an error of its own.
+    except ValueError as err:
         raise _YamlProblem(None, f"is not valid YAML: {err}") from err
     except RecursionError as err:
         raise _YamlProblem(None, "is nested too deeply") from err

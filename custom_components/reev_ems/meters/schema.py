@@ -284,6 +284,18 @@ def _check_quantities(
         raise fields.problem(
             "quantities", "current_l1 is missing: limits are kept per phase"
         )
+    spans = sorted(
+        {
+            (quantity.space, address, address + WORDS[quantity.type], name)
+            for name, quantity in quantities.items()
+            for address in quantity.addresses
+        }
+    )
+    for before, after in pairwise(spans):
+        if before[0] == after[0] and after[1] < before[2]:
+            raise InvalidProfile(
+                ("quantities", after[3]), f"overlaps {before[3]} at address {after[1]}"
+            )
     for name, quantity in quantities.items():
         if quantity.sign_from is not None and quantity.sign_from not in quantities:
             raise InvalidProfile(
