@@ -1,20 +1,17 @@
 """A charge point, whatever it speaks: plug, authorization, transactions, limits, and messages that must not be lost.
 
 `tick` is called with every step of the plant. All that has to do with electricity happens there and then, connected
-or not; what is to be told goes into two queues that one task empties: news, which are forgotten while there is no
-connection, and records of transactions, which are kept and sent again.
+or not; what is to be told goes into the outbox.
 """
 
 from abc import ABC, abstractmethod
 import asyncio
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-import logging
-from typing import Any
 
-from .link import CallError, Json, Link, LinkConfig, LinkDownError
+from .link import Json, Link, LinkConfig
+from .outbox import Message, Outbox
 from .plant import Car, Connector, PerPhase, Supply
 from .profiles import (
     ChargingProfile,
@@ -25,11 +22,6 @@ from .profiles import (
     composite_limit,
 )
 from .quirks import Quirks
-
-_LOGGER = logging.getLogger(__name__)
-
-_MOST_RECORDS = 10000
-"""Records that are kept while offline; then the oldest meter values give way."""
 
 _REMOTE_START_WAIT_S = 60.0
 
@@ -103,7 +95,7 @@ class Outlet:
     wiring: Wiring
     status: Status = Status.AVAILABLE
     status_at: float = 0.0
-    told: Status | None = None
+    told: str | None = None
     """The status that the central system knows."""
     transaction: Transaction | None = None
     limit: Limit = field(init=False)
@@ -129,20 +121,6 @@ class Outlet:
             if self.connector.supply is Supply.AC
             else self.connector.max_w
         )
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Message:
-    """Something to tell the central system; the payload is made when it is sent."""
-
-    action: str
-    payload: Callable[[], Mapping[str, Any] | None]
-    """None: not worth sending any more."""
-    on_answer: Callable[[Json], None] = lambda answer: None
-    on_loss: Callable[[], None] = lambda: None
-    before_accepted: bool = False
-    """Whether it may be sent before the charge point is registered."""
-    attempts: int = 0
 
 
 class ChargePoint(ABC):
@@ -186,18 +164,11 @@ class ChargePoint(ABC):
         )
         self.registration = Registration.NONE
         self.heartbeat_s = 300.0
-        self.record_attempts = 3
-        self.record_retry_s = 10.0
         self.now = 0.0
         """The charge point's own clock, UTC seconds."""
-        self.sent: dict[str, int] = {}
-        """How many messages of each action were answered."""
-        self._news: deque[Message] = deque(maxlen=1000)
-        self._records: deque[Message] = deque()
-        self._work = asyncio.Event()
+        self.outbox = Outbox(self.link, lambda: self.online)
         self._next_boot_at: float | None = None
         self._next_heartbeat_at: float | None = None
-        self._retry_record_at = 0.0
         self._up_since = 0.0
         self._known_tags: set[str] = set()
         self._reboot_wanted: str | None = None
@@ -219,6 +190,14 @@ class ChargePoint(ABC):
     @abstractmethod
     def status_message(self, outlet: Outlet) -> Message:
         """Return a StatusNotification of the outlet's present status."""
+
+    @abstractmethod
+    def status_word(self, outlet: Outlet) -> str:
+        """Return what a StatusNotification would say of the outlet's present status."""
+
+    @abstractmethod
+    def tell_registered(self) -> None:
+        """Tell what is told once after registration, before the status of the outlets."""
 
     @abstractmethod
     def authorize_message(
@@ -252,7 +231,7 @@ class ChargePoint(ABC):
         """Connect, and send what there is to send, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.link.run())
-            tasks.create_task(self._send_forever())
+            tasks.create_task(self.outbox.run())
 
     def tick(self, wall_s: float) -> None:
         """Let the charge point act; `wall_s` is the true UTC time in seconds."""
@@ -279,7 +258,7 @@ class ChargePoint(ABC):
             outlet.finished = False
             outlet.told = None
         self.registration = Registration.NONE
-        self._news.clear()
+        self.outbox.lose_news()
         self.link.drop()
 
     def reboot_soon(self, reason: str) -> None:
@@ -319,7 +298,7 @@ class ChargePoint(ABC):
                 self.grant(outlet, id_tag)
 
         if self.online:
-            self._tell(self.authorize_message(id_tag, decided))
+            self.outbox.tell(self.authorize_message(id_tag, decided))
         else:
             decided(id_tag.casefold() in self._known_tags)
 
@@ -451,21 +430,19 @@ class ChargePoint(ABC):
         outlet.status = status
         outlet.status_at = self.now
         self.tell_state(outlet)
-        if self.online:
+        if self.online and outlet.told != self.status_word(outlet):
             self.announce(outlet)
 
     def announce(self, outlet: Outlet) -> None:
         """Tell the outlet's status."""
-        status = outlet.status
+        outlet.told = self.status_word(outlet)
         message = self.status_message(outlet)
-        answered = message.on_answer
 
-        def known(answer: Json) -> None:
-            outlet.told = status
-            answered(answer)
+        def lost() -> None:
+            outlet.told = None
 
-        message.on_answer = known
-        self._tell(message)
+        message.on_loss = lost
+        self.outbox.tell(message)
 
     def _sample(self, outlet: Outlet) -> None:
         transaction, interval_s = outlet.transaction, self.sample_interval_s()
@@ -495,14 +472,12 @@ class ChargePoint(ABC):
             self._next_heartbeat_at = self.now + self.heartbeat_s
             # The standard: after a mere loss of connection only what changed is told.
             for outlet in self.outlets:
-                if outlet.told is not outlet.status:
+                if outlet.told != self.status_word(outlet):
                     self.announce(outlet)
-        self._work.set()
+        self.outbox.wake()
 
     def _link_down(self) -> None:
-        for message in self._news:
-            message.on_loss()
-        self._news.clear()
+        self.outbox.lose_news()
         self._next_boot_at = self._next_heartbeat_at = None
         if self.quirks.forgets_profiles_offline:
             self.store.clear()
@@ -519,7 +494,7 @@ class ChargePoint(ABC):
             and self.now >= self._next_heartbeat_at
         ):
             self._next_heartbeat_at = self.now + self.heartbeat_s
-            self._tell(self.heartbeat_message())
+            self.outbox.tell(self.heartbeat_message())
 
     def boot(self) -> None:
         """Send a BootNotification."""
@@ -527,109 +502,20 @@ class ChargePoint(ABC):
         message.before_accepted = True
         message.on_answer = self._registered
         message.on_loss = self._boot_lost
-        self._tell(message)
+        self.outbox.tell(message)
 
     def _boot_lost(self) -> None:
-        self._next_boot_at = self.now + self.record_retry_s
+        self._next_boot_at = self.now + self.outbox.retry_s
 
     def _registered(self, answer: Json) -> None:
         self.registration = Registration(answer["status"])
         interval_s = float(answer["interval"])
         if self.registration is not Registration.ACCEPTED:
-            self._next_boot_at = self.now + (interval_s or self.record_retry_s)
+            self._next_boot_at = self.now + (interval_s or self.outbox.retry_s)
             return
         self.heartbeat_s = interval_s or self.heartbeat_s
         self._next_heartbeat_at = self.now + self.heartbeat_s
+        self.tell_registered()
         for outlet in self.outlets:
             self.announce(outlet)
-        self._work.set()
-
-    def _tell(self, message: Message) -> None:
-        """Send news, if there is somebody to hear it."""
-        self._news.append(message)
-        self._work.set()
-
-    def record(self, message: Message) -> None:
-        """Keep a record until it was sent."""
-        if len(self._records) >= _MOST_RECORDS:
-            oldest = next(
-                (kept for kept in self._records if kept.action == "MeterValues"),
-                self._records[0],
-            )
-            self._records.remove(oldest)
-        self._records.append(message)
-        self._work.set()
-
-    @property
-    def records_waiting(self) -> int:
-        """How many records still have to be sent."""
-        return len(self._records)
-
-    def _next_message(self) -> tuple[Message, bool] | None:
-        """Return what to send now, and whether it is a record."""
-        if not self.link.up:
-            return None
-        for message in self._news:
-            if message.before_accepted or self.online:
-                self._news.remove(message)
-                return message, False
-        if self.online and self._records and self.now >= self._retry_record_at:
-            return self._records[0], True
-        return None
-
-    async def _send_forever(self) -> None:
-        while True:
-            following = self._next_message()
-            if following is None:
-                self._work.clear()
-                # A record that waits for its next attempt is looked at again after a while.
-                try:
-                    async with asyncio.timeout(1.0):
-                        await self._work.wait()
-                except TimeoutError:
-                    pass
-                continue
-            await self._send(*following)
-
-    async def _send(self, message: Message, is_record: bool) -> None:
-        payload = message.payload()
-        try:
-            answer = (
-                await self.link.call(message.action, payload)
-                if payload is not None
-                else None
-            )
-        except LinkDownError as error:
-            _LOGGER.debug("%s: %s: %s", self.config.id, message.action, error)
-            if not is_record:
-                message.on_loss()
-            elif self.link.up:
-                self._attempted(message)
-            return
-        except CallError as error:
-            _LOGGER.warning("%s: %s refused: %s", self.config.id, message.action, error)
-            if is_record:
-                self._attempted(message)
-            else:
-                message.on_loss()
-            return
-        if is_record:
-            self._forget(message)
-        if answer is not None:
-            self.sent[message.action] = self.sent.get(message.action, 0) + 1
-            message.on_answer(answer)
-
-    def _attempted(self, message: Message) -> None:
-        """Count an attempt that failed; give a record up after too many."""
-        message.attempts += 1
-        if message.attempts >= self.record_attempts:
-            _LOGGER.error("%s: gave up on %s", self.config.id, message.action)
-            self._forget(message)
-            message.on_loss()
-        else:
-            self._retry_record_at = self.now + self.record_retry_s * message.attempts
-
-    def _forget(self, message: Message) -> None:
-        # It is the first, unless it gave way to newer ones meanwhile.
-        if self._records and self._records[0] is message:
-            self._records.popleft()
+        self.outbox.wake()

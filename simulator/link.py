@@ -228,7 +228,7 @@ class Link:
         """Call the central system; one call at a time.
 
         Raises:
-            CallError: it was refused.
+            CallError: it was refused, or answered by what the schema does not allow.
             LinkDownError: there is no connection, it was lost, or no answer came in time.
         """
         async with self._calling:
@@ -255,6 +255,7 @@ class Link:
             wrong := complaint(self.config.subprotocol, action, exact, answer=True)
         ) is not None:
             self.complaints.append(wrong)
+            raise CallError("FormationViolation", wrong)
         return answer
 
     def disconnect(self) -> None:

@@ -5,10 +5,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, override
 
-from .charge_point import ChargePoint, Message, Outlet, Status, Transaction
+from .charge_point import ChargePoint, Outlet, Status, Transaction
 from .configuration import Configuration
 from .link import CallError, Json
 from .measurands import Sample, measure
+from .outbox import Message
 from .plant import Supply
 from .profiles import (
     ChargingProfile,
@@ -88,6 +89,14 @@ class ChargePoint16(ChargePoint):
         return Message(action="StatusNotification", payload=lambda: payload)
 
     @override
+    def status_word(self, outlet: Outlet) -> str:
+        return outlet.status.value
+
+    @override
+    def tell_registered(self) -> None:
+        self.outbox.tell(self._own_status())
+
+    @override
     def authorize_message(
         self, id_tag: str, on_result: Callable[[bool], None]
     ) -> Message:
@@ -118,7 +127,7 @@ class ChargePoint16(ChargePoint):
             ):
                 self.stop(transaction.outlet, "DeAuthorized")
 
-        self.record(
+        self.outbox.record(
             Message(
                 action="StartTransaction", payload=lambda: payload, on_answer=started
             )
@@ -140,7 +149,9 @@ class ChargePoint16(ChargePoint):
                 "meterValue": [value],
             }
 
-        self.record(Message(action="MeterValues", payload=payload))
+        self.outbox.record(
+            Message(action="MeterValues", payload=payload, may_be_missed=True)
+        )
 
     @override
     def tell_stop(self, transaction: Transaction) -> None:
@@ -155,7 +166,7 @@ class ChargePoint16(ChargePoint):
                 "idTag": transaction.id_tag,
             }
 
-        self.record(Message(action="StopTransaction", payload=payload))
+        self.outbox.record(Message(action="StopTransaction", payload=payload))
 
     @override
     def tell_state(self, outlet: Outlet) -> None:
@@ -203,10 +214,10 @@ class ChargePoint16(ChargePoint):
             self.heartbeat_s = (
                 self.configuration.number("HeartbeatInterval") or self.heartbeat_s
             )
-            self.record_attempts = int(
+            self.outbox.attempts = int(
                 self.configuration.number("TransactionMessageAttempts")
             )
-            self.record_retry_s = self.configuration.number(
+            self.outbox.retry_s = self.configuration.number(
                 "TransactionMessageRetryInterval"
             )
             # As many chargers do, a new ping interval is taken up by the next connection.
@@ -311,7 +322,7 @@ class ChargePoint16(ChargePoint):
     def _tell_now(self, message: Message) -> None:
         """Send what was asked for, registered or not."""
         message.before_accepted = True
-        self._tell(message)
+        self.outbox.tell(message)
 
     def _own_status(self) -> Message:
         payload = {

@@ -106,8 +106,8 @@ def _charge_point(site: Site, charge_point: ChargePoint) -> Json:
         "connected": charge_point.link.up,
         "connects": charge_point.link.connects,
         "registration": charge_point.registration.value,
-        "records_waiting": charge_point.records_waiting,
-        "sent": dict(charge_point.sent),
+        "records_waiting": charge_point.outbox.records_waiting,
+        "sent": dict(charge_point.outbox.sent),
         "complaints": list(charge_point.link.complaints),
         "profiles": [
             {

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+import json
 import os
 from pathlib import Path
 import signal
@@ -11,10 +12,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from simulator.__main__ import main
 from simulator.control import control_endpoint
 from simulator.modbus import Fault
 from simulator.site import Site, running_site
-from simulator.site_file import load_site, parse_site
+from simulator.site_file import SiteError, load_site, parse_site
 from simulator.state import state_of
 
 from .csms import Csms, eventually
@@ -188,7 +190,7 @@ async def test_connections_and_quirks(
     await do(control, "drop", charge_point="CP1")
     await eventually(lambda: charger.link.connects == 3)
     await do(control, "power_cycle", charge_point="CP1")
-    await eventually(lambda: charger.sent.get("BootNotification") == 2)
+    await eventually(lambda: charger.outbox.sent.get("BootNotification") == 2)
     await do(
         control,
         "quirks",
@@ -289,83 +291,89 @@ async def test_the_demo_site_runs(csms: Csms) -> None:
         }
 
 
-async def run(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
-    """Start the command line."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "simulator",
-        *arguments,
-        cwd=ROOT,
-        env=os.environ | environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+async def ctl(*arguments: str) -> int:
+    """Run the command line's `ctl` beside the running site; return its exit code."""
+    return await asyncio.to_thread(main, ["ctl", *arguments])
+
+
+async def test_the_command_line_of_a_running_site(
+    running: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads values as YAML, finds the port in the environment, and says in one line what is wrong."""
+    async with control_endpoint(running, 0) as port:
+        monkeypatch.setenv("SIMULATOR_CONTROL_PORT", str(port))
+        assert await ctl("base_load", "circuit=main", "current_a=[1, 2, 3]") == 0
+        assert running.plant.base_loads["main"].command_a == (1.0, 2.0, 3.0)
+        assert (
+            await ctl(
+                "--control-port",
+                str(port),
+                "base_load",
+                "circuit=main",
+                "current_a=null",
+            )
+            == 0
+        )
+        assert running.plant.base_loads["main"].command_a is None
+        assert await ctl("base_load", "circuit=attic", "current_a=1") == 1
+        assert capsys.readouterr().err == "base_load: no such thing: attic\n"
+        assert await ctl("base_load", "circuit") == 2
+        assert capsys.readouterr().err == "circuit: key=value is needed\n"
+        assert await ctl("state") == 0
+        assert json.loads(capsys.readouterr().out)["name"] == "site"
+    assert await ctl("state") == 1
+    assert capsys.readouterr().err.startswith(f"no simulator on control port {port}")
 
 
 async def test_the_command_line(csms: Csms) -> None:
-    """It says what listens where, says ready, takes commands, and stops cleanly on SIGTERM."""
-    process = await run(
-        str(DEMO),
-        "--csms",
-        csms.url,
-        "--control-port",
-        "0",
-        SIMULATOR_METER_PORT_BASE="0",
+    """It says what listens where, says ready, and stops cleanly on SIGTERM."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "simulator", str(DEMO), "--csms", csms.url, "--control-port", "0"),
+        cwd=ROOT,
+        env=os.environ | {"SIMULATOR_METER_PORT_BASE": "0"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
     lines: list[str] = []
     async with asyncio.timeout(60):
         while not lines or lines[-1] != "ready":
             lines.append((await process.stdout.readline()).decode().strip())
-    port = lines[0].rpartition(":")[2]
+    assert lines[0].startswith("control http://127.0.0.1:")
     assert any(line.startswith("meter grid 127.0.0.1:") for line in lines)
     assert f"charge point CP5 {csms.url}" in lines
-    good, bad, told = await asyncio.gather(
-        run(
-            "ctl",
-            "base_load",
-            "circuit=main",
-            "current_a=[1, 2, 3]",
-            SIMULATOR_CONTROL_PORT=port,
-        ),
-        run("ctl", "--control-port", port, "base_load", "circuit=attic", "current_a=1"),
-        run("ctl", "--control-port", port, "state"),
-    )
-    async with asyncio.timeout(60):
-        assert await good.communicate() == (b"", b"")
-        assert await bad.communicate() == (b"", b"base_load: no such thing: attic\n")
-        assert b'"name": "demo"' in (await told.communicate())[0]
-    assert [good.returncode, bad.returncode, told.returncode] == [0, 1, 0]
+    await csms.until("CP5", "BootNotification")
     process.send_signal(signal.SIGTERM)
     async with asyncio.timeout(60):
         _, errors = await process.communicate()
     assert (process.returncode, errors) == (0, b"")
 
 
-async def test_the_command_line_refuses(tmp_path: Path, socket_enabled: None) -> None:
-    """A wrong file, a taken port, nobody to talk to: one line each, no traceback."""
+def test_files_that_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line that names file and place, exit code 2."""
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("circuits: [{id: main, limit_a: -1}]\n")
+    assert main([str(wrong)]) == 2
+    assert capsys.readouterr().err == f"{wrong}: circuits[0].limit_a: must be above 0\n"
+    assert main([str(tmp_path / "none.yaml")]) == 2
+    assert "none.yaml" in capsys.readouterr().err
+
+
+async def test_ports_that_are_taken(csms: Csms) -> None:
+    """The error names the port, and nothing is left behind."""
     taken = await asyncio.start_server(
         lambda reader, writer: writer.close(), "127.0.0.1", 0
     )
-    port = str(taken.sockets[0].getsockname()[1])
-    processes = await asyncio.gather(
-        run(str(wrong)),
-        run(str(tmp_path / "none.yaml")),
-        run(str(DEMO), "--control-port", port, "--meter-port-base", "0"),
-        run(str(DEMO), "--control-port", "0", "--meter-port-base", port),
-        run("ctl", "--control-port", "1", "state"),
-    )
-    async with asyncio.timeout(60):
-        ends = [await process.communicate() for process in processes]
+    port = taken.sockets[0].getsockname()[1]
+    config = load_site(DEMO, csms=csms.url)
+    one = Site(config, meter_port_base=port)
+    with pytest.raises(SiteError, match=f"127.0.0.1:{port}: "):
+        await one.start()
+    with pytest.raises(SiteError, match=f"control port {port}: "):
+        async with control_endpoint(one, port):
+            pass
     taken.close()
-    errors = [end[1].decode() for end in ends]
-    assert [process.returncode for process in processes] == [2, 2, 2, 2, 1]
-    assert "circuits[0].limit_a: must be above 0" in errors[0]
-    assert "none.yaml" in errors[1]
-    assert f"control port {port}" in errors[2]
-    assert f"127.0.0.1:{port}" in errors[3]
-    assert "no simulator on control port 1" in errors[4]
-    assert [error.count("\n") for error in errors] == [1] * 5
+    await taken.wait_closed()

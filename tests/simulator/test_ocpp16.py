@@ -32,7 +32,7 @@ def running(csms: Csms) -> Running:
         config = parse_site(site(*(charge_points or (charge_point(),))), csms=csms.url)
         async with running_site(config) as started:
             for each in started.charge_points.values():
-                each.record_retry_s = 0.1
+                each.outbox.retry_s = 0.1
             yield started
             complaints = [
                 complaint
@@ -208,8 +208,8 @@ async def test_card_starts_and_stops(csms: Csms, running: Running) -> None:
             "CARD",
         )
         assert stop["meterStop"] == round(outlet.connector.energy_wh) > 0
-        assert outlet.connector.current_a == 0.0
         await csms.until("CP1", "StatusNotification", has(status="Finishing"))
+        assert outlet.connector.current_a == 0.0
         charger.unplug(outlet)
         await eventually(lambda: outlet.status == "Available")
 
@@ -384,7 +384,7 @@ async def test_pausing_and_resuming(csms: Csms, running: Running) -> None:
         transaction = await started(csms, one)
         await csms.call("CP1", "SetChargingProfile", tx(0.0, transaction))
         await csms.until("CP1", "StatusNotification", has(status="SuspendedEVSE"))
-        assert outlet_of(one).connector.current_a == 0.0
+        await until_draws(one, 0.0)
         await csms.call("CP1", "SetChargingProfile", tx(10.0, transaction))
         await until_draws(one, 10.0)
         car = outlet_of(one).connector.car
@@ -637,7 +637,7 @@ async def test_nothing_is_lost_offline(csms: Csms, running: Running) -> None:
     """Transactions that happen offline are told afterwards, in order, with their times; news are not."""
     async with running() as one:
         first = await started(csms, one)
-        await eventually(lambda: one.charge_points["CP1"].records_waiting == 0)
+        await eventually(lambda: one.charge_points["CP1"].outbox.records_waiting == 0)
         charger, outlet = one.outlet("CP1")
         charger.link.disconnect()
         await eventually(lambda: not charger.link.up)
@@ -648,7 +648,7 @@ async def test_nothing_is_lost_offline(csms: Csms, running: Running) -> None:
         await asyncio.sleep(0.2)
         charger.unplug(outlet)
         unplugged = datetime.now(UTC)
-        assert charger.records_waiting == 3
+        assert charger.outbox.records_waiting == 3
         await asyncio.sleep(0.3)
         charger.link.reconnect()
         await eventually(lambda: len(csms.all_of("CP1", "StopTransaction")) == 2)
@@ -674,7 +674,7 @@ async def test_records_are_repeated_and_given_up(csms: Csms, running: Running) -
     csms.refuse.add("StartTransaction")
     async with running() as one:
         await eventually(lambda: len(csms.all_of("CP1", "StartTransaction")) == 3)
-        await eventually(lambda: one.charge_points["CP1"].records_waiting == 0)
+        await eventually(lambda: one.charge_points["CP1"].outbox.records_waiting == 0)
         charger, outlet = one.outlet("CP1")
         charger.unplug(outlet)
         await asyncio.sleep(0.2)
