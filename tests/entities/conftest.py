@@ -16,7 +16,7 @@ from custom_components.reev_ems.meters import load_profiles
 from tests.config_flow.inputs import free_port
 from tests.meters.wire import ModbusServer, twin
 
-from .site import PROFILE, first_reading, site_entry
+from .site import PROFILE, set_up, site_entry
 
 
 @pytest.fixture
@@ -45,9 +45,7 @@ async def entry(
     """The site, running and with a first reading; unloaded at the end."""
     found = site_entry(meter.port, free_port())
     found.add_to_hass(hass)
-    assert await hass.config_entries.async_setup(found.entry_id)
-    await hass.async_block_till_done()
-    await first_reading(found)
+    await set_up(hass, found)
     yield found
     if found.state is ConfigEntryState.LOADED:
         await hass.config_entries.async_unload(found.entry_id)

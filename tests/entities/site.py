@@ -1,9 +1,10 @@
 """A site with one of everything, as the forms store it, and how to find its entities."""
 
 import asyncio
+import time
 from typing import Any
 
-from homeassistant.config_entries import ConfigSubentryData
+from homeassistant.config_entries import ConfigEntryState, ConfigSubentryData
 from homeassistant.core import HomeAssistant, State
 from homeassistant.helpers import entity_registry as er
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -100,13 +101,22 @@ def site_entry(meter_port: int, ocpp_port: int) -> MockConfigEntry:
     )
 
 
-async def first_reading(entry: MockConfigEntry) -> None:
-    """Wait until the site's meter was read."""
+async def set_up(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """Set a site up, or up again, and wait until its meter was read: the last reading outlives a reload."""
+    begun_s = time.monotonic()
+    if entry.state is ConfigEntryState.LOADED:
+        assert await hass.config_entries.async_reload(entry.entry_id)
+    else:
+        assert await hass.config_entries.async_setup(entry.entry_id)
+
+    def is_read() -> bool:
+        meters = entry.runtime_data.data.meters.values()
+        return all(meter.reading and meter.reading.at_s > begun_s for meter in meters)
+
     async with asyncio.timeout(5):
-        while any(
-            meter.reading is None for meter in entry.runtime_data.data.meters.values()
-        ):
+        while not is_read():
             await asyncio.sleep(0.01)
+    await hass.async_block_till_done()
 
 
 def subentry_id(entry: MockConfigEntry, title: str) -> str:

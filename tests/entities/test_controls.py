@@ -15,7 +15,7 @@ from custom_components.reev_ems.energy_management.model import (
     Site,
 )
 
-from .site import entity_id, first_reading, state
+from .site import entity_id, set_up, state
 
 
 async def call(hass: HomeAssistant, service: str, entity: str, **data: object) -> None:
@@ -107,8 +107,7 @@ async def test_controls_outlive_a_reload(
     pv = entity_id(hass, entry, "switch", "Depot", "pv_surplus")
     await call(hass, "select.select_option", mode, option="solar")
     await call(hass, "switch.turn_on", pv)
-    assert await hass.config_entries.async_reload(entry.entry_id)
-    await first_reading(entry)
+    await set_up(hass, entry)
     shown = state(hass, entry, "select", "Garage left", "1_charging_mode")
     assert shown.state == "solar"
     assert state(hass, entry, "switch", "Depot", "pv_surplus").state == "on"

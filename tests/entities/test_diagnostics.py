@@ -7,13 +7,10 @@ from typing import Any
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.json import ExtendedJSONEncoder
+import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.reev_ems.diagnostics import (
-    MAX_CONNECTOR_STEPS,
-    async_get_config_entry_diagnostics,
-    recording,
-)
+from custom_components.reev_ems import diagnostics
 from custom_components.reev_ems.energy_management.replay import replay
 from custom_components.reev_ems.history import Step
 from custom_components.reev_ems.system_health import system_health_info
@@ -23,7 +20,7 @@ from .charger import Charger
 
 async def download(hass: HomeAssistant, entry: MockConfigEntry) -> Any:
     """Return the diagnostics as the browser gets them."""
-    found = await async_get_config_entry_diagnostics(hass, entry)
+    found = await diagnostics.async_get_config_entry_diagnostics(hass, entry)
     return json.loads(json.dumps(found, cls=ExtendedJSONEncoder, allow_nan=False))
 
 
@@ -83,17 +80,17 @@ async def test_replay(hass: HomeAssistant, entry: MockConfigEntry) -> None:
 
 
 async def test_recording_is_bounded(
-    hass: HomeAssistant, entry: MockConfigEntry
+    hass: HomeAssistant, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A large site keeps fewer steps in the file, the newest ones."""
     step: Step = (await entry.runtime_data.history.async_steps())[-1]
-    (connector, *_) = step.site.connectors
-    many = replace(step.site, connectors=(connector,) * (MAX_CONNECTOR_STEPS // 2))
     steps = [
-        replace(step, site=many, observation=replace(step.observation, at_s=at_s))
+        replace(step, observation=replace(step.observation, at_s=at_s))
         for at_s in (1.0, 2.0, 3.0)
     ]
-    kept = recording(steps)["steps"]
+    assert len(step.site.connectors) == 4
+    monkeypatch.setattr(diagnostics, "MAX_CONNECTOR_STEPS", 11)
+    kept = diagnostics.recording(steps)["steps"]
     assert [item["observation"]["at_s"] for item in kept] == [2.0, 3.0]
 
 

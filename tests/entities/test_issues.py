@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from homeassistant.config_entries import ConfigEntryDisabler
-from homeassistant.core import HomeAssistant
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -62,9 +62,12 @@ async def test_an_ongoing_issue_is_written_once(
 ) -> None:
     """Its value changes with every turn of the loop; the registry is not bothered."""
     events: list[object] = []
-    hass.bus.async_listen(
-        ir.EVENT_REPAIRS_ISSUE_REGISTRY_UPDATED, lambda event: events.append(event)
-    )
+
+    @callback
+    def note(event: Event) -> None:
+        events.append(event)
+
+    hass.bus.async_listen(ir.EVENT_REPAIRS_ISSUE_REGISTRY_UPDATED, note)
     for excess in range(20):
         async_update_issues(entry.runtime_data, [replace(OVER, value=float(excess))])
     await hass.async_block_till_done()

@@ -27,7 +27,7 @@ from custom_components.reev_ems.energy_management.observation import (
 )
 from custom_components.reev_ems.sensor import REGISTER_RESET_S
 
-from .site import entity_id, first_reading, state
+from .site import entity_id, set_up, state
 
 type Push = Callable[..., SiteData]
 
@@ -238,7 +238,6 @@ async def test_register_is_restored(
     assert await hass.config_entries.async_unload(entry.entry_id)
     extra = {"native_value": 700_000_000.0, "native_unit_of_measurement": "Wh"}
     mock_restore_cache_with_extra_data(hass, [(State(imported, "700000"), extra)])
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await first_reading(entry)
+    await set_up(hass, entry)
     component = hass.data["entity_components"]["sensor"]
     assert component.get_entity(imported).native_value == 700_000_000.0
