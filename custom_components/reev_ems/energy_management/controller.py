@@ -635,7 +635,11 @@ class _Step:
         connector, unit_a = outlet.connector, outlet.unit_a
         if self.rotated and turn.new >= outlet.minimum:
             # Its turn is over: it goes to the end of the queue.
-            memory = turn.memory = replace(memory, queued_s=self.now_s)
+            memory = turn.memory = replace(
+                memory,
+                queued_s=self.now_s + min(memory.turns, 999) * 1e-3,
+                turns=memory.turns + 1,
+            )
         min_a, max_a = outlet.minimum * unit_a, outlet.maximum * unit_a
         if memory.draw_limit_a is not None:
             max_a = min(max_a, max(memory.draw_limit_a, min_a))
@@ -735,6 +739,34 @@ class _Step:
                 and value < outlet.maximum
             ):
                 turn.limit = Limit(kind=LimitKind.CAR_DRAWS_LESS)
+        self._name_turns()
+
+    def _name_turns(self) -> None:
+        """Tell those who wait while others have their turn that theirs will come."""
+        slot_s = self.now_s if self.rotated else self.state.slot_s
+        if not self.lacking or slot_s is None:
+            return
+        remaining_s = slot_s + self.settings.rotation_slot_s - self.now_s
+        lowest: dict[str | None, int] = {}
+        for turn in self.candidates:
+            if turn.target > 0:
+                priority = self._priority(turn)
+                for circuit in turn.outlet.path:
+                    lowest[circuit.id] = min(lowest.get(circuit.id, priority), priority)
+                lowest[None] = min(lowest.get(None, priority), priority)
+        for turn in self.candidates:
+            limit = turn.limit
+            if (
+                turn.target <= 0
+                and limit.kind in _LACK
+                and self._priority(turn) >= lowest.get(limit.circuit, 11)
+            ):
+                turn.limit = Limit(
+                    kind=LimitKind.ROTATION,
+                    circuit=limit.circuit,
+                    phase=limit.phase,
+                    remaining_s=remaining_s,
+                )
 
     # After the guard: only ever lower
 
@@ -899,7 +931,7 @@ class _Step:
                 off_s=None,
                 one_phase=turn.one_phase,
             )
-        if charged and not charges and turn.limit.kind in _LACK:
+        if charged and not charges and turn.limit.kind in {*_LACK, LimitKind.ROTATION}:
             return replace(
                 memory, permit=permit, off_s=self.now_s, one_phase=turn.one_phase
             )

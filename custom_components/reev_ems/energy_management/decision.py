@@ -69,6 +69,8 @@ class Limit:
                 return place
             case LimitKind.CIRCUIT_POWER:
                 return f"{place}, power"
+            case LimitKind.ROTATION if place:
+                text = f"{place}, rotation"
             case LimitKind.IMBALANCE:
                 return f"phase imbalance {self.phase}"
             case (

@@ -90,6 +90,8 @@ class ConnectorMemory:
     """When the car was plugged in."""
     queued_s: float
     """Its place in the queue of the rotation: when it came, or when its last turn ended."""
+    turns: int = 0
+    """How many turns of the rotation it had; of those whose turns end together the least served goes first."""
     permit: Permit
     draw: Draw | None = None
     draw_limit_a: float | None = None
