@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ..energy_management.model import Supply
 from ..energy_management.observation import ConnectorState
-from . import quirks
+from . import commissioning, quirks
 from .abilities import Abilities
 from .clock import ClockOffset
 from .dialect import Dialect, Request
@@ -20,6 +20,7 @@ from .events import (
     Disconnected,
     Metered,
     ProblemsChanged,
+    SelfTested,
     StatusChanged,
     TagRefused,
     TransactionEnded,
@@ -35,6 +36,7 @@ from .model import (
     ConnectorView,
     Payload,
     Permit,
+    SelfTest,
     Transaction,
 )
 from .profiles import Unit, working_id
@@ -78,6 +80,7 @@ class ChargePoint:
         self.info: BootInfo | None = None
         self.connected_at: datetime | None = None
         self.connectors: Mapping[int, ConnectorView] = {}
+        self.self_tests: dict[int, SelfTest] = {}
         self.dialect: Dialect = V16(self)
         self.steering = Steering(self, Abilities())
         self.quirks = quirks.Quirks()
@@ -215,6 +218,29 @@ class ChargePoint:
         return await self._session.call(
             action, payload, urgent=urgent, timeout_s=timeout_s
         )
+
+    @property
+    def autonomous_fallback(self) -> bool | None:
+        """Whether it falls to its floor by itself: as the self-test found, else as is known of its model."""
+        found = [
+            test.falls_back
+            for test in self.self_tests.values()
+            if test.falls_back is not None
+        ]
+        return all(found) if found else self.quirks.autonomous_fallback
+
+    async def self_test(self, connector_id: int) -> SelfTest:
+        """Test whether a charging connector obeys and falls back by itself (commissioning.py). Raises CallError."""
+        self._connector(connector_id)
+        result = self.self_tests[connector_id] = await commissioning.self_test(
+            self, connector_id
+        )
+        self.emit(
+            SelfTested(
+                charge_point_id=self.id, connector_id=connector_id, result=result
+            )
+        )
+        return result
 
     async def fall_back(self, timeout_s: float) -> None:
         """Remove the working profiles, so that the floor acts at once. What cannot be reached falls back by itself."""

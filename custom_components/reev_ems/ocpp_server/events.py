@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..energy_management.observation import ConnectorState
-from .model import BootInfo, Permit, Transaction
+from .model import BootInfo, Permit, SelfTest, Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,3 +102,10 @@ class TagRefused(ChargePointEvent):
 
     id_tag: str
     status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfTested(ConnectorEvent):
+    """The commissioning self-test has ended."""
+
+    result: SelfTest

@@ -145,6 +145,22 @@ class Transaction:
     """Charged so far."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfTest:
+    """What the commissioning self-test found; None: could not be told."""
+
+    meter_values: bool
+    """Whether measured values arrive."""
+    obeys: bool | None = None
+    """Whether it keeps to a limit."""
+    schedule_agrees: bool | None = None
+    """Whether its own composite schedule shows the floor after the permit."""
+    falls_back: bool | None = None
+    """Whether it went to its floor by itself."""
+    fall_back_s: float | None = None
+    """Measured seconds from the end of the permit to the floor; as exact as its meter values are frequent."""
+
+
 @dataclass(slots=True, kw_only=True)
 class ConnectorView:
     """What is known of a connector right now. Only the server writes it."""

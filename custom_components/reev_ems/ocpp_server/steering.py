@@ -51,6 +51,9 @@ class Steering:
         self._point = point
         self._wanted: dict[int, _Wanted] = {}
         self._due: set[int] = set()
+        self._parked: dict[int, _Wanted] = {}
+        """By connector in its self-test: the newest permit, to go on with."""
+        self._aborted: set[int] = set()
         self._not_before_s: dict[int, float] = {}
         self._held_until_s: dict[int, float] = {}
         self._ladder_again_s = 0.0
@@ -58,11 +61,45 @@ class Steering:
         self._wake = asyncio.Event()
 
     def permit(self, connector_id: int, permit: Permit) -> None:
-        """Want a permit from now on; it replaces one that still waits."""
-        self._wanted[connector_id] = _Wanted(
-            permit, self._point.clock() + permit.life_s
-        )
+        """Want a permit from now on; it replaces one that still waits. A self-test gives way only to less."""
+        wanted = _Wanted(permit, self._point.clock() + permit.life_s)
+        if connector_id in self._parked:
+            self._parked[connector_id] = wanted
+            if not _raises(self._wanted[connector_id].permit, permit):
+                return
+            self._aborted.add(connector_id)
+        self._wanted[connector_id] = wanted
         self.renew(connector_id)
+
+    def begin_test(self, connector_id: int) -> None:
+        """Hold the permits of a connector back for its self-test. Raises CallError."""
+        if connector_id in self._parked:
+            raise CallError("test_running")
+        if connector_id not in self._wanted:
+            raise CallError("aborted")
+        self._parked[connector_id] = self._wanted[connector_id]
+
+    def test_permit(self, connector_id: int, permit: Permit) -> None:
+        """Want a permit of the self-test."""
+        if connector_id not in self._aborted:
+            self._wanted[connector_id] = _Wanted(
+                permit, self._point.clock() + permit.life_s
+            )
+            self.renew(connector_id)
+
+    def test_aborted(self, connector_id: int) -> bool:
+        """Whether less was permitted than the self-test needs."""
+        return connector_id in self._aborted
+
+    def end_test(self, connector_id: int) -> None:
+        """Go on with the newest permit."""
+        self._aborted.discard(connector_id)
+        self._wanted[connector_id] = self._parked.pop(connector_id)
+        self.renew(connector_id)
+
+    def floor_of(self, connector: ConnectorView, unit: Unit) -> float:
+        """Return the connector's floor in A or W."""
+        return self._floor_limit(self._point.config.floor, connector, unit)
 
     def renew(self, connector_id: int) -> None:
         """Send the connector's permit again: its transaction or its charging has begun (S8)."""
@@ -138,13 +175,7 @@ class Steering:
 
         def raised(connector: ConnectorView) -> bool:
             wanted = self._wanted[connector.connector_id].permit
-            had = connector.permit
-            if had is None:
-                return False
-            return (wanted.limit_a or 0.0, wanted.limit_w or 0.0) > (
-                had.limit_a or 0.0,
-                had.limit_w or 0.0,
-            )
+            return connector.permit is not None and _raises(wanted, connector.permit)
 
         return sorted(
             (
@@ -411,3 +442,11 @@ class Steering:
 
 def _larger(one: float | None, other: float | None) -> float | None:
     return max((each for each in (one, other) if each is not None), default=None)
+
+
+def _raises(permit: Permit, other: Permit) -> bool:
+    """Whether a permit is more than another."""
+    return (permit.limit_a or 0.0, permit.limit_w or 0.0) > (
+        other.limit_a or 0.0,
+        other.limit_w or 0.0,
+    )
