@@ -4,13 +4,13 @@ import socket
 from typing import Any
 
 from homeassistant.config_entries import (
+    ConfigEntry,
     ConfigFlowResult,
     SubentryFlowContext,
     SubentryFlowResult,
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.const import DOMAIN
 
@@ -42,7 +42,7 @@ def meter_data(host: str, *, circuit: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def subentry_id(entry: MockConfigEntry, title: str) -> str:
+def subentry_id(entry: ConfigEntry, title: str) -> str:
     """Return the id of the subentry with a title."""
     (found,) = (key for key, item in entry.subentries.items() if item.title == title)
     return str(found)
@@ -187,7 +187,7 @@ async def open_site(hass: HomeAssistant) -> Form:
     return Form(hass, "config", result)
 
 
-async def open_reconfigure(hass: HomeAssistant, entry: MockConfigEntry) -> Form:
+async def open_reconfigure(hass: HomeAssistant, entry: ConfigEntry) -> Form:
     """Begin to reconfigure a site."""
     manager = hass.config_entries.flow
     result = await manager.async_init(
@@ -205,14 +205,14 @@ async def open_discovery(hass: HomeAssistant, data: dict[str, Any]) -> Form:
     return Form(hass, "config", result)
 
 
-async def open_options(hass: HomeAssistant, entry: MockConfigEntry) -> Form:
+async def open_options(hass: HomeAssistant, entry: ConfigEntry) -> Form:
     """Begin to change the options."""
     manager = hass.config_entries.options
     return Form(hass, "options", await manager.async_init(entry.entry_id))
 
 
 async def open_subentry(
-    hass: HomeAssistant, entry: MockConfigEntry, kind: str, change: str | None = None
+    hass: HomeAssistant, entry: ConfigEntry, kind: str, change: str | None = None
 ) -> Form:
     """Begin to add a subentry, or to change the one with the id."""
     manager = hass.config_entries.subentries

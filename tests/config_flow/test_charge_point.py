@@ -204,6 +204,24 @@ async def test_reconfigure(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     ]
 
 
+async def test_circuit_that_was_removed_can_be_replaced(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """A charge point whose circuit was removed is given another one."""
+    garage = subentry_id(entry, "Garage")
+    form = await open_subentry(hass, entry, "charge_point")
+    await form.submit(charge_point_input(circuit=garage), "connector")
+    await form.submit(connector_input())
+    hass.config_entries.async_remove_subentry(entry, garage)
+    left = subentry_id(entry, "Left")
+    form = await open_subentry(hass, entry, "charge_point", left)
+    moved = {**form.suggested, "circuit": "main"}
+    await form.submit(moved, "connector")
+    await form.submit(connector_input())
+    form.aborted("reconfigure_successful")
+    assert entry.subentries[left].data["circuit"] == "main"
+
+
 async def test_s9_floors_that_do_not_fit(
     hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:

@@ -53,6 +53,9 @@ async def test_power_limit_alone(hass: HomeAssistant, entry: MockConfigEntry) ->
     roof = entry.subentries[subentry_id(entry, "Roof")]
     assert roof.data["limit_a"] is None
     assert roof.data["limit_w"] == 22_000
+    form = await open_subentry(hass, entry, "circuit", roof.subentry_id)
+    assert "limit_a" not in form.suggested
+    assert form.suggested["limit_w"] == 22_000
 
 
 @pytest.mark.parametrize(

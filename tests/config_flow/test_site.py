@@ -1,6 +1,7 @@
 """The forms that set up a site, against a real meter on the loopback interface."""
 
 import asyncio
+from errno import EACCES
 from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock
@@ -151,6 +152,17 @@ async def test_port_that_is_taken(hass: HomeAssistant, socket_enabled: None) -> 
         form = await open_site(hass)
         await form.submit(site_input(ocpp_port=port), "user", ocpp_port="port_in_use")
     await form.submit(site_input(ocpp_port=port), "meter")
+
+
+async def test_port_that_is_reserved(
+    hass: HomeAssistant, socket_enabled: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tests may run as a user who is allowed to use any port, so the system's answer is made up."""
+    monkeypatch.setattr(
+        hass.loop, "create_server", AsyncMock(side_effect=PermissionError(EACCES, ""))
+    )
+    form = await open_site(hass)
+    await form.submit(site_input(ocpp_port=80), "user", ocpp_port="port_not_allowed")
 
 
 async def test_site_name_in_use(

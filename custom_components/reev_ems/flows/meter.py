@@ -87,6 +87,8 @@ def connection_schema(
 class MeterSetup:
     """A meter being set up: first found, then confirmed; nothing is saved before."""
 
+    _probe: MeterProbe
+
     def __init__(
         self, hass: HomeAssistant, profiles: Mapping[str, MeterProfile]
     ) -> None:
@@ -94,7 +96,6 @@ class MeterSetup:
         self._hass = hass
         self.profiles = profiles
         self._connection: dict[str, Any] = {}
-        self._probe: MeterProbe | None = None
         self.shown: dict[str, Any] = {}
         """The confirmation as it was shown; what the person changed is shown again before it is saved."""
         self.error_placeholders: dict[str, str] = {"detail": "", "min_poll": ""}
@@ -188,7 +189,7 @@ class MeterSetup:
             CONF_INVERT: self.shown[CONF_INVERT],
             CONF_PHASE_ORDER: PHASE_ORDERS[self.shown[CONF_PHASE_ORDER]],
         }
-        if self._probe and self._probe.serial:
+        if self._probe.serial:
             data[CONF_SERIAL] = self._probe.serial
         return data
 
@@ -201,8 +202,6 @@ class MeterSetup:
     @property
     def placeholders(self) -> dict[str, str]:
         """The live values for the confirmation, corrected as the person chose."""
-        if self._probe is None:
-            return {}
         reading = self._probe.reading
         sign = -1 if self.shown[CONF_INVERT] else 1
         order = PHASE_ORDERS[self.shown[CONF_PHASE_ORDER]]
