@@ -77,7 +77,7 @@ def fitting(
             rooms[3] = room_w if rooms[3] is None else min(rooms[3], room_w)
         found = [
             1.0
-            if room is None or wanted <= room + _ROUNDING
+            if room is None or wanted <= max(0.0, room + _ROUNDING)
             else max(0.0, room) / wanted
             for room, wanted in zip(rooms, more, strict=True)
         ]
