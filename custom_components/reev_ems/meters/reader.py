@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 import time
 
@@ -111,16 +110,11 @@ class MeterReader:
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
                 connection = await self._unit.open(at_once=at_once)
-                if connection != self._known_connection:
-                    await self._identify()
-                    self._known_connection = connection
-                try:
+                if connection == self._known_connection:
                     return await self._measure()
-                except MeterError as err:
-                    # A load that switched between two requests of one reading makes it contradict itself.
-                    if err.key is not Trouble.IMPLAUSIBLE:
-                        raise
-                    return await self._measure()
+                reading = await self._read_first()
+                self._known_connection = connection
+                return reading
         except ModbusError as err:
             raise explain(err, place) from err
         except TimeoutError as err:
@@ -128,7 +122,34 @@ class MeterReader:
                 Trouble.NO_ANSWER, f"No answer from {place} in time."
             ) from err
 
+    async def _read_first(self) -> MeterReading:
+        """Read a meter that may have become another one."""
+        if self.profile.sunspec_models:
+            self._found = await resolve(self._unit, self.profile)
+            self._measurement = Measurement(self._unit, self._found)
+        if self._expected_serial is not None:
+            await self._identify()
+            return await self._measure()
+        # A silent device must not cost its neighbours the time of two requests.
+        try:
+            reading = await self._measure()
+        except MeterError:
+            # If it is another model, that explains the values.
+            await self._identify()
+            raise
+        await self._identify()
+        return reading
+
     async def _measure(self) -> MeterReading:
+        try:
+            return await self._measure_once()
+        except MeterError as err:
+            # A load that switched between two requests of one reading makes it contradict itself.
+            if err.key is not Trouble.IMPLAUSIBLE:
+                raise
+        return await self._measure_once()
+
+    async def _measure_once(self) -> MeterReading:
         values = await self._measurement.read()
         return make_reading(
             self._found,
@@ -139,11 +160,10 @@ class MeterReader:
         )
 
     async def _identify(self) -> None:
-        """Find out who is there, where its registers are, and whether it is who is expected."""
-        if self.profile.sunspec_models:
-            self._found = await resolve(self._unit, self.profile)
-            self._measurement = Measurement(self._unit, self._found)
-        found = await identify(self._unit, self._found)
+        """Find out who is there, and whether it is who is expected."""
+        found = await identify(
+            self._unit, self._found, needed=self._expected_serial is not None
+        )
         self.warnings = check_identity(self.profile, found)
         # Neither an empty text nor a serial number 0 tells devices apart.
         self.identification = {
@@ -161,15 +181,24 @@ class MeterReader:
         await self._unit.release()
 
 
-async def identify(unit: MeterUnit, profile: MeterProfile) -> dict[str, str | int]:
-    """Return what the device tells about itself; what it refuses to tell is left out. Raises ModbusError."""
+async def identify(
+    unit: MeterUnit, profile: MeterProfile, *, needed: bool
+) -> dict[str, str | int]:
+    """Return what the device tells about itself; registers that it does not have are left out.
+
+    Where the answer is `needed`, any other failure raises ModbusError; else it ends the questions, since some devices
+    and gateways keep silent about registers that they do not have.
+    """
     found: dict[str, str | int] = {}
     for block in profile.identification_blocks:
-        # Not every type and firmware has these registers.
-        with suppress(
-            IllegalFunctionError, IllegalDataAddressError, IllegalDataValueError
-        ):
+        try:
             found |= await read_identification(unit, block, profile.identification)
+        except IllegalFunctionError, IllegalDataAddressError, IllegalDataValueError:
+            continue
+        except ModbusExceptionError, ModbusTimeoutError:
+            if needed:
+                raise
+            break
     return found
 
 

@@ -1,0 +1,43 @@
+"""What the documentation says of the meters is what the profiles say."""
+
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from custom_components.reev_ems.meters import parse_profile
+from custom_components.reev_ems.meters.reading import FREQUENCY_HZ, VOLTAGE_V
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_table_is_up_to_date() -> None:
+    """The generated table is the one in the page."""
+    result = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "meter_table.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_example_is_a_profile() -> None:
+    """The example in the page is accepted as it stands, and the limits in it are those of the program."""
+    page = (ROOT / "docs" / "meters.md").read_text(encoding="utf-8")
+    example = page.split("```yaml\n")[1].split("```")[0]
+    profile = parse_profile(yaml.safe_load(example))
+    assert profile.id == "bakery_meter"
+    assert f"{VOLTAGE_V[0]:g} to {VOLTAGE_V[1]:g} V" in page
+    assert f"{FREQUENCY_HZ[0]:g} to {FREQUENCY_HZ[1]:g} Hz" in page
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["cannot_connect", "no_answer", "not_this_meter", "incomplete", "implausible"],
+)
+def test_errors_are_explained(key: str) -> None:
+    """Each kind of trouble has its line."""
+    assert f"| `{key}` |" in (ROOT / "docs" / "meters.md").read_text(encoding="utf-8")
