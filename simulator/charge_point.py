@@ -171,7 +171,7 @@ class ChargePoint(ABC):
         self._next_heartbeat_at: float | None = None
         self._up_since = 0.0
         self._known_tags: set[str] = set()
-        self._reboot_wanted: str | None = None
+        self._reboot_wanted: tuple[str, bool] | None = None
 
     # What the dialects do.
 
@@ -238,8 +238,10 @@ class ChargePoint(ABC):
         self.now = wall_s + self.quirks.clock_offset_s
         self.link.answer_delay_s = self.quirks.slow_answer_s
         if self._reboot_wanted is not None:
-            reason, self._reboot_wanted = self._reboot_wanted, None
-            self.reboot(reason)
+            reason, when_idle = self._reboot_wanted
+            if not (when_idle and any(outlet.transaction for outlet in self.outlets)):
+                self._reboot_wanted = None
+                self.reboot(reason)
         for outlet in self.outlets:
             self._transact(outlet)
         for outlet in self.outlets:
@@ -261,9 +263,15 @@ class ChargePoint(ABC):
         self.outbox.lose_news()
         self.link.drop()
 
-    def reboot_soon(self, reason: str) -> None:
-        """Reboot at the next tick, so that an answer still gets out."""
-        self._reboot_wanted = reason
+    def reboot_soon(self, reason: str, *, when_idle: bool = False) -> None:
+        """Reboot at the next tick, so that an answer still gets out; or when no transaction runs."""
+        self._reboot_wanted = (reason, when_idle)
+
+    def outlet(self, number: int) -> Outlet | None:
+        """Return an outlet by its number."""
+        return next(
+            (outlet for outlet in self.outlets if outlet.number == number), None
+        )
 
     # The person at the charge point.
 

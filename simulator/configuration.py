@@ -8,7 +8,6 @@ from .link import Json
 from .measurands import MEASURANDS
 from .plant import Supply
 from .profiles import Unit
-from .quirks import Quirks
 
 _MOST_KEYS = 50
 
@@ -39,7 +38,6 @@ class Configuration:
     def __init__(self, config: ChargePointConfig, outlets: Sequence[Outlet]) -> None:
         """Start as delivered."""
         names = ",".join(config.measurands)
-        self._units = config.units
         self._keys = {
             "AuthorizationKey": _Key(
                 value="", accepts=lambda value: 1 <= len(value) <= 40, secret=True
@@ -121,19 +119,11 @@ class Configuration:
         """Return a key that is true or false."""
         return self._keys[name].value.lower() == "true"
 
-    def list(self, name: str) -> tuple[str, ...]:
+    def names(self, name: str) -> tuple[str, ...]:
         """Return a key that is a list."""
         return tuple(
             part.strip() for part in self._keys[name].value.split(",") if part.strip()
         )
-
-    def units(self, quirks: Quirks) -> tuple[Unit, ...]:
-        """Return the units of limits that are taken."""
-        if quirks.power_unit_only:
-            return (Unit.WATT,)
-        if quirks.current_unit_only:
-            return (Unit.AMPERE,)
-        return self._units
 
 
 def _unit_names(units: Sequence[Unit]) -> str:

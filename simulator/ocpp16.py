@@ -1,7 +1,6 @@
 """OCPP 1.6-J: Core, Smart Charging and Remote Trigger of a good charge point."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, override
 
@@ -10,19 +9,8 @@ from .configuration import Configuration
 from .link import CallError, Json
 from .measurands import Sample, measure
 from .outbox import Message
-from .plant import Supply
-from .profiles import (
-    ChargingProfile,
-    Kind,
-    ProfileError,
-    Purpose,
-    Unit,
-    composite_schedule,
-    parse_profile,
-)
-
-_WHOLE = 0
-"""The connector number that stands for the whole charge point."""
+from .profiles import ChargingProfile, ProfileError, Purpose, Unit, parse_profile
+from .smart_charging import WHOLE, composite_periods, fits, takes
 
 
 def iso(at: float) -> str:
@@ -135,7 +123,7 @@ class ChargePoint16(ChargePoint):
 
     @override
     def tell_sample(self, transaction: Transaction) -> None:
-        names = self.configuration.list("MeterValuesSampledData")
+        names = self.configuration.names("MeterValuesSampledData")
         value = self._meter_value(transaction.outlet, names, "Sample.Periodic")
         if value is None:
             return
@@ -199,11 +187,6 @@ class ChargePoint16(ChargePoint):
             raise CallError("NotSupported", action)
         return self._answers[action](payload)
 
-    def _outlet(self, number: int) -> Outlet | None:
-        return next(
-            (outlet for outlet in self.outlets if outlet.number == number), None
-        )
-
     def _get_configuration(self, payload: Json) -> Json:
         known, unknown = self.configuration.read(payload.get("key") or ())
         return {"configurationKey": known, "unknownKey": unknown}
@@ -228,10 +211,10 @@ class ChargePoint16(ChargePoint):
 
     def _change_availability(self, payload: Json) -> Json:
         number = payload["connectorId"]
-        if number != _WHOLE and self._outlet(number) is None:
+        if number != WHOLE and self.outlet(number) is None:
             return {"status": "Rejected"}
         concerned = [
-            outlet for outlet in self.outlets if number in (_WHOLE, outlet.number)
+            outlet for outlet in self.outlets if number in (WHOLE, outlet.number)
         ]
         for outlet in concerned:
             outlet.operative = payload["type"] == "Operative"
@@ -244,7 +227,7 @@ class ChargePoint16(ChargePoint):
         number = payload.get("connectorId")
         waiting = (Status.PREPARING, Status.AVAILABLE)
         outlet = (
-            self._outlet(number)
+            self.outlet(number)
             if number is not None
             else next(
                 (
@@ -264,7 +247,7 @@ class ChargePoint16(ChargePoint):
             if (
                 profile is None
                 or profile.purpose is not Purpose.TX
-                or not self._takes(profile)
+                or not takes(self.config, self.quirks, profile)
             ):
                 return {"status": "Rejected"}
         if self.configuration.flag("AuthorizeRemoteTxRequests"):
@@ -288,7 +271,7 @@ class ChargePoint16(ChargePoint):
         return {"status": "Accepted"}
 
     def _unlock(self, payload: Json) -> Json:
-        outlet = self._outlet(payload["connectorId"])
+        outlet = self.outlet(payload["connectorId"])
         if outlet is None:
             return {"status": "NotSupported"}
         self.stop(outlet, "UnlockCommand")
@@ -298,7 +281,7 @@ class ChargePoint16(ChargePoint):
         wanted = payload["requestedMessage"]
         number = payload.get("connectorId")
         outlets = [
-            outlet for outlet in self.outlets if number in (None, _WHOLE, outlet.number)
+            outlet for outlet in self.outlets if number in (None, WHOLE, outlet.number)
         ]
         if number is not None and not outlets:
             return {"status": "Rejected"}
@@ -308,7 +291,7 @@ class ChargePoint16(ChargePoint):
             case "Heartbeat":
                 self._tell_now(self.heartbeat_message())
             case "StatusNotification":
-                if number in (None, _WHOLE):
+                if number in (None, WHOLE):
                     self._tell_now(self._own_status())
                 for outlet in outlets:
                     self._tell_now(self.status_message(outlet))
@@ -326,7 +309,7 @@ class ChargePoint16(ChargePoint):
 
     def _own_status(self) -> Message:
         payload = {
-            "connectorId": _WHOLE,
+            "connectorId": WHOLE,
             "errorCode": "NoError",
             "status": "Available",
             "timestamp": iso(self.now),
@@ -334,7 +317,7 @@ class ChargePoint16(ChargePoint):
         return Message(action="StatusNotification", payload=lambda: payload)
 
     def _triggered_values(self, outlet: Outlet) -> Message:
-        names = self.configuration.list("MeterValuesSampledData")
+        names = self.configuration.names("MeterValuesSampledData")
         value = self._meter_value(outlet, names, "Trigger")
         payload: Json = {"connectorId": outlet.number, "meterValue": [value]}
         transaction = outlet.transaction
@@ -352,45 +335,14 @@ class ChargePoint16(ChargePoint):
 
     def _set_charging_profile(self, payload: Json) -> Json:
         profile = self._parse(payload["connectorId"], payload["csChargingProfiles"])
-        if profile is None or not self._takes(profile) or not self._fits(profile):
+        if (
+            profile is None
+            or not takes(self.config, self.quirks, profile)
+            or not fits(self, profile)
+        ):
             return {"status": "Rejected"}
         self.store.install(profile)
         return {"status": "Accepted"}
-
-    def _takes(self, profile: ChargingProfile) -> bool:
-        """Whether this charge point is able to follow such a profile."""
-        quirks = self.quirks
-        refused_purposes = {
-            Purpose.TX: quirks.rejects_tx_profile,
-            Purpose.TX_DEFAULT: quirks.rejects_tx_default,
-            Purpose.CHARGE_POINT_MAX: quirks.rejects_charge_point_max,
-        }
-        return not (
-            refused_purposes[profile.purpose]
-            or profile.unit not in self.configuration.units(quirks)
-            or (quirks.absolute_only and profile.kind is not Kind.ABSOLUTE)
-            or (quirks.relative_only and profile.kind is not Kind.RELATIVE)
-            or profile.stack_level
-            > (0 if quirks.stack_zero_only else self.config.max_stack_level)
-            or len(profile.periods)
-            > (1 if quirks.single_period else self.config.max_periods)
-        )
-
-    def _fits(self, profile: ChargingProfile) -> bool:
-        """Whether the profile fits what is there: connectors, transactions, room."""
-        if profile.connector != _WHOLE and self._outlet(profile.connector) is None:
-            return False
-        installed = {other.id for other in self.store.profiles}
-        if profile.id not in installed and len(installed) >= self.config.max_profiles:
-            return False
-        if profile.purpose is Purpose.CHARGE_POINT_MAX:
-            return profile.connector == _WHOLE
-        if profile.purpose is Purpose.TX_DEFAULT:
-            return True
-        outlet = self._outlet(profile.connector)
-        if outlet is None or outlet.transaction is None:
-            return False
-        return profile.transaction_id in (None, outlet.transaction.id)
 
     def _clear_charging_profile(self, payload: Json) -> Json:
         purpose = payload.get("chargingProfilePurpose")
@@ -404,38 +356,13 @@ class ChargePoint16(ChargePoint):
 
     def _get_composite_schedule(self, payload: Json) -> Json:
         number = payload["connectorId"]
-        outlet = self._outlet(number)
+        outlet = self.outlet(number)
         if outlet is None:
             # The whole: only known where it is the same as its only connector.
-            if number != _WHOLE or len(self.outlets) > 1:
+            if number != WHOLE or len(self.outlets) > 1:
                 return {"status": "Rejected"}
             outlet = self.outlets[0]
-        own_unit = outlet.wiring.unit
-        unit = Unit(payload.get("chargingRateUnit", own_unit))
-        asked = replace(outlet.wiring, unit=unit)
-        transaction = outlet.transaction
-        schedule = composite_schedule(
-            self.effective_profiles(),
-            self.now,
-            float(payload["duration"]),
-            connector=outlet.number,
-            wiring=outlet.wiring,
-            transaction_start=transaction.started_at if transaction else None,
-            sharers=self.sharers,
-        )
-        periods: dict[int, Json] = {}
-        for start_s, limit in schedule:
-            amount = outlet.maximum
-            if limit.amount is not None:
-                amount = min(limit.amount, amount)
-            period: Json = {
-                "startPeriod": round(start_s),
-                "limit": round(asked.in_own_unit(amount, own_unit), 1),
-            }
-            if outlet.connector.supply is Supply.AC:
-                period["numberPhases"] = outlet.wiring.phases
-            # Within one second, the later counts.
-            periods[period["startPeriod"]] = period
+        unit = Unit(payload.get("chargingRateUnit", outlet.wiring.unit))
         return {
             "status": "Accepted",
             "connectorId": number,
@@ -444,7 +371,9 @@ class ChargePoint16(ChargePoint):
                 "duration": payload["duration"],
                 "startSchedule": iso(self.now),
                 "chargingRateUnit": unit.value,
-                "chargingSchedulePeriod": list(periods.values()),
+                "chargingSchedulePeriod": composite_periods(
+                    self, outlet, float(payload["duration"]), unit
+                ),
             },
         }
 

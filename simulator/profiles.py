@@ -72,7 +72,8 @@ class ChargingProfile:
     duration_s: float | None = None
     valid_from: float | None = None
     valid_to: float | None = None
-    transaction_id: int | None = None
+    transaction_id: int | str | None = None
+    """A number in 1.6, a text in 2.0.1."""
     installed_at: float = 0.0
 
 

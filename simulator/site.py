@@ -8,6 +8,7 @@ import time
 from .charge_point import ChargePoint, Outlet
 from .modbus import Endpoint, Meter, group_into_endpoints
 from .ocpp16 import ChargePoint16
+from .ocpp201 import ChargePoint201
 from .plant import Plant
 from .site_file import SiteConfig, SiteError, connector_id
 
@@ -46,7 +47,10 @@ class Site:
                 for connector in self.plant.connectors.values()
                 if connector.id.rpartition("/")[0] == charge_point.id
             ]
-            self.charge_points[charge_point.id] = ChargePoint16(
+            dialect = (
+                ChargePoint201 if link.subprotocol == "ocpp2.0.1" else ChargePoint16
+            )
+            self.charge_points[charge_point.id] = dialect(
                 charge_point,
                 link,
                 connectors,

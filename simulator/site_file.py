@@ -223,7 +223,9 @@ _SITE = vol.Schema(
         vol.Optional("charge_points", default=list): [
             {
                 vol.Required("id"): _NAME,
-                vol.Optional("protocol", default="ocpp1.6"): vol.In(("ocpp1.6",)),
+                vol.Optional("protocol", default="ocpp1.6"): vol.In(
+                    ("ocpp1.6", "ocpp2.0.1")
+                ),
                 vol.Optional("vendor"): str,
                 vol.Optional("model"): str,
                 vol.Optional("serial"): str,

@@ -1,4 +1,4 @@
-"""A small OCPP 1.6 central system on a real WebSocket, for the simulator's charge points to talk to."""
+"""A small OCPP 1.6 and 2.0.1 central system on a real WebSocket, for the simulator's charge points to talk to."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +14,8 @@ from websockets.asyncio.server import ServerConnection, serve
 type Json = dict[str, Any]
 
 WAIT_S = 5.0
+
+SUBPROTOCOLS = [Subprotocol("ocpp1.6"), Subprotocol("ocpp2.0.1")]
 
 
 class Csms:
@@ -45,7 +47,7 @@ class Csms:
     async def serve_one(self, connection: ServerConnection) -> None:
         """Serve a charge point."""
         assert connection.request is not None
-        assert connection.subprotocol == "ocpp1.6"
+        assert connection.subprotocol in SUBPROTOCOLS
         name = unquote(connection.request.path.rpartition("/")[2])
         self.authorization = connection.request.headers.get("Authorization")
         self.connections[name] = connection
@@ -67,9 +69,11 @@ class Csms:
                     json.dumps([4, message_id, "InternalError", "no", {}])
                 )
                 continue
-            await connection.send(json.dumps([3, message_id, self._answer(action)]))
+            await connection.send(
+                json.dumps([3, message_id, self._answer(action, payload)])
+            )
 
-    def _answer(self, action: str) -> Json:
+    def _answer(self, action: str, payload: Json) -> Json:
         now = datetime.now(UTC).isoformat()
         match action:
             case "BootNotification":
@@ -80,8 +84,12 @@ class Csms:
                 }
             case "Heartbeat":
                 return {"currentTime": now}
+            case "Authorize" if "idToken" in payload:
+                return {"idTokenInfo": {"status": self.tag_status}}
             case "Authorize":
                 return {"idTagInfo": {"status": self.tag_status}}
+            case "TransactionEvent" if "idToken" in payload:
+                return {"idTokenInfo": {"status": self.tag_status}}
             case "StartTransaction":
                 self._transactions += 1
                 return {
@@ -134,9 +142,7 @@ class Csms:
 async def running_csms() -> AsyncIterator[Csms]:
     """Run a central system on a free port."""
     csms = Csms()
-    server = await serve(
-        csms.serve_one, "127.0.0.1", 0, subprotocols=[Subprotocol("ocpp1.6")]
-    )
+    server = await serve(csms.serve_one, "127.0.0.1", 0, subprotocols=SUBPROTOCOLS)
     csms.port = server.sockets[0].getsockname()[1]
     try:
         yield csms

@@ -303,7 +303,7 @@ async def test_the_command_line_of_a_running_site(
     async with control_endpoint(running, 0) as port:
         monkeypatch.setenv("SIMULATOR_CONTROL_PORT", str(port))
         assert await ctl("base_load", "circuit=main", "current_a=[1, 2, 3]") == 0
-        assert running.plant.base_loads["main"].command_a == (1.0, 2.0, 3.0)
+        commanded = [running.plant.base_loads["main"].command_a]
         assert (
             await ctl(
                 "--control-port",
@@ -314,7 +314,8 @@ async def test_the_command_line_of_a_running_site(
             )
             == 0
         )
-        assert running.plant.base_loads["main"].command_a is None
+        commanded.append(running.plant.base_loads["main"].command_a)
+        assert commanded == [(1.0, 2.0, 3.0), None]
         assert await ctl("base_load", "circuit=attic", "current_a=1") == 1
         assert capsys.readouterr().err == "base_load: no such thing: attic\n"
         assert await ctl("base_load", "circuit") == 2

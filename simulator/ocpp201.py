@@ -1,0 +1,588 @@
+"""OCPP 2.0.1: provisioning, transactions and smart charging of a good charging station.
+
+Each EVSE has one connector; the outlet's number is the EVSE's id.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, override
+import uuid
+
+from .charge_point import ChargePoint, Outlet, Status, Transaction
+from .link import CallError, Json
+from .measurands import Sample, measure
+from .ocpp16 import iso
+from .outbox import Message
+from .profiles import ChargingProfile, Kind, ProfileError, Purpose, Unit, parse_profile
+from .smart_charging import WHOLE, composite_periods, fits, takes
+from .variables import Variables
+
+_CONNECTOR = 1
+"""The only connector of an EVSE."""
+
+_REPORT_ENTRIES = 10
+"""Variables in one NotifyReport."""
+
+_STATUS = {
+    Status.AVAILABLE: "Available",
+    Status.PREPARING: "Occupied",
+    Status.CHARGING: "Occupied",
+    Status.SUSPENDED_EV: "Occupied",
+    Status.SUSPENDED_EVSE: "Occupied",
+    Status.FINISHING: "Occupied",
+    Status.UNAVAILABLE: "Unavailable",
+    Status.FAULTED: "Faulted",
+}
+
+_CHARGING_STATE = {
+    Status.CHARGING: "Charging",
+    Status.SUSPENDED_EV: "SuspendedEV",
+    Status.SUSPENDED_EVSE: "SuspendedEVSE",
+    Status.AVAILABLE: "Idle",
+}
+
+_ENDS = {
+    "DeAuthorized": ("Deauthorized", "DeAuthorized"),
+    "EVDisconnected": ("EVCommunicationLost", "EVDisconnected"),
+    "ImmediateReset": ("ResetCommand", "ImmediateReset"),
+    "Local": ("StopAuthorized", "Local"),
+    "PowerLoss": ("AbnormalCondition", "PowerLoss"),
+    "Remote": ("RemoteStop", "Remote"),
+    "UnlockCommand": ("UnlockCommand", "Other"),
+}
+"""Trigger and stop reason of a transaction's end, by the charge point's own reason."""
+
+_PURPOSES = {"ChargingStationMaxProfile": Purpose.CHARGE_POINT_MAX.value}
+
+
+class ChargePoint201(ChargePoint):
+    """A charging station that speaks OCPP 2.0.1."""
+
+    @override
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what ChargePoint takes."""
+        super().__init__(*args, **kwargs)
+        self.variables = Variables(self.config, self.outlets)
+        self._remote_starts: dict[int, Json] = {}
+        """The RequestStartTransaction that each EVSE waits to carry out."""
+        self._installed: dict[int, Json] = {}
+        """Charging profiles as they came, by their id."""
+        self._answers: dict[str, Callable[[Json], Json]] = {
+            "ChangeAvailability": self._change_availability,
+            "ClearCache": lambda payload: {"status": "Accepted"},
+            "ClearChargingProfile": self._clear_charging_profile,
+            "DataTransfer": lambda payload: {"status": "UnknownVendorId"},
+            "GetBaseReport": self._get_base_report,
+            "GetChargingProfiles": self._get_charging_profiles,
+            "GetCompositeSchedule": self._get_composite_schedule,
+            "GetLocalListVersion": lambda payload: {"versionNumber": 0},
+            "GetTransactionStatus": self._get_transaction_status,
+            "GetVariables": self._get_variables,
+            "RequestStartTransaction": self._request_start,
+            "RequestStopTransaction": self._request_stop,
+            "Reset": self._reset,
+            "SetChargingProfile": self._set_charging_profile,
+            "SetVariables": self._set_variables,
+            "TriggerMessage": self._trigger_message,
+            "UnlockConnector": self._unlock,
+        }
+
+    # To the central system.
+
+    @override
+    def boot_message(self) -> Message:
+        payload = {
+            "reason": "PowerUp",
+            "chargingStation": {
+                "vendorName": self.config.vendor,
+                "model": self.config.model,
+                "serialNumber": self.config.serial,
+                "firmwareVersion": self.config.firmware,
+            },
+        }
+        return Message(action="BootNotification", payload=lambda: payload)
+
+    @override
+    def heartbeat_message(self) -> Message:
+        return Message(action="Heartbeat", payload=dict)
+
+    @override
+    def status_message(self, outlet: Outlet) -> Message:
+        payload = {
+            "timestamp": iso(outlet.status_at or self.now),
+            "connectorStatus": self.status_word(outlet),
+            "evseId": outlet.number,
+            "connectorId": _CONNECTOR,
+        }
+        return Message(action="StatusNotification", payload=lambda: payload)
+
+    @override
+    def status_word(self, outlet: Outlet) -> str:
+        return _STATUS[outlet.status]
+
+    @override
+    def tell_registered(self) -> None:
+        """Do nothing: every EVSE tells its own status."""
+
+    @override
+    def authorize_message(
+        self, id_tag: str, on_result: Callable[[bool], None]
+    ) -> Message:
+        return Message(
+            action="Authorize",
+            payload=lambda: {"idToken": {"idToken": id_tag, "type": "ISO14443"}},
+            on_answer=lambda answer: on_result(
+                answer["idTokenInfo"]["status"] == "Accepted"
+            ),
+        )
+
+    @override
+    def tell_start(self, transaction: Transaction) -> None:
+        transaction.id = str(uuid.uuid4())
+        outlet = transaction.outlet
+        request = self._remote_starts.pop(outlet.number, None)
+        token: Json = {"idToken": transaction.id_tag, "type": "ISO14443"}
+        remote: Json = {}
+        if request is not None and request["idToken"]["idToken"] == transaction.id_tag:
+            token = request["idToken"]
+            remote = {"remoteStartId": request["remoteStartId"]}
+        self._event(
+            transaction,
+            "Started",
+            "RemoteStart" if remote else "Authorized",
+            info={"chargingState": "EVConnected"} | remote,
+            more={
+                "idToken": token,
+                "evse": {"id": outlet.number, "connectorId": _CONNECTOR},
+            },
+            measurands="TxStartedMeasurands",
+            context="Transaction.Begin",
+        )
+
+    @override
+    def tell_sample(self, transaction: Transaction) -> None:
+        self._event(
+            transaction,
+            "Updated",
+            "MeterValuePeriodic",
+            measurands="TxUpdatedMeasurands",
+            context="Sample.Periodic",
+            may_be_missed=True,
+        )
+
+    @override
+    def tell_stop(self, transaction: Transaction) -> None:
+        trigger, reason = _ENDS.get(
+            transaction.stop_reason, ("AbnormalCondition", "Other")
+        )
+        self._event(
+            transaction,
+            "Ended",
+            trigger,
+            info={"stoppedReason": reason},
+            measurands="TxEndedMeasurands",
+            context="Transaction.End",
+        )
+
+    @override
+    def tell_state(self, outlet: Outlet) -> None:
+        transaction, state = outlet.transaction, _CHARGING_STATE.get(outlet.status)
+        if transaction is not None and state is not None:
+            self._event(
+                transaction,
+                "Updated",
+                "ChargingStateChanged",
+                info={"chargingState": state},
+            )
+
+    def _event(
+        self,
+        transaction: Transaction,
+        event: str,
+        trigger: str,
+        *,
+        info: Json | None = None,
+        more: Json | None = None,
+        measurands: str | None = None,
+        context: str = "",
+        may_be_missed: bool = False,
+    ) -> None:
+        """Record a TransactionEvent of this moment."""
+        payload: Json = {
+            "eventType": event,
+            "timestamp": iso(self.now),
+            "triggerReason": trigger,
+            "seqNo": transaction.sequence,
+            "transactionInfo": {"transactionId": transaction.id} | (info or {}),
+        } | (more or {})
+        transaction.sequence += 1
+        if not self.online:
+            payload["offline"] = True
+        if measurands is not None:
+            value = self._meter_value(transaction.outlet, measurands, context)
+            if value is not None:
+                payload["meterValue"] = [value]
+
+        def answered(answer: Json) -> None:
+            welcome = (
+                answer.get("idTokenInfo", {}).get("status", "Accepted") == "Accepted"
+            )
+            current = transaction.outlet.transaction is transaction
+            if (
+                current
+                and not welcome
+                and self.variables.flag("TxCtrlr", "StopTxOnInvalidId")
+            ):
+                self.stop(transaction.outlet, "DeAuthorized")
+
+        self.outbox.record(
+            Message(
+                action="TransactionEvent",
+                payload=lambda: payload,
+                on_answer=answered,
+                may_be_missed=may_be_missed,
+            )
+        )
+
+    @override
+    def sample_interval_s(self) -> float:
+        return self.variables.number("SampledDataCtrlr", "TxUpdatedInterval")
+
+    def _meter_value(
+        self, outlet: Outlet, measurands: str, context: str
+    ) -> Json | None:
+        names = self.variables.names("SampledDataCtrlr", measurands)
+        samples = measure(
+            outlet, names, self.voltage_v(), as_sum=self.quirks.current_as_sum
+        )
+        if not samples:
+            return None
+        return {
+            "timestamp": iso(self.now),
+            "sampledValue": [_sampled_value(sample, context) for sample in samples],
+        }
+
+    # From the central system.
+
+    @override
+    def handle(self, action: str, payload: Json) -> Json:
+        if action not in self._answers:
+            raise CallError("NotImplemented", action)
+        if action == "GetCompositeSchedule" and self.quirks.no_composite_schedule:
+            raise CallError("NotSupported", action)
+        return self._answers[action](payload)
+
+    def _get_variables(self, payload: Json) -> Json:
+        return {
+            "getVariableResult": [
+                self.variables.get(asked) for asked in payload["getVariableData"]
+            ]
+        }
+
+    def _set_variables(self, payload: Json) -> Json:
+        results = [self.variables.set(asked) for asked in payload["setVariableData"]]
+        numbers = self.variables.number
+        self.heartbeat_s = (
+            numbers("OCPPCommCtrlr", "HeartbeatInterval") or self.heartbeat_s
+        )
+        self.outbox.attempts = int(
+            numbers("OCPPCommCtrlr", "MessageAttempts", "TransactionEvent")
+        )
+        self.outbox.retry_s = numbers(
+            "OCPPCommCtrlr", "MessageAttemptInterval", "TransactionEvent"
+        )
+        # A new ping interval is taken up by the next connection.
+        self.link.ping_interval_s = (
+            numbers("OCPPCommCtrlr", "WebSocketPingInterval") or None
+        )
+        return {"setVariableResult": results}
+
+    def _get_base_report(self, payload: Json) -> Json:
+        entries = self.variables.report()
+        parts = [
+            entries[start : start + _REPORT_ENTRIES]
+            for start in range(0, len(entries), _REPORT_ENTRIES)
+        ]
+        for number, part in enumerate(parts):
+            self._tell_now(
+                "NotifyReport",
+                {
+                    "requestId": payload["requestId"],
+                    "generatedAt": iso(self.now),
+                    "seqNo": number,
+                    "tbc": number < len(parts) - 1,
+                    "reportData": part,
+                },
+            )
+        return {"status": "Accepted"}
+
+    def _tell_now(self, action: str, payload: Mapping[str, Any]) -> None:
+        """Send what was asked for, registered or not."""
+        self.outbox.tell(
+            Message(action=action, payload=lambda: payload, before_accepted=True)
+        )
+
+    def _change_availability(self, payload: Json) -> Json:
+        number = payload.get("evse", {}).get("id", WHOLE)
+        concerned = [
+            outlet for outlet in self.outlets if number in (WHOLE, outlet.number)
+        ]
+        if not concerned:
+            return {"status": "Rejected"}
+        for outlet in concerned:
+            outlet.operative = payload["operationalStatus"] == "Operative"
+        scheduled = any(
+            not outlet.operative and outlet.transaction for outlet in concerned
+        )
+        return {"status": "Scheduled" if scheduled else "Accepted"}
+
+    def _request_start(self, payload: Json) -> Json:
+        waiting = (Status.PREPARING, Status.AVAILABLE)
+        number = payload.get("evseId")
+        outlet = (
+            self.outlet(number)
+            if number is not None
+            else next(
+                (
+                    outlet
+                    for status in waiting
+                    for outlet in self.outlets
+                    if outlet.status is status
+                ),
+                None,
+            )
+        )
+        if outlet is None or outlet.status not in waiting:
+            return {"status": "Rejected"}
+        profile = None
+        if "chargingProfile" in payload:
+            profile = self._parse(outlet.number, payload["chargingProfile"])
+            if (
+                profile is None
+                or profile.purpose is not Purpose.TX
+                or profile.transaction_id is not None
+                or not takes(self.config, self.quirks, profile)
+            ):
+                return {"status": "Rejected"}
+        self._remote_starts[outlet.number] = payload
+        if self.variables.flag("AuthCtrlr", "AuthorizeRemoteStart"):
+            self.present(outlet, payload["idToken"]["idToken"])
+        else:
+            self.grant(outlet, payload["idToken"]["idToken"], profile)
+        return {"status": "Accepted"}
+
+    def _request_stop(self, payload: Json) -> Json:
+        for outlet in self.outlets:
+            if (
+                outlet.transaction is not None
+                and outlet.transaction.id == payload["transactionId"]
+            ):
+                self.stop(outlet, "Remote")
+                return {"status": "Accepted"}
+        return {"status": "Rejected"}
+
+    def _get_transaction_status(self, payload: Json) -> Json:
+        answer: Json = {"messagesInQueue": self.outbox.records_waiting > 0}
+        if "transactionId" in payload:
+            running = [
+                outlet.transaction.id for outlet in self.outlets if outlet.transaction
+            ]
+            answer["ongoingIndicator"] = payload["transactionId"] in running
+        return answer
+
+    def _reset(self, payload: Json) -> Json:
+        busy = any(outlet.transaction for outlet in self.outlets)
+        self.reboot_soon("ImmediateReset", when_idle=payload["type"] == "OnIdle")
+        return {
+            "status": "Scheduled"
+            if busy and payload["type"] == "OnIdle"
+            else "Accepted"
+        }
+
+    def _unlock(self, payload: Json) -> Json:
+        outlet = self.outlet(payload["evseId"])
+        if outlet is None or payload["connectorId"] != _CONNECTOR:
+            return {"status": "UnknownConnector"}
+        if outlet.transaction is not None:
+            return {"status": "OngoingAuthorizedTransaction"}
+        return {"status": "Unlocked"}
+
+    def _trigger_message(self, payload: Json) -> Json:
+        number = payload.get("evse", {}).get("id", WHOLE)
+        outlets = [
+            outlet for outlet in self.outlets if number in (WHOLE, outlet.number)
+        ]
+        if not outlets:
+            return {"status": "Rejected"}
+        match payload["requestedMessage"]:
+            case "BootNotification":
+                self.boot()
+            case "Heartbeat":
+                self._tell_now("Heartbeat", {})
+            case "StatusNotification":
+                for outlet in outlets:
+                    message = self.status_message(outlet)
+                    message.before_accepted = True
+                    self.outbox.tell(message)
+            case "MeterValues":
+                for outlet in outlets:
+                    value = self._meter_value(outlet, "TxUpdatedMeasurands", "Trigger")
+                    if value is not None:
+                        self._tell_now(
+                            "MeterValues",
+                            {"evseId": outlet.number, "meterValue": [value]},
+                        )
+            case "TransactionEvent":
+                for outlet in outlets:
+                    if outlet.transaction is not None:
+                        state = _CHARGING_STATE.get(outlet.status)
+                        self._event(
+                            outlet.transaction,
+                            "Updated",
+                            "Trigger",
+                            info={"chargingState": state} if state else {},
+                            measurands="TxUpdatedMeasurands",
+                            context="Trigger",
+                        )
+            case _:
+                return {"status": "NotImplemented"}
+        return {"status": "Accepted"}
+
+    # Charging profiles.
+
+    def _parse(self, evse: int, payload: Json) -> ChargingProfile | None:
+        """Read a profile; None if it contradicts itself or the rules of 2.0.1 (K01)."""
+        if len(payload["chargingSchedule"]) != 1:
+            return None
+        purpose = payload["chargingProfilePurpose"]
+        if purpose == "ChargingStationExternalConstraints":
+            return None
+        plain = payload | {
+            "chargingProfileId": payload["id"],
+            "chargingProfilePurpose": _PURPOSES.get(purpose, purpose),
+            "chargingSchedule": payload["chargingSchedule"][0],
+        }
+        try:
+            profile = parse_profile(evse, plain, self.now)
+        except ProfileError:
+            return None
+        without_start = profile.kind is not Kind.RELATIVE and profile.start_at is None
+        relative_maximum = (
+            profile.purpose is Purpose.CHARGE_POINT_MAX
+            and profile.kind is Kind.RELATIVE
+        )
+        return None if without_start or relative_maximum else profile
+
+    def _set_charging_profile(self, payload: Json) -> Json:
+        given = payload["chargingProfile"]
+        profile = self._parse(payload["evseId"], given)
+        if profile is None or not takes(self.config, self.quirks, profile):
+            return _rejected("InvalidProfile")
+        if not fits(self, profile) or (
+            profile.purpose is Purpose.TX and profile.transaction_id is None
+        ):
+            return _rejected(
+                "TxNotFound" if profile.purpose is Purpose.TX else "InvalidProfile"
+            )
+        if any(_in_the_way(other, profile) for other in self.store.profiles):
+            return _rejected("DuplicateProfile")
+        self.store.install(profile)
+        known = self._installed | {profile.id: given}
+        self._installed = {
+            kept.id: known[kept.id] for kept in self.store.profiles if kept.id in known
+        }
+        return {"status": "Accepted"}
+
+    def _clear_charging_profile(self, payload: Json) -> Json:
+        criteria = payload.get("chargingProfileCriteria", {})
+        purpose = criteria.get("chargingProfilePurpose")
+        cleared = self.store.clear(
+            profile_id=payload.get("chargingProfileId"),
+            connector=criteria.get("evseId"),
+            purpose=Purpose(_PURPOSES.get(purpose, purpose))
+            if purpose is not None
+            else None,
+            stack_level=criteria.get("stackLevel"),
+        )
+        return {"status": "Accepted" if cleared else "Unknown"}
+
+    def _get_charging_profiles(self, payload: Json) -> Json:
+        asked = payload["chargingProfile"]
+        purpose = asked.get("chargingProfilePurpose")
+        found = [
+            profile
+            for profile in self.store.profiles
+            if profile.id in self._installed
+            and payload.get("evseId", profile.connector) == profile.connector
+            and (
+                purpose is None
+                or _PURPOSES.get(purpose, purpose) == profile.purpose.value
+            )
+            and asked.get("stackLevel", profile.stack_level) == profile.stack_level
+            and profile.id in asked.get("chargingProfileId", (profile.id,))
+        ]
+        for number, profile in enumerate(found, 1):
+            self._tell_now(
+                "ReportChargingProfiles",
+                {
+                    "requestId": payload["requestId"],
+                    "chargingLimitSource": "CSO",
+                    "evseId": profile.connector,
+                    "chargingProfile": [self._installed[profile.id]],
+                    "tbc": number < len(found),
+                },
+            )
+        return {"status": "Accepted" if found else "NoProfiles"}
+
+    def _get_composite_schedule(self, payload: Json) -> Json:
+        number = payload["evseId"]
+        outlet = self.outlet(number)
+        if outlet is None:
+            # The whole: only known where it is the same as its only EVSE.
+            if number != WHOLE or len(self.outlets) > 1:
+                return {"status": "Rejected"}
+            outlet = self.outlets[0]
+        unit = Unit(payload.get("chargingRateUnit", outlet.wiring.unit))
+        return {
+            "status": "Accepted",
+            "schedule": {
+                "evseId": number,
+                "duration": payload["duration"],
+                "scheduleStart": iso(self.now),
+                "chargingRateUnit": unit.value,
+                "chargingSchedulePeriod": composite_periods(
+                    self, outlet, float(payload["duration"]), unit
+                ),
+            },
+        }
+
+
+def _rejected(reason: str) -> Json:
+    return {"status": "Rejected", "statusInfo": {"reasonCode": reason}}
+
+
+def _in_the_way(installed: ChargingProfile, new: ChargingProfile) -> bool:
+    """Whether another id already has this purpose and stack level at this place (K01.FR.39, K01.FR.53)."""
+    if installed.id == new.id:
+        return False
+    if (installed.purpose, installed.stack_level) != (new.purpose, new.stack_level):
+        return False
+    if new.purpose is Purpose.TX:
+        return installed.transaction_id == new.transaction_id
+    # A default of the whole station and one of an EVSE must not share a level.
+    return installed.connector == new.connector or WHOLE in (
+        installed.connector,
+        new.connector,
+    )
+
+
+def _sampled_value(sample: Sample, context: str) -> Json:
+    value: Json = {
+        "value": round(sample.value, sample.digits),
+        "context": context,
+        "measurand": sample.measurand,
+        "location": sample.location,
+        "unitOfMeasure": {"unit": sample.unit},
+    }
+    if sample.phase is not None:
+        value["phase"] = sample.phase
+    return value
