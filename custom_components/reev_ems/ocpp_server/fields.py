@@ -14,6 +14,7 @@ TEXT_LIMIT = 255
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _BIG = 1e15
+_INTEGER_LIMIT = 2**31
 
 
 class MissingField(Exception):
@@ -42,9 +43,11 @@ def number(value: object) -> float | None:
 
 
 def integer(payload: Mapping[str, object], name: str) -> int | None:
-    """Return a whole number, also from its text; None for anything else."""
+    """Return a whole number of OCPP (32 bits), also from its text; None for anything else."""
     value = number(payload.get(name))
-    return int(value) if value is not None and value == int(value) else None
+    if value is None or abs(value) >= _INTEGER_LIMIT or value != int(value):
+        return None
+    return int(value)
 
 
 def required_integer(payload: Mapping[str, object], name: str) -> int:

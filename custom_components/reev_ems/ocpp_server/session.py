@@ -158,7 +158,7 @@ class Session:
             self._closed = True
             for action, future in self._pending.values():
                 if not future.done():
-                    future.set_exception(CallError("disconnected", action))
+                    _fail(future, CallError("disconnected", action))
             self._pending.clear()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
@@ -273,7 +273,7 @@ class Session:
         elif isinstance(payload, dict):
             future.set_result(payload)
         else:
-            future.set_exception(CallError("invalid_answer", action))
+            _fail(future, CallError("invalid_answer", action))
 
     def _error(self, message_id: str, rest: list[object]) -> None:
         action, future = self._pending.get(message_id, ("", None))
@@ -281,8 +281,11 @@ class Session:
             _LOGGER.debug("%s: error to nothing dropped", self.charge_point_id)
             return
         code, description = [str(part)[:200] for part in [*rest, "", ""][:2]]
-        future.set_exception(
-            CallError("refused", f"{action}: {code} {description}".strip(), status=code)
+        _fail(
+            future,
+            CallError(
+                "refused", f"{action}: {code} {description}".strip(), status=code
+            ),
         )
 
     async def _answer(
@@ -351,6 +354,12 @@ class Session:
                 path[:100] or "its top",
                 getattr(violation, "validator", ""),
             )
+
+
+def _fail(future: asyncio.Future[Payload], error: CallError) -> None:
+    """Fail a call; who waited for it may be gone by now, and then nobody asks why."""
+    future.set_exception(error)
+    future.exception()
 
 
 def _parse(frame: str | bytes) -> object:

@@ -182,7 +182,7 @@ class V16(Dialect):
         transaction_id = await point.transactions.start(
             charge_point_id=point.id,
             connector_id=connector_id,
-            key=f"{connector_id}/{payload.get('timestamp')}/{id_tag}/{meter_start_wh}",
+            key=f"{connector_id}/{fields.text(payload, 'timestamp')}/{id_tag}/{meter_start_wh}",
             started_at=started_at,
             id_tag=id_tag,
             meter_start_wh=meter_start_wh,
