@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from .case import Demand
 
-type Claim = tuple[bool, int, float, float, str]
+type Claim = tuple[bool, int, float, float, float, str]
 
 _ROUNDING_A = 1e-9
 
@@ -16,13 +16,14 @@ _ROUNDING_A = 1e-9
 def claim(demand: Demand) -> Claim:
     """Return the demand's claim to be admitted; the smallest comes first.
 
-    Inside its minimum on-time, higher class, least served, first come, id.
+    Inside its minimum on-time, higher class, least served, first come, least needed, id.
     """
     return (
         not demand.inside_min_on,
         -demand.priority,
         demand.served_wh,
         demand.arrived_s,
+        demand.min_a * demand.phase_count,
         demand.connector.id,
     )
 

@@ -20,8 +20,8 @@ from .rows import Entry
 _FLAT = 1e-7
 """Slopes below are rounding: the smallest weight is 1e-3."""
 
-_SAME = 1.0 - 1e-12
-"""Levels nearer than this are the same; then the maximum is named rather than the row."""
+_SAME = 1e-12
+"""Levels nearer than this part are the same; then the maximum is named rather than the row."""
 
 
 def fill(
@@ -64,14 +64,15 @@ def fill(
     full: list[tuple[float, int]] = []
 
     def freeze_until(level: float) -> None:
-        while full and full[0][0] < level * _SAME:
+        while full and full[0][0] < level * (1 - _SAME):
             expected, row = full[0]
             slope = slopes[row]
             if slope < _FLAT:
                 heappop(full)
                 continue
             exact = (bounds_a[row] - load_a[row]) / slope
-            if exact * _SAME > expected:
+            # Never true for what was just calculated, rounding errors or not: this ends.
+            if exact - expected > _SAME * abs(exact):
                 heapreplace(full, (exact, row))
                 continue
             heappop(full)
