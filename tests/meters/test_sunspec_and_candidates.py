@@ -267,6 +267,25 @@ async def test_no_map_fits(
     assert caught.value.key == Trouble.NOT_THIS_METER
 
 
+@pytest.mark.parametrize("wanted", ["gewiss_gwd6809", "woehner_3700"])
+async def test_nobody_answers(
+    loaded: LoadedProfiles, gateways: ModbusGateways, wanted: str
+) -> None:
+    """Silence is told as silence, not as a meter that does not fit."""
+    async with ModbusServer({}) as server:
+        server.silent_units = {1}
+        for unit_id in (1, 2):
+            with pytest.raises(MeterError) as caught:
+                await probe_meter(
+                    gateways,
+                    loaded.profiles[wanted],
+                    host="127.0.0.1",
+                    port=server.port,
+                    unit_id=unit_id,
+                )
+            assert caught.value.key == Trouble.NO_ANSWER
+
+
 async def test_reader_needs_registers(
     loaded: LoadedProfiles, gateways: ModbusGateways
 ) -> None:

@@ -28,6 +28,8 @@ from .sunspec import resolve
 
 READ_TIMEOUT_S = 8.0
 """For all requests of a reading, the wait for neighbours behind the same gateway included."""
+SILENCES_TO_GIVE_UP = 3
+"""Candidates in a row that nobody answers, from the first on, after which there is nobody."""
 NEEDS_GATEWAY = "This meter speaks Modbus RTU only: it is connected by two wires to a Modbus gateway, whose address is entered here."
 
 
@@ -314,7 +316,7 @@ async def _probe(
 async def _probe_candidates(
     gateways: ModbusGateways, profile: MeterProfile, host: str, port: int, unit_id: int
 ) -> MeterProbe:
-    reasons: list[str] = []
+    silences = 0
     lease = gateways.unit(
         host, port, unit_id
     )  # keeps the connection from one candidate to the next
@@ -323,9 +325,15 @@ async def _probe_candidates(
             try:
                 probe = await _probe(gateways, candidate, host, port, unit_id)
             except MeterError as err:
-                if err.key is Trouble.CANNOT_CONNECT:
+                silences = (
+                    silences + 1
+                    if err.key is Trouble.NO_ANSWER
+                    else -len(profile.candidates)
+                )
+                if err.key is Trouble.CANNOT_CONNECT or silences == min(
+                    SILENCES_TO_GIVE_UP, len(profile.candidates)
+                ):
                     raise
-                reasons.append(f"{candidate.name}: {err}")
             else:
                 guess = (
                     f"The registers of the {profile.name} are not public. Those of the {candidate.name} give plausible"
@@ -334,7 +342,8 @@ async def _probe_candidates(
                 return replace(probe, warnings=(guess, *probe.warnings))
     finally:
         await lease.release()
+    tried = "; ".join(candidate.name for candidate in profile.candidates)
     raise MeterError(
         Trouble.NOT_THIS_METER,
-        f"None of the maps tried for the {profile.name} fits. {' '.join(reasons)}",
+        f"A device answers, but none of the maps tried for the {profile.name} gives plausible values: {tried}.",
     )
