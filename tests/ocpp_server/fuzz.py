@@ -16,7 +16,7 @@ import random
 import sys
 import tempfile
 import time
-from typing import Any
+from typing import Any, override
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -124,11 +124,11 @@ class _Mutator:
         message: list[Any] = [2, f"f{self._count}", action, payload]
         match rng.randrange(12):
             case 0:
-                message[rng.randrange(4)] = copy.deepcopy(rng.choice(_ODD))
+                message[rng.randrange(4)] = self._odd()
             case 1:
                 message = message[: rng.randrange(5)]
             case 2:
-                message.append(rng.choice(_ODD))
+                message.append(self._odd())
             case 3:
                 message = [rng.choice((3, 4, 5, 6)), f"f{self._count}", payload]
         text = json.dumps(message)
@@ -141,6 +141,9 @@ class _Mutator:
             )
         return text
 
+    def _odd(self) -> Any:
+        return copy.deepcopy(self._rng.choice(_ODD))
+
     def _wrong(self, value: Any) -> Any:
         """Return a value with one place changed, removed, doubled or added."""
         rng = self._rng
@@ -150,9 +153,7 @@ class _Mutator:
                 case 0:
                     del value[key]
                 case 1:
-                    value[rng.choice(("extra", key.upper(), key + " "))] = rng.choice(
-                        _ODD
-                    )
+                    value[rng.choice(("extra", key.upper(), key + " "))] = self._odd()
                 case _:
                     value[key] = self._wrong(value[key])
             return value
@@ -162,11 +163,11 @@ class _Mutator:
                 case 0:
                     value.append(copy.deepcopy(value[place]))
                 case 1:
-                    value[place] = copy.deepcopy(rng.choice(_ODD))
+                    value[place] = self._odd()
                 case _:
                     value[place] = self._wrong(value[place])
             return value
-        return copy.deepcopy(rng.choice(_ODD))
+        return self._odd()
 
     def answer(self, message_id: str) -> str:
         """Return an answer to a call of the server."""
@@ -175,7 +176,7 @@ class _Mutator:
                 [
                     4,
                     message_id,
-                    *[self._rng.choice(_ODD) for _ in range(self._rng.randrange(4))],
+                    *[self._odd() for _ in range(self._rng.randrange(4))],
                 ]
             )
         return json.dumps([3, message_id, self._rng.choice(_ANSWERS)])
@@ -188,6 +189,7 @@ class _Findings(logging.Handler):
         super().__init__(logging.ERROR)
         self._report = report
 
+    @override
     def emit(self, record: logging.LogRecord) -> None:
         """Note an error with its cause."""
         cause = repr(record.exc_info[1]) if record.exc_info else ""

@@ -336,6 +336,23 @@ async def test_s12_tags_are_asked_for(
     assert [event.id_tag for event in recorder.of(TagRefused)] == ["bad", "bad"]
 
 
+async def test_charge_point_that_started_before_us_is_asked_what_it_is(
+    adopt: Any, dial: Any
+) -> None:
+    """Without a BootNotification one is triggered; it does not make the floor be written again."""
+    point, recorder = adopt()
+    client = await dial()
+    await client.until(lambda: client.sent("TriggerMessage"))
+    assert client.sent("TriggerMessage")[0] == {"requestedMessage": "BootNotification"}
+    await recorder.wait(FloorAccepted)
+    await client.boot("Acme")
+    assert point.info is not None
+    await client.until(lambda: len(client.sent("TriggerMessage")) == 2)
+    assert len(client.profiles("TxDefaultProfile")) == 1
+    await client.boot("Acme")
+    await recorder.wait(FloorAccepted, count=2)
+
+
 async def test_data_transfer_and_unknown_actions_are_answered(
     adopt: Any, dial: Any
 ) -> None:

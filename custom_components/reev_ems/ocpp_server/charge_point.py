@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+import contextlib
 from dataclasses import replace
 from datetime import datetime, timedelta
 import logging
@@ -93,6 +94,7 @@ class ChargePoint:
         self._offset = ClockOffset()
         self._booted = asyncio.Event()
         self._awaiting_boot = False
+        self._boot_asked = False
         self._learnt = False
         self._configured = False
         self._restored = False
@@ -310,6 +312,7 @@ class ChargePoint:
             self.dialect = dialect(self)
             self._learnt = self._configured = False
         self._booted.clear()
+        self._boot_asked = False
         self.connected_at = self.now()
         self._offset.forget()
         self.steering.start_afresh()
@@ -362,6 +365,11 @@ class ChargePoint:
     async def _set_up(self) -> None:
         """Learn what it can do and configure it, where that was not done since it started."""
         try:
+            if self.info is None:
+                # It started before we did, and says what it is only when asked.
+                self._boot_asked = True
+                with contextlib.suppress(CallError):
+                    await self.trigger("BootNotification")
             if not self._learnt:
                 await self.dialect.learn()
                 self._learnt = True
@@ -452,11 +460,13 @@ class ChargePoint:
         self.info = info
         self._know_model()
         self._booted.set()
-        self._configured = False
-        self.steering.install_floor()
-        self.steering.start_afresh()
+        asked, self._boot_asked = self._boot_asked, False
+        if not asked:
+            self._configured = False
+            self.steering.install_floor()
+            self.steering.start_afresh()
         self.emit(Booted(charge_point_id=self.id, info=info))
-        if not self._awaiting_boot:
+        if not self._awaiting_boot and not asked:
             self._begin_set_up()
 
     def _know_model(self) -> None:

@@ -9,7 +9,7 @@ import hmac
 from http import HTTPStatus
 import logging
 import re
-from ssl import SSLContext
+from ssl import SSLContext, VerifyMode
 import time
 from urllib.parse import unquote, urlsplit
 
@@ -17,7 +17,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from . import quirks, schemas
+from . import quirks, schemas, tls
 from .charge_point import ChargePoint
 from .dialect import Dialect
 from .guest import Guest
@@ -268,10 +268,23 @@ class OcppServer:
             response = connection.respond(HTTPStatus.UNAUTHORIZED, "")
             response.headers["WWW-Authenticate"] = 'Basic realm="OCPP"'
             return response
+        if point is not None and not self._certified(connection, point.id):
+            self.turned_away += 1
+            return connection.respond(HTTPStatus.FORBIDDEN, "")
         if len(connection.server.connections) >= _MAX_CONNECTIONS:
             self.turned_away += 1
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "")
         return None
+
+    def _certified(self, connection: ServerConnection, charge_point_id: str) -> bool:
+        """Whether the certificate that is demanded, if it is, belongs to the charge point."""
+        if (
+            self._ssl_context is None
+            or self._ssl_context.verify_mode is not VerifyMode.CERT_REQUIRED
+        ):
+            return True
+        tls_object = connection.transport.get_extra_info("ssl_object")
+        return tls.common_name(tls_object.getpeercert()) == charge_point_id
 
     def _close_soon(self, session: Session, reason: str) -> None:
         self._run(session.close(1012, reason))
