@@ -139,6 +139,8 @@ class Case:
     imbalance_base_a: PerPhase | None = None
     """Current at the grid connection less what the demands draw, signed. With `site.imbalance` set it makes the
     imbalance rows; None: there are none."""
+    imbalance_relief_a: Mapping[str, float] = field(default_factory=dict)
+    """By pair of phases ("L1 over L3"), what a violation may exceed the limit by while it is too young to act on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

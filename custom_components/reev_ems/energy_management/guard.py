@@ -234,10 +234,14 @@ def _imbalance_rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
         for q, on_q in zip(PHASES, base_a, strict=True):
             if p is q:
                 continue
+            pair = f"{p} over {q}"
             rows.append(
                 _Row(
-                    Limit(kind=LimitKind.IMBALANCE, phase=f"{p} over {q}"),
-                    limit.limit_a - case.site.margin_a - (on_p - on_q),
+                    Limit(kind=LimitKind.IMBALANCE, phase=pair),
+                    limit.limit_a
+                    - case.site.margin_a
+                    - (on_p - on_q)
+                    + case.imbalance_relief_a.get(pair, 0.0),
                     {
                         name: 1.0
                         for name, demand in one_sided.items()

@@ -92,6 +92,10 @@ def bounds_a(case: Case, support_a: Mapping[str, float]) -> tuple[float, ...] | 
             if q in places and p not in places:
                 helped_a[index] += support_a[name]
     return tuple(
-        limit.limit_a - case.site.margin_a - (base_a[p] - base_a[q]) + helped
-        for (p, q), helped in zip(PAIRS, helped_a, strict=True)
+        limit.limit_a
+        - case.site.margin_a
+        - (base_a[p] - base_a[q])
+        + helped
+        + case.imbalance_relief_a.get(name, 0.0)
+        for (p, q), helped, name in zip(PAIRS, helped_a, NAMES, strict=True)
     )
