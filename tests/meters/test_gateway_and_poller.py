@@ -188,6 +188,29 @@ async def test_silent_meter_does_not_stop_its_neighbours(
         await reader.close()
 
 
+async def readings_of(reader: MeterReader, poll_s: float, count: int) -> list[float]:
+    """Return the times of a poller's first readings, relative to the first."""
+    times: list[float] = []
+    enough = asyncio.Event()
+
+    def take(reading: MeterReading) -> None:
+        times.append(reading.at_s)
+        if len(times) == count:
+            enough.set()
+
+    poller = MeterPoller(
+        reader,
+        poll_s=poll_s,
+        on_reading=take,
+        on_error=lambda error: pytest.fail(str(error)),
+    )
+    task = asyncio.create_task(poller.run())
+    await asyncio.wait_for(enough.wait(), 10)
+    task.cancel()
+    await asyncio.wait([task])
+    return [time_s - times[0] for time_s in times]
+
+
 async def test_steady_rhythm(
     gateways: ModbusGateways, profile: MeterProfile, server: ModbusServer
 ) -> None:
@@ -204,19 +227,9 @@ async def test_steady_rhythm(
     )
     await reader.read()
     server.fault = slowly
-    times: list[float] = []
-    poller = MeterPoller(
-        reader,
-        poll_s=0.2,
-        on_reading=lambda reading: times.append(reading.at_s),
-        on_error=lambda error: pytest.fail(str(error)),
-    )
-    task = asyncio.create_task(poller.run())
-    await asyncio.sleep(1.1)
-    task.cancel()
-    await asyncio.wait([task])
-    assert len(times) in (5, 6)
-    assert (times[-1] - times[0]) / (len(times) - 1) == pytest.approx(0.2, abs=0.02)
+    times_s = await readings_of(reader, 0.2, 7)
+    # Waiting 0.2 s after each reading would have drifted by 0.3 s.
+    assert times_s == pytest.approx([0.2 * index for index in range(7)], abs=0.1)
     await reader.close()
 
 
@@ -236,17 +249,7 @@ async def test_slow_meter_leaves_ticks_out(
     )
     await reader.read()
     server.fault = slowly
-    readings: list[MeterReading] = []
-    task = asyncio.create_task(
-        MeterPoller(
-            reader,
-            poll_s=0.2,
-            on_reading=readings.append,
-            on_error=lambda error: pytest.fail(str(error)),
-        ).run()
+    assert await readings_of(reader, 0.2, 4) == pytest.approx(
+        [0.0, 0.4, 0.8, 1.2], abs=0.1
     )
-    await asyncio.sleep(1.1)
-    task.cancel()
-    await asyncio.wait([task])
-    assert len(readings) == 3  # at 0, 0.4 and 0.8 s
     await reader.close()

@@ -250,7 +250,7 @@ async def test_exceptions(
     server.fault = refuse
     error = await trouble_of(
         probe_meter(gateways, profile, host="127.0.0.1", port=server.port, unit_id=1),
-        within_s=0.3,
+        within_s=1.0,
     )
     assert error.key == (Trouble.NOT_THIS_METER if code <= 3 else Trouble.NO_ANSWER)
 

@@ -1,5 +1,12 @@
 """Energy meters over Modbus TCP: profiles of their registers, readers, and the connections to their gateways."""
 
+from .commissioning import (
+    LinePhaseLearner,
+    RatioDoubt,
+    is_inverted,
+    phase_that_moved,
+    ratio_doubt,
+)
 from .detect import DetectedMeter, DetectionStep, detect_meters
 from .errors import MeterError, Trouble
 from .frozen import FrozenWatch
@@ -17,6 +24,7 @@ __all__ = [
     "FrozenWatch",
     "GatewayStatus",
     "InvalidProfile",
+    "LinePhaseLearner",
     "LoadedProfiles",
     "MeterError",
     "MeterPoller",
@@ -25,11 +33,15 @@ __all__ = [
     "MeterReader",
     "ModbusGateways",
     "ProfileError",
+    "RatioDoubt",
     "Status",
     "TeltonikaGateway",
     "Trouble",
     "detect_meters",
+    "is_inverted",
     "load_profiles",
     "parse_profile",
+    "phase_that_moved",
     "probe_meter",
+    "ratio_doubt",
 ]
