@@ -5,71 +5,67 @@ half its life, if the charge point has not accepted it, or if the car begins to 
 profile that they accepted while the car was suspended.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from .decision import Command
-from .model import Settings
+from .model import ChargingMode, Settings
 from .outlets import Outlet
-from .state import Permit
+from .sharing import LACKING
+from .state import ConnectorMemory, Permit
+from .turns import Turn
 
 
-def life_s(value: float, outlet: Outlet, settings: Settings) -> float:
-    """Return how long a permit lives: falling back from one at or below the floor needs no haste."""
-    return (
-        settings.profile_life_s
-        if value > outlet.floor
-        else settings.paused_profile_life_s
-    )
-
-
-def changed(
-    permit: Permit,
-    value: float,
-    allowed: float,
-    outlet: Outlet,
-    now_s: float,
-    settings: Settings,
-) -> Permit:
-    """Return the permit after the decision for a value.
+def plan_commands(
+    turns: Iterable[Turn], settings: Settings, now_s: float, shift_s: float
+) -> tuple[Command, ...]:
+    """Return the commands that are due, and let the memories know.
 
     Args:
-        permit: the permit before.
-        value: what is allowed from now on.
-        allowed: what the car may still be drawing by.
-        outlet: the connector.
-        now_s: the time of the step.
+        turns: the connectors with what they are allowed from now on.
         settings: the lives of permits.
+        now_s: the time of the step.
+        shift_s: what leads back from `now_s` to the caller's clock.
     """
-    expires_s = now_s + life_s(value, outlet, settings)
-    if value > permit.value:
-        return Permit(
-            value=value,
-            set_s=now_s,
-            expires_s=expires_s,
-            raised_s=now_s,
-            lowered_s=permit.lowered_s,
-            before=permit.before,
+    commands: list[Command] = []
+    for turn in turns:
+        if not turn.steered:
+            continue
+        outlet, permit = turn.outlet, turn.memory.permit
+        if abs(turn.new - permit.value) > outlet.step * 1e-3:
+            permit = _changed(permit, turn, now_s, settings)
+        elif _may_lapse(turn) or not _is_due(turn, permit, now_s, settings):
+            turn.memory = _timed(turn, permit, now_s)
+            continue
+        permit = replace(
+            permit,
+            one_phase=turn.one_phase,
+            sent_s=now_s,
+            expires_s=now_s + _life_s(permit.value, outlet, settings),
         )
-    return Permit(
-        value=value,
-        set_s=now_s,
-        expires_s=expires_s,
-        raised_s=permit.raised_s,
-        lowered_s=now_s,
-        before=allowed,
-    )
+        turn.memory = _timed(turn, permit, now_s)
+        phase_count = None
+        if outlet.connector.can_switch_phases and turn.new > 0:
+            phase_count = 1 if turn.one_phase else 3
+        commands.append(
+            Command(
+                connector=turn.name,
+                permit_a=None if outlet.is_dc else permit.value,
+                permit_w=permit.value if outlet.is_dc else None,
+                expires_s=now_s + _life_s(permit.value, outlet, settings) - shift_s,
+                phase_count=phase_count,
+            )
+        )
+    return tuple(commands)
 
 
-def is_due(
-    permit: Permit,
-    outlet: Outlet,
-    now_s: float,
-    accepted: float | None,
-    settings: Settings,
-) -> bool:
+def _is_due(turn: Turn, permit: Permit, now_s: float, settings: Settings) -> bool:
     """Return whether an unchanged permit has to be sent (again)."""
+    outlet, accepted = turn.outlet, turn.accepted
     if permit.sent_s is None:
         return permit.expires_s is not None
+    if turn.one_phase != permit.one_phase and permit.value > 0:
+        return True
     if (
         accepted is not None
         and abs(accepted - permit.value) > outlet.step / 2
@@ -79,24 +75,51 @@ def is_due(
     if permit.expires_s is None or permit.value == outlet.floor:
         # It lapses to what it is.
         return False
-    return now_s - permit.sent_s >= life_s(permit.value, outlet, settings) / 2
+    return now_s - permit.sent_s >= _life_s(permit.value, outlet, settings) / 2
 
 
-def sent(permit: Permit, outlet: Outlet, now_s: float, settings: Settings) -> Permit:
-    """Return the permit after it was put into a command: it lives anew."""
-    return replace(
-        permit, sent_s=now_s, expires_s=now_s + life_s(permit.value, outlet, settings)
+def _life_s(value: float, outlet: Outlet, settings: Settings) -> float:
+    """Return how long a permit lives: falling back from one at or below the floor needs no haste."""
+    if value > outlet.floor:
+        return settings.profile_life_s
+    return settings.paused_profile_life_s
+
+
+def _changed(permit: Permit, turn: Turn, now_s: float, settings: Settings) -> Permit:
+    value = turn.new
+    raised = value > permit.value
+    return Permit(
+        value=value,
+        set_s=now_s,
+        expires_s=now_s + _life_s(value, turn.outlet, settings),
+        raised_s=now_s if raised else permit.raised_s,
+        lowered_s=permit.lowered_s if raised else now_s,
+        before=permit.before if raised else turn.allowed,
     )
 
 
-def command(
-    permit: Permit, outlet: Outlet, shift_s: float, phase_count: int | None
-) -> Command:
-    """Return the command for a permit; `shift_s` leads back to the caller's clock."""
-    return Command(
-        connector=outlet.connector.id,
-        permit_a=None if outlet.is_dc else permit.value,
-        permit_w=permit.value if outlet.is_dc else None,
-        expires_s=(permit.expires_s or 0.0) - shift_s,
-        phase_count=phase_count,
+def _may_lapse(turn: Turn) -> bool:
+    """Return whether a pause is not renewed: with nobody to decide, its charge point goes to the floor (S5)."""
+    return (
+        turn.failed
+        and turn.new <= 0
+        and turn.seen.enabled
+        and turn.outlet.connector.mode in {ChargingMode.FAST, ChargingMode.SOLAR_MIN}
     )
+
+
+def _timed(turn: Turn, permit: Permit, now_s: float) -> ConnectorMemory:
+    """Return the memory with the times at which charging began and was paused."""
+    memory = turn.memory
+    charges, charged = turn.new > 0, memory.permit.value > 0
+    if charges and (not charged or memory.on_s is None):
+        return replace(memory, permit=permit, on_s=now_s, off_s=None)
+    if charged and not charges:
+        return replace(
+            memory,
+            permit=permit,
+            off_s=now_s if turn.limit.kind in LACKING else None,
+            one_phase=False,
+            three_phase_room_s=None,
+        )
+    return memory if permit is memory.permit else replace(memory, permit=permit)

@@ -76,6 +76,8 @@ class Circuit:
     reserve_a: PerPhase = (0.0, 0.0, 0.0)
     follows_pv: bool = False
     """The PV switch of this group: connectors below it that are in a solar mode follow the surplus."""
+    own_pv: bool = False
+    """Whether its meter sees PV of its own: its connectors then take no more than the surplus there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

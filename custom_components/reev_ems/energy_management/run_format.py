@@ -34,13 +34,18 @@ def read_site(fields: Fields) -> tuple[Site, frozenset[str]]:
         metered = fields.flag("metered", default=False)
         reserve_a = fields.per_phase("reserve_a", least=0) or (0.0, 0.0, 0.0)
         follows_pv = fields.flag("follows_pv", default=False)
+        own_pv = fields.flag("own_pv", default=False)
         circuit = read_circuit(fields)
         if not said and circuit.parent is None:
             metered = not reserved
         elif not said:
             open_circuits.add(circuit.id)
         return replace(
-            circuit, metered=metered, reserve_a=reserve_a, follows_pv=follows_pv
+            circuit,
+            metered=metered,
+            reserve_a=reserve_a,
+            follows_pv=follows_pv,
+            own_pv=own_pv,
         )
 
     def connector_of(fields: Fields) -> Connector:

@@ -56,6 +56,8 @@ class Permit:
     """What it was before it was last lowered; the car needs a moment to follow."""
     sent_s: float | None = None
     """When it was last put into a command; None: never."""
+    one_phase: bool = False
+    """Whether that command was for one phase."""
 
 
 class SunPhase(StrEnum):

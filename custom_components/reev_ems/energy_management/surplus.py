@@ -4,6 +4,9 @@ A connector that follows the surplus starts when there has been enough for its m
 when there has not been for the stop delay; in between it is held at its minimum. The surplus counts with the minimums
 of those that already charge taken off, so that nobody starts on what another one needs, and whoever waits out his
 start delay has his minimum reserved. One starts per settle time, because the meter must see him first.
+
+There is a budget for the site and one for every circuit with PV of its own. A connector needs room in all of its
+budgets, so that no group ever takes more than the site has.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +26,7 @@ class Applicant:
     sun: Sun
     minimum_w: float
     """What it needs to charge at all, in W at the AC side."""
+    budgets: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +38,8 @@ class SunPlan:
     """Who may not, and why."""
     stopping: Mapping[str, Limit]
     """Who is held at the minimum because the surplus does not suffice."""
-    committed_w: float
-    """The minimums of those who charge: they get these whatever the surplus is."""
+    committed_w: Mapping[str, float]
+    """By budget, the minimums of those who charge: they get these whatever the surplus is."""
     started_s: float | None
     """When a connector was last started."""
 
@@ -62,10 +66,8 @@ def surplus_w(
     free_w = -base_w - others_w - settings.pv_reserve_w
     if battery is None or battery.power_w is None:
         return None if battery_expected else free_w
-    if (
-        battery.power_w > 0
-        and (threshold := settings.battery_priority_soc_pct) is not None
-    ):
+    threshold = settings.battery_priority_soc_pct
+    if battery.power_w > 0 and threshold is not None:
         if battery.soc_pct is None or battery.soc_pct < threshold:
             return free_w
     return free_w + battery.power_w
@@ -73,7 +75,7 @@ def surplus_w(
 
 def plan_sun(
     applicants: Sequence[Applicant],
-    free_w: float | None,
+    free_w: Mapping[str, float],
     now_s: float,
     started_s: float | None,
     settings: Settings,
@@ -82,7 +84,7 @@ def plan_sun(
 
     Args:
         applicants: in the order of their claims.
-        free_w: the surplus; None: unknown, which counts as none.
+        free_w: the surplus by budget; what is left out is unknown, which counts as none.
         now_s: the time of the step.
         started_s: when a connector was last started.
         settings: thresholds and delays.
@@ -90,26 +92,36 @@ def plan_sun(
     suns: dict[str, Sun] = {}
     waiting: dict[str, Limit] = {}
     stopping: dict[str, Limit] = {}
-    committed_w = 0.0
-    at_hand_w = float("-inf") if free_w is None else free_w
+    committed_w: dict[str, float] = {}
+    running = {SunPhase.ON, SunPhase.STOPPING}
+
+    def fits(
+        applicant: Applicant, taken_w: Mapping[str, float], spare_w: float
+    ) -> bool:
+        return all(
+            taken_w.get(budget, 0.0) + applicant.minimum_w
+            <= free_w.get(budget, float("-inf")) + spare_w
+            for budget in applicant.budgets
+        )
+
+    def take(applicant: Applicant, taken_w: dict[str, float]) -> None:
+        for budget in applicant.budgets:
+            taken_w[budget] = taken_w.get(budget, 0.0) + applicant.minimum_w
+
     for applicant in applicants:
         sun = applicant.sun
-        if sun.phase not in {SunPhase.ON, SunPhase.STOPPING}:
+        if sun.phase not in running:
             continue
-        if (
-            committed_w + applicant.minimum_w
-            <= at_hand_w + settings.pv_stop_threshold_w
-        ):
+        if fits(applicant, committed_w, settings.pv_stop_threshold_w):
             if sun.phase is SunPhase.STOPPING:
                 sun = replace(sun, phase=SunPhase.ON, since_s=now_s)
         else:
             if sun.phase is SunPhase.ON:
                 sun = replace(sun, phase=SunPhase.STOPPING, since_s=now_s)
+            on_s = now_s - settings.min_on_s if sun.on_s is None else sun.on_s
             remaining_s = max(
                 sun.since_s + settings.pv_stop_delay_s - now_s,
-                (sun.on_s or 0.0) + settings.min_on_s - now_s
-                if sun.on_s is not None
-                else 0.0,
+                on_s + settings.min_on_s - now_s,
             )
             if remaining_s <= 0:
                 suns[applicant.connector] = Sun(
@@ -120,22 +132,20 @@ def plan_sun(
                 kind=LimitKind.PV_STOPPING, remaining_s=remaining_s
             )
         suns[applicant.connector] = sun
-        committed_w += applicant.minimum_w
-    left_w = at_hand_w - committed_w
+        take(applicant, committed_w)
+    wanted_w = dict(committed_w)
     for applicant in applicants:
         connector = applicant.connector
         sun = suns.get(connector, applicant.sun)
-        if sun.phase in {SunPhase.ON, SunPhase.STOPPING}:
+        if sun.phase in running:
             continue
-        if left_w < applicant.minimum_w + settings.pv_start_threshold_w:
-            suns[connector] = (
-                sun
-                if sun.phase is SunPhase.IDLE
-                else replace(sun, phase=SunPhase.IDLE, since_s=now_s)
-            )
+        if not fits(applicant, wanted_w, -settings.pv_start_threshold_w):
+            if sun.phase is not SunPhase.IDLE:
+                sun = replace(sun, phase=SunPhase.IDLE, since_s=now_s)
+            suns[connector] = sun
             waiting[connector] = Limit(kind=LimitKind.PV_WAITING)
             continue
-        left_w -= applicant.minimum_w
+        take(applicant, wanted_w)
         if sun.phase is SunPhase.IDLE:
             sun = replace(sun, phase=SunPhase.ARMING, since_s=now_s)
         remaining_s = max(
@@ -146,7 +156,7 @@ def plan_sun(
         if remaining_s <= 0:
             sun = Sun(phase=SunPhase.ON, since_s=now_s, on_s=now_s, off_s=sun.off_s)
             started_s = now_s
-            committed_w += applicant.minimum_w
+            take(applicant, committed_w)
         else:
             waiting[connector] = Limit(
                 kind=LimitKind.PV_WAITING, remaining_s=remaining_s

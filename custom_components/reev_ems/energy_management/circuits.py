@@ -1,0 +1,253 @@
+"""The circuits in one step: how old their meters are, their base load, what is booked on them."""
+
+from collections.abc import Iterable, Sequence
+
+from .base_load import age, age_of, estimate, lowered, sample
+from .decision import CircuitDecision, Issue, IssueKind
+from .model import PHASES, PerPhase
+from .observation import ConnectorState, Observation
+from .outlets import Layout
+from .state import ControllerState, MeterMemory, PartVector, Vector
+from .turns import Turn
+
+
+class Circuits:
+    """The working table of the circuits."""
+
+    def __init__(
+        self,
+        plan: Layout,
+        state: ControllerState,
+        observation: Observation,
+        now_s: float,
+    ) -> None:
+        """Let the meters age (S3)."""
+        self._plan = plan
+        self._site = plan.site
+        self._settings = settings = plan.site.settings
+        self._now_s = now_s
+        self.meters: dict[str, MeterMemory] = {}
+        self.readings: dict[str, PartVector] = {}
+        """Complete readings that came with this step."""
+        self.late: set[str] = set()
+        self.failed: set[str] = set()
+        self.newly_failed = False
+        self.raise_from_s: dict[str, float | None] = {}
+        """By metered circuit, when raises below it are allowed; None: not in this step."""
+        self.base_a: dict[str, PerPhase | None] = {}
+        self.base_w: dict[str, float | None] = {}
+        self.reserved: dict[str, list[float]] = {}
+        """Booked by connectors that take no part in the sharing."""
+        self.used: dict[str, list[float]] = {}
+        """Booked by all."""
+        for circuit in self._site.circuits:
+            if not circuit.metered:
+                continue
+            name = circuit.id
+            meter = observation.meters.get(name)
+            reading = sample(circuit, meter, plan.loaded[name])
+            age_s = None if reading is None or meter is None else meter.age_s
+            was = state.meters.get(name) or MeterMemory(since_s=now_s)
+            memory = age(was, now_s, age_s=age_s, settings=settings)
+            self.meters[name] = memory
+            self.raise_from_s[name] = None
+            if (
+                reading is not None
+                and age_s is not None
+                and 0 <= age_s <= settings.meter_timeout_s
+            ):
+                self.readings[name] = reading
+            if memory.failed:
+                self.failed.add(name)
+                self.newly_failed |= not was.failed
+            elif age_s is None or not 0 <= age_s <= settings.meter_hold_s:
+                self.late.add(name)
+            elif memory.fresh_s is not None:
+                self.raise_from_s[name] = memory.raise_from_s
+
+    def mark(self, turns: Iterable[Turn]) -> None:
+        """Tell the connectors below late and silent meters."""
+        if not self.late and not self.failed:
+            return
+        for turn in turns:
+            metered = turn.outlet.metered
+            turn.late = not self.late.isdisjoint(metered)
+            turn.failed = not self.failed.isdisjoint(metered)
+
+    def estimate_base(self, turns: Iterable[Turn]) -> None:
+        """Estimate the base load of the circuits that were read, and put all base loads down."""
+        settings, now_s = self._settings, self._now_s
+        if self.readings:
+            sums = {circuit.id: [0.0] * 16 for circuit in self._site.circuits}
+            for turn in turns:
+                if not turn.outlet.metered:
+                    continue
+                total = sums[turn.outlet.connector.circuit]
+                index = 0
+                for l1, l2, l3, power_w in turn.draw_bounds(now_s, settings):
+                    total[index] += l1
+                    total[index + 1] += l2
+                    total[index + 2] += l3
+                    total[index + 3] += power_w
+                    index += 4
+            self._sum_up(sums)
+            for name, reading in self.readings.items():
+                total = sums[name]
+                self.meters[name] = estimate(
+                    self.meters[name],
+                    reading,
+                    now_s,
+                    assumed=_vector(total, 0),
+                    reported_low=_vector(total, 4),
+                    reported_high=_vector(total, 8),
+                    most=_vector(total, 12),
+                    settings=settings,
+                )
+        self._put_down_base()
+
+    def _put_down_base(self) -> None:
+        below = {circuit.id: [0.0] * 4 for circuit in self._site.circuits}
+        for circuit in self._plan.upwards:
+            name = circuit.id
+            total = below[name]
+            if circuit.metered:
+                base = self.meters[name].base
+                if base is not None:
+                    total = [part or 0.0 for part in base]
+                if base is None or name in self.failed:
+                    self.base_a[name] = None
+                else:
+                    self.base_a[name] = (total[0], total[1], total[2])
+                    self.base_w[name] = base[3]
+            else:
+                # What no meter sees is the configured reserve; what the meters below see comes on top.
+                for index, value in enumerate(circuit.reserve_a):
+                    total[index] += value
+                total[3] += sum(circuit.reserve_a) * self._site.voltage_v
+                self.base_a[name] = (total[0], total[1], total[2])
+                self.base_w[name] = total[3]
+            if circuit.parent is not None:
+                above = below[circuit.parent]
+                for index, value in enumerate(total):
+                    above[index] += value
+
+    def book_reserved(self, turns: Iterable[Turn]) -> None:
+        """Book the connectors that take no part in the sharing."""
+        sums = {circuit.id: [0.0] * 4 for circuit in self._site.circuits}
+        offline: list[Turn] = []
+        for turn in turns:
+            if not turn.reserved:
+                continue
+            if turn.seen.state is ConnectorState.OFFLINE:
+                offline.append(turn)
+            else:
+                add(sums[turn.outlet.connector.circuit], turn.booked)
+        self._sum_up(sums)
+        for turn in offline:
+            for circuit in turn.outlet.path:
+                load = turn.offline_load(
+                    self._now_s, self._settings, metered=circuit.metered
+                )
+                add(sums[circuit.id], load)
+        self.reserved = sums
+
+    def book(self, turns: Iterable[Turn]) -> None:
+        """Book all connectors."""
+        sums = {circuit.id: [0.0] * 4 for circuit in self._site.circuits}
+        for turn in turns:
+            if not turn.reserved:
+                add(sums[turn.outlet.connector.circuit], turn.booked)
+        self._sum_up(sums)
+        for name, total in sums.items():
+            for index, value in enumerate(self.reserved[name]):
+                total[index] += value
+        self.used = sums
+
+    def _sum_up(self, sums: dict[str, list[float]]) -> None:
+        """Add to each circuit what lies below it."""
+        for circuit in self._plan.upwards:
+            if circuit.parent is not None:
+                above = sums[circuit.parent]
+                for index, value in enumerate(sums[circuit.id]):
+                    above[index] += value
+
+    def note_cuts(self, turns: Iterable[Turn]) -> None:
+        """Remember which circuits will carry less because permits were lowered."""
+        fallen = {
+            circuit
+            for turn in turns
+            if turn.new < turn.before - turn.outlet.step / 2
+            for circuit in turn.outlet.metered
+        }
+        for name in fallen & self.readings.keys():
+            self.meters[name] = lowered(
+                self.meters[name], self.readings[name], self._now_s
+            )
+
+    def decisions(self) -> dict[str, CircuitDecision]:
+        """Return how the circuits stand."""
+        margin_a = self._site.margin_a
+        found: dict[str, CircuitDecision] = {}
+        for circuit in self._site.circuits:
+            base_a, used = self.base_a[circuit.id], self.used[circuit.id]
+            limit_a = circuit.limit_a
+            available_a: PerPhase | None = None
+            if limit_a is not None and base_a is not None:
+                available_a = (
+                    limit_a[0] - margin_a - base_a[0] - used[0],
+                    limit_a[1] - margin_a - base_a[1] - used[1],
+                    limit_a[2] - margin_a - base_a[2] - used[2],
+                )
+            found[circuit.id] = CircuitDecision(
+                base_a=base_a,
+                booked_a=(used[0], used[1], used[2]),
+                available_a=available_a,
+            )
+        return found
+
+    def issues(self) -> list[Issue]:
+        """Return the silent meters, and the base loads that exceed a limit all alone."""
+        issues = [
+            Issue(
+                kind=IssueKind.METER_SILENT,
+                circuit=name,
+                value=round(age_of(memory, self._now_s), 1),
+            )
+            for name, memory in self.meters.items()
+            if name in self.failed
+        ]
+        margin_a = self._site.margin_a
+        for circuit in self._site.circuits:
+            base_a = self.base_a[circuit.id]
+            if base_a is None or circuit.limit_a is None:
+                continue
+            issues += [
+                Issue(
+                    kind=IssueKind.BASE_LOAD_OVER_LIMIT,
+                    circuit=circuit.id,
+                    phase=phase,
+                    value=round(base + margin_a - limit_a, 3),
+                )
+                for phase, limit_a, base in zip(
+                    PHASES, circuit.limit_a, base_a, strict=True
+                )
+                if base + margin_a > limit_a
+            ]
+        return issues
+
+
+def add(total: list[float], load: Vector) -> None:
+    """Add a load."""
+    total[0] += load[0]
+    total[1] += load[1]
+    total[2] += load[2]
+    total[3] += load[3]
+
+
+def _vector(values: Sequence[float], start: int) -> Vector:
+    return (
+        values[start],
+        values[start + 1],
+        values[start + 2],
+        values[start + 3],
+    )

@@ -1,0 +1,276 @@
+"""One connector in one step: what was seen of it, what is remembered, what it is booked with, what it gets."""
+
+from dataclasses import replace
+from typing import Final
+
+from .decision import Limit, LimitKind
+from .model import Settings
+from .observation import ConnectorObservation, ConnectorState
+from .occupancy import (
+    NOTHING,
+    envelope,
+    follow,
+    in_force,
+    is_known,
+    obey,
+    settle,
+    still_allowed,
+)
+from .outlets import Outlet
+from .state import ConnectorMemory, Permit, Vector
+
+STEERED: Final = frozenset(
+    {
+        ConnectorState.PLUGGED,
+        ConnectorState.CHARGING,
+        ConnectorState.SUSPENDED_EV,
+        ConnectorState.SUSPENDED_EVSE,
+    }
+)
+"""A car is there and its charge point takes profiles. In the other states nothing is written."""
+
+_NO_SESSION: Final = frozenset({ConnectorState.AVAILABLE, ConnectorState.FINISHING})
+
+_BELIEVED = 2.0
+"""A report counts as the present draw for this many `Settings.align_s`; then the car may have stopped meanwhile."""
+
+_NOT_CONNECTED = Limit(kind=LimitKind.NOT_CONNECTED)
+
+
+class Turn:
+    """The working row of a connector in a step."""
+
+    __slots__ = (
+        "accepted",
+        "allowed",
+        "before",
+        "booked",
+        "failed",
+        "follows",
+        "late",
+        "limit",
+        "memory",
+        "name",
+        "new",
+        "one_phase",
+        "outlet",
+        "priority",
+        "reserved",
+        "seen",
+        "steered",
+        "switching",
+        "target",
+    )
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        seen: ConnectorObservation,
+        remembered: ConnectorMemory | None,
+        now_s: float,
+        settings: Settings,
+    ) -> None:
+        """Take in what was seen."""
+        connector = outlet.connector
+        self.name = connector.id
+        self.outlet = outlet
+        self.seen = seen
+        self.memory = memory = _followed(outlet, seen, remembered, now_s, settings)
+        self.steered = seen.state in STEERED
+        self.priority = max(connector.priority, *seen.priorities, 1)
+        self.accepted: float | None = None
+        """The permit that the charge point says it accepted."""
+        if self.steered:
+            self.accepted = seen.permit_w if outlet.is_dc else seen.permit_a
+        self.allowed = still_allowed(
+            memory.permit, outlet, now_s, self.accepted, settings
+        )
+        """The highest permit that the car may still be drawing by."""
+        self.before = self.new = in_force(memory.permit, outlet, now_s)
+        self.one_phase = memory.one_phase
+        self.switching = (
+            memory.switched_s is not None
+            and now_s < memory.switched_s + settings.settle_s
+        )
+        """Whether it may still be on the phases that it is to leave."""
+        self.reserved = False
+        """Whether it takes no part in the sharing, and is booked as it is."""
+        self.late = False
+        self.failed = False
+        self.follows = False
+        """Whether it follows the PV surplus."""
+        self.target = 0.0
+        self.booked: Vector = NOTHING
+        self.limit = _NOT_CONNECTED
+
+    def load(self, value: float) -> Vector:
+        """Return the most that a permit can load the circuits with, during a change both sets of phases."""
+        return self.outlet.load(value, one_phase=self.one_phase and not self.switching)
+
+    def occupied(self, value: float) -> Vector:
+        """Return what the connector is booked with at a permit (S1)."""
+        load = self.load(max(value, self.allowed))
+        draw = self.memory.draw
+        return load if draw is None else most(load, draw.high)
+
+    def known_draw(self, now_s: float, settings: Settings) -> Vector | None:
+        """Return what it draws at most by its last report; None: unknown."""
+        draw = self.memory.draw
+        if draw is None or not is_known(draw, now_s, settings):
+            return None
+        return draw.high
+
+    def draw_bounds(
+        self, now_s: float, settings: Settings
+    ) -> tuple[Vector, Vector, Vector, Vector]:
+        """Return the assumed, the lowest and the highest reported draw, and the most that it may be drawing now.
+
+        Without a report it may be drawing nothing or all that it is permitted.
+        """
+        memory, state = self.memory, self.seen.state
+        if state is ConnectorState.OFFLINE:
+            load = self.offline_load(now_s, settings, metered=True)
+            return load, NOTHING, load, load
+        allowed = self.load(self.allowed)
+        if state in _NO_SESSION:
+            lowered_s = memory.permit.lowered_s
+            if lowered_s is None or now_s >= lowered_s + settings.follow_s:
+                allowed = NOTHING
+        draw = memory.draw
+        if draw is None:
+            return allowed, NOTHING, allowed, allowed
+        upper = most(allowed, draw.high)
+        if now_s - draw.reported_s > settings.reading_timeout_s:
+            return upper, NOTHING, upper, upper
+        low, high = envelope(draw, now_s, settings.align_s)
+        if now_s - draw.reported_s > _BELIEVED * settings.align_s:
+            low = NOTHING
+        return draw.low, low, high, upper
+
+    def offline_load(
+        self, now_s: float, settings: Settings, *, metered: bool
+    ) -> Vector:
+        """Return what the connector is booked with while it is offline (S7).
+
+        Until its permit lapses that is the permit, then its floor; where a meter sees it, its draw is by then part
+        of the base load. Whoever does not fall back by himself counts with his maximum.
+        """
+        outlet, permit = self.outlet, self.memory.permit
+        if not outlet.connector.autonomous_fallback:
+            return outlet.load(outlet.maximum)
+        fallen_s = settings.follow_s + (permit.lowered_s or permit.set_s)
+        if metered and permit.expires_s is None and now_s >= fallen_s:
+            return NOTHING
+        return outlet.load(self.allowed)
+
+
+def most(first: Vector, second: Vector) -> Vector:
+    """Return the larger of each part."""
+    return (
+        max(second[0], first[0]),
+        max(second[1], first[1]),
+        max(second[2], first[2]),
+        max(second[3], first[3]),
+    )
+
+
+def _followed(
+    outlet: Outlet,
+    seen: ConnectorObservation,
+    memory: ConnectorMemory | None,
+    now_s: float,
+    settings: Settings,
+) -> ConnectorMemory:
+    """Return the memory of a connector after what was seen of it."""
+    state = seen.state
+    if memory is None:
+        memory = ConnectorMemory(
+            state=state,
+            arrived_s=now_s,
+            queued_s=now_s,
+            permit=_adopted(outlet, seen, now_s, settings),
+        )
+    elif memory.state is not state and state is not ConnectorState.OFFLINE:
+        memory = _arrived(outlet, memory, state, now_s, settings)
+    permit = memory.permit
+    if permit.expires_s is not None and now_s >= permit.expires_s:
+        memory = replace(memory, permit=_lapsed(permit, permit.expires_s, outlet))
+    if state is ConnectorState.AVAILABLE:
+        return memory
+    draw, new = follow(memory.draw, outlet, seen, now_s, settings)
+    if not new:
+        return memory
+    memory = replace(memory, draw=draw)
+    if state in STEERED:
+        value = in_force(memory.permit, outlet, now_s)
+        memory = settle(memory, outlet, value, settings)
+        memory = obey(memory, outlet, value, settings)
+    return memory
+
+
+def _adopted(
+    outlet: Outlet, seen: ConnectorObservation, now_s: float, settings: Settings
+) -> Permit:
+    """Return the permit of a connector seen for the first time.
+
+    After a restart cars are charging by permits that we gave and forgot: what the charge point accepted, or what
+    the car draws, is taken up instead of dropping it.
+    """
+    floor = Permit(value=outlet.floor, set_s=now_s, expires_s=None)
+    if seen.state in _NO_SESSION:
+        return floor
+    accepted = seen.permit_w if outlet.is_dc else seen.permit_a
+    if accepted is None:
+        draw, _ = follow(None, outlet, seen, now_s, settings)
+        if draw is None or draw.current_a <= outlet.floor * outlet.unit_a:
+            return floor
+        accepted = draw.current_a / outlet.unit_a
+    value = outlet.truncate(min(max(accepted, 0.0), outlet.maximum))
+    return Permit(value=value, set_s=now_s, expires_s=now_s + settings.profile_life_s)
+
+
+def _arrived(
+    outlet: Outlet,
+    memory: ConnectorMemory,
+    state: ConnectorState,
+    now_s: float,
+    settings: Settings,
+) -> ConnectorMemory:
+    """Return the memory of a connector whose state changed."""
+    was = memory.state
+    ended = state in _NO_SESSION and was not in _NO_SESSION
+    if ended or (was in _NO_SESSION and state in STEERED):
+        # A session's permits end with it; its car may draw for a moment yet.
+        allowed = still_allowed(memory.permit, outlet, now_s, None, settings)
+        return ConnectorMemory(
+            state=state,
+            arrived_s=now_s,
+            queued_s=now_s,
+            permit=Permit(
+                value=outlet.floor,
+                set_s=now_s,
+                expires_s=None,
+                lowered_s=now_s if ended else memory.permit.lowered_s,
+                before=allowed if ended else memory.permit.before,
+            ),
+            draw=memory.draw if state is ConnectorState.FINISHING else None,
+            disobedient=memory.disobedient,
+        )
+    permit = memory.permit
+    if state is ConnectorState.CHARGING or was is ConnectorState.OFFLINE:
+        # Some charge points drop a profile that they accepted before the car began to charge (S8).
+        permit = replace(permit, sent_s=None)
+    return replace(memory, state=state, permit=permit)
+
+
+def _lapsed(permit: Permit, expired_s: float, outlet: Outlet) -> Permit:
+    """Return the floor that a permit lapsed to by itself (S5)."""
+    fell = permit.value > outlet.floor
+    return Permit(
+        value=outlet.floor,
+        set_s=expired_s,
+        expires_s=None,
+        lowered_s=expired_s if fell else permit.lowered_s,
+        before=permit.value if fell else permit.before,
+        sent_s=permit.sent_s,
+    )
