@@ -6,6 +6,7 @@ from typing import Any, override
 from homeassistant.config_entries import (
     ConfigEntry,
     ConfigFlow,
+    ConfigFlowContext,
     ConfigFlowResult,
     ConfigSubentry,
     ConfigSubentryData,
@@ -38,12 +39,8 @@ from .flows.charge_point import (
 )
 from .flows.circuit import CircuitSubentryFlow
 from .flows.fields import amperes, limit_fields, show_limits, take_limits, whole_number
-from .flows.meter import (
-    CONFIRM_SCHEMA,
-    MeterSetup,
-    MeterSubentryFlow,
-    connection_schema,
-)
+from .flows.meter import MeterFlow, MeterSubentryFlow
+from .flows.meter_setup import MeterSetup, connection_schema
 from .flows.options import ReevOptionsFlow
 from .flows.site import (
     NO_FLOOR_PROBLEM,
@@ -54,14 +51,15 @@ from .flows.site import (
 )
 
 
-class ReevConfigFlow(ConfigFlow, domain=DOMAIN):
+class ReevConfigFlow(
+    MeterFlow[ConfigFlowContext, ConfigFlowResult, str], ConfigFlow, domain=DOMAIN
+):
     """Set up a site."""
 
     VERSION = 1
     MINOR_VERSION = 1
 
     _site: dict[str, Any]
-    _meter: MeterSetup
     _charge_point: ChargePointSetup
     _discovered: dict[str, Any]
 
@@ -142,45 +140,37 @@ class ReevConfigFlow(ConfigFlow, domain=DOMAIN):
         """Ask how the meter of the grid connection is reached, until it answers."""
         if not hasattr(self, "_meter"):
             self._meter = await MeterSetup.async_create(self.hass)
-        errors: dict[str, str] = {}
-        if user_input is not None:
-            errors = await self._meter.async_connect(user_input)
-            if not errors:
-                return await self.async_step_meter_confirm()
+        if user_input is None:
+            return self._show_connection({})
+        return await self._async_connect(user_input)
+
+    @override
+    def _show_connection(self, errors: dict[str, str]) -> ConfigFlowResult:
+        """Show the form of the meter's connection."""
         return self.async_show_form(
             step_id="meter",
             data_schema=self.add_suggested_values_to_schema(
-                connection_schema(self._meter.profiles), user_input
+                connection_schema(self._meter.profiles), self._meter.connection
             ),
             errors=errors,
             description_placeholders=self._meter.error_placeholders,
         )
 
-    async def async_step_meter_confirm(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Show the live values and let the person confirm them."""
-        meter = self._meter
-        if user_input is not None and meter.confirm(user_input):
-            return self.async_create_entry(
-                title=self._site["title"],
-                data=self._site["data"],
-                options=self._site["options"],
-                subentries=[
-                    ConfigSubentryData(
-                        data=meter.data,
-                        subentry_type=SUBENTRY_METER,
-                        title=user_input[CONF_NAME],
-                        unique_id=meter.unique_id,
-                    )
-                ],
-            )
-        return self.async_show_form(
-            step_id="meter_confirm",
-            data_schema=self.add_suggested_values_to_schema(
-                CONFIRM_SCHEMA, meter.shown
-            ),
-            description_placeholders=meter.placeholders,
+    @override
+    def _save(self, name: str) -> ConfigFlowResult:
+        """Create the site with its first meter."""
+        return self.async_create_entry(
+            title=self._site["title"],
+            data=self._site["data"],
+            options=self._site["options"],
+            subentries=[
+                ConfigSubentryData(
+                    data=self._meter.data,
+                    subentry_type=SUBENTRY_METER,
+                    title=name,
+                    unique_id=self._meter.unique_id,
+                )
+            ],
         )
 
     async def async_step_reconfigure(

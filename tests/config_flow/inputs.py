@@ -167,6 +167,13 @@ class Form:
         if step_id is not None:
             self.shows(step_id, errors)
 
+    async def progress(self, step_id: str, **errors: str) -> None:
+        """Wait for what is shown as progress to end; check which form comes next."""
+        assert self.result["type"] is FlowResultType.SHOW_PROGRESS, self.result
+        await self._hass.async_block_till_done()
+        self._take(await self._manager.async_configure(self.result["flow_id"]))
+        self.shows(step_id, errors)
+
     def created(self) -> Any:
         """Check that something was created, and return the result."""
         assert self.result["type"] is FlowResultType.CREATE_ENTRY, self.result

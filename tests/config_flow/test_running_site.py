@@ -46,7 +46,7 @@ async def site(hass: HomeAssistant, meter: ModbusServer) -> AsyncGenerator[Confi
     """A site that was set up through its forms; unloaded at the end."""
     form = await open_site(hass)
     await form.submit(site_input(), "meter")
-    await form.submit(meter_input(meter.port), "meter_confirm")
+    await form.submit(meter_input(meter.port), "confirm")
     await form.submit(confirmation())
     entry: ConfigEntry = form.created()["result"]
     assert entry.state is ConfigEntryState.LOADED
@@ -101,7 +101,7 @@ async def test_second_site_shares_the_port(
     # The same serial number: it is the same meter under another unit id.
     await form.submit(yard_meter, "meter", host="meter_already_configured")
     other.put_number([3], 10176, "uint32", 4712)
-    await form.submit(yard_meter, "meter_confirm")
+    await form.submit(yard_meter, "confirm")
     await form.submit(confirmation())
     yard: ConfigEntry = form.created()["result"]
     assert yard.runtime_data.server is site.runtime_data.server

@@ -31,7 +31,7 @@ async def test_site_with_its_meter(
     form.shows("user")
     site = site_input(limit_w=40_000)
     await form.submit(site, "meter")
-    await form.submit(meter_input(meter.port), "meter_confirm")
+    await form.submit(meter_input(meter.port), "confirm")
     shown = form.placeholders
     assert shown["meter"] == "Janitza UMG 604-PRO"
     assert shown["voltage_l1"] == "231.5 V"
@@ -73,7 +73,7 @@ async def test_phases_with_limits_of_their_own(
     """A phase that is fused differently."""
     form = await open_site(hass)
     await form.submit(site_input(phase_limits={"limit_l2_a": 50}), "meter")
-    await form.submit(meter_input(meter.port), "meter_confirm")
+    await form.submit(meter_input(meter.port), "confirm")
     await form.submit(confirmation())
     assert form.created()["data"]["limit_a"] == [63, 50, 63]
 
@@ -84,9 +84,9 @@ async def test_corrected_values_are_shown_before_they_are_saved(
     """A meter that is installed backwards, on rotated phases."""
     form = await open_site(hass)
     await form.submit(site_input(), "meter")
-    await form.submit(meter_input(meter.port), "meter_confirm")
+    await form.submit(meter_input(meter.port), "confirm")
     corrected = confirmation(invert=True, phase_order="l2_l3_l1")
-    await form.submit(corrected, "meter_confirm")
+    await form.submit(corrected, "confirm")
     # The meter's input 3 is wired to L1, its input 1 to L2.
     assert form.placeholders["current_l1"] == f"{-GRID['current_l3']:.1f} A"
     assert form.placeholders["power_l2"] == f"{-GRID['power_l1']:.1f} W"
@@ -139,7 +139,7 @@ async def test_bad_site_is_refused_at_the_field(
     form = await open_site(hass)
     await form.submit(site_input(**changes), "user", **errors)
     await form.submit(site_input(), "meter")
-    await form.submit(meter_input(meter.port), "meter_confirm")
+    await form.submit(meter_input(meter.port), "confirm")
     await form.submit(confirmation())
     form.created()
 
@@ -183,7 +183,7 @@ async def test_meter_that_cannot_be_reached(
     await form.submit(meter_input(free_port()), "meter", host="cannot_connect")
     assert "127.0.0.1" in form.placeholders["detail"]
     await form.submit(meter_input(meter.port, host="  "), "meter", host="host_missing")
-    await form.submit(meter_input(meter.port), "meter_confirm")
+    await form.submit(meter_input(meter.port), "confirm")
 
 
 async def test_unit_that_does_not_answer(
@@ -193,7 +193,7 @@ async def test_unit_that_does_not_answer(
     form = await open_site(hass)
     await form.submit(site_input(), "meter")
     await form.submit(meter_input(meter.port, unit_id=7), "meter", unit_id="no_answer")
-    await form.submit(meter_input(meter.port), "meter_confirm")
+    await form.submit(meter_input(meter.port), "confirm")
 
 
 async def test_another_device(
@@ -207,7 +207,7 @@ async def test_another_device(
         "meter",
         profile="not_this_meter",
     )
-    await form.submit(meter_input(meter.port), "meter_confirm")
+    await form.submit(meter_input(meter.port), "confirm")
 
 
 async def test_values_that_cannot_be_true(
@@ -220,7 +220,7 @@ async def test_values_that_cannot_be_true(
     await form.submit(site_input(), "meter")
     await form.submit(meter_input(meter.port), "meter", base="implausible")
     profile_device.put_number([3], 19000, "float32", 230.0)
-    await form.submit(meter_input(meter.port), "meter_confirm")
+    await form.submit(meter_input(meter.port), "confirm")
 
 
 async def test_meter_of_another_site(
@@ -251,9 +251,7 @@ async def test_polled_too_often(
         meter_input(meter.port, profile="slow"), "meter", poll_s="polled_too_often"
     )
     assert form.placeholders["min_poll"] == "5"
-    await form.submit(
-        meter_input(meter.port, profile="slow", poll_s=5), "meter_confirm"
-    )
+    await form.submit(meter_input(meter.port, profile="slow", poll_s=5), "confirm")
 
 
 async def test_limits_and_port_can_be_changed(

@@ -31,6 +31,8 @@ def check_texts(kind: str | None, flow: str, result: Mapping[str, Any]) -> None:
         # Home Assistant has texts of its own for some reasons.
         if result.get("translation_domain") is None:
             _check_placeholders(texts["abort"][result["reason"]], filled)
+    elif result["type"] is FlowResultType.SHOW_PROGRESS:
+        _check_placeholders(texts["progress"][result["progress_action"]], filled)
     elif result["type"] is FlowResultType.FORM:
         step = texts["step"][result["step_id"]]
         for part in ("title", "description"):
@@ -59,12 +61,20 @@ def _check_fields(schema: probatio.Schema, texts: Mapping[str, Any]) -> None:
 
 
 def _check_options(selector: Any) -> None:
-    """Fail unless the texts are about exactly the options of a list."""
+    """Fail unless the texts are about exactly the options of a list; named ones need none."""
     if isinstance(selector, SelectSelector) and (
         key := selector.config.get("translation_key")
     ):
-        options = {str(option) for option in selector.config["options"]}
-        assert TEXTS["selector"][key]["options"].keys() == options
+        texts = TEXTS["selector"][key]["options"].keys()
+        named = {
+            option["value"]
+            for option in selector.config["options"]
+            if not isinstance(option, str)
+        }
+        if named:
+            assert texts <= named
+        else:
+            assert texts == set(selector.config["options"])
 
 
 def _check_placeholders(text: str, filled: set[str]) -> None:

@@ -88,19 +88,22 @@ def choice(translation_key: str, options: Iterable[str]) -> SelectSelector:
 
 
 def named_choice(
-    names: Mapping[str, str], *, custom_value: bool = False
+    names: Mapping[str, str],
+    *,
+    custom_value: bool = False,
+    translation_key: str | None = None,
 ) -> SelectSelector:
-    """Return a drop-down list of things that have a name of their own."""
-    return SelectSelector(
-        SelectSelectorConfig(
-            options=[
-                SelectOptionDict(value=value, label=label)
-                for value, label in names.items()
-            ],
-            custom_value=custom_value,
-            mode=SelectSelectorMode.DROPDOWN,
-        )
+    """Return a drop-down list of things that have a name of their own, save those that are translated."""
+    config = SelectSelectorConfig(
+        options=[
+            SelectOptionDict(value=value, label=label) for value, label in names.items()
+        ],
+        custom_value=custom_value,
+        mode=SelectSelectorMode.DROPDOWN,
     )
+    if translation_key is not None:
+        config["translation_key"] = translation_key
+    return SelectSelector(config)
 
 
 def limit_fields(*, required: bool) -> dict[probatio.Marker, Any]:

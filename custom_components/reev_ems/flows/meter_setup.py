@@ -1,0 +1,359 @@
+"""A meter being set up: found, read once, its values understood rightly; nothing is saved before."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from itertools import permutations
+from typing import Any
+
+from homeassistant.config_entries import ConfigSubentry
+from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PORT
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.selector import BooleanSelector, TextSelector
+import probatio
+
+from ..const import (
+    CONF_CIRCUIT,
+    CONF_INVERT,
+    CONF_PHASE_ORDER,
+    CONF_POLL_S,
+    CONF_PROFILE,
+    CONF_SERIAL,
+    CONF_UNIT_ID,
+    DOMAIN,
+    ROOT_CIRCUIT,
+    SUBENTRY_METER,
+)
+from ..energy_management.model import PHASES, PartPerPhase, Phase
+from ..listener import DATA
+from ..meter_profiles import async_load_meter_profiles
+from ..meters import (
+    DetectedMeter,
+    DetectionStep,
+    MeterError,
+    MeterProbe,
+    MeterProfile,
+    ModbusGateways,
+    detect_meters,
+    probe_meter,
+)
+from ..meters.detect import common_unit_ids
+from .fields import choice, named_choice, seconds, whole_number
+
+DEFAULT_MODBUS_PORT = 502
+DEFAULT_UNIT_ID = 1
+# Once a second: as fast as the control loop decides.
+DEFAULT_POLL_S = 1.0
+
+# Chosen instead of a model: the device is asked what it is.
+UNKNOWN_MODEL = "unknown"
+CONF_FOUND = "found"
+
+# The field whose value is most likely wrong; whatever else is wrong belongs to no field.
+FIELD_OF_ERROR = {
+    "cannot_connect": CONF_HOST,
+    "no_answer": CONF_UNIT_ID,
+    "not_this_meter": CONF_PROFILE,
+}
+
+# "l2_l3_l1": the meter's inputs 1 to 3 are wired to L2, L3, L1. Option keys must be lower case.
+PHASE_ORDERS = {
+    "_".join(order).lower(): [str(phase) for phase in order]
+    for order in permutations(PHASES)
+}
+
+CONFIRM_SCHEMA = probatio.Schema(
+    {
+        probatio.Required(CONF_NAME): TextSelector(),
+        probatio.Required(CONF_INVERT, default=False): BooleanSelector(),
+        probatio.Required(CONF_PHASE_ORDER, default="l1_l2_l3"): choice(
+            "phase_order", PHASE_ORDERS
+        ),
+    }
+)
+
+
+def connection_schema(
+    profiles: Mapping[str, MeterProfile], circuits: Mapping[str, str] | None = None
+) -> probatio.Schema:
+    """Return the form that asks how a meter is reached, and which of the circuits it measures if there is a choice."""
+    names = {key: profile.name for key, profile in profiles.items()}
+    fields: dict[probatio.Marker, Any] = {}
+    if circuits is not None:
+        fields[probatio.Required(CONF_CIRCUIT)] = named_choice(circuits)
+    fields |= {
+        probatio.Required(CONF_PROFILE): named_choice(
+            {UNKNOWN_MODEL: UNKNOWN_MODEL}
+            | dict(sorted(names.items(), key=lambda item: item[1].casefold())),
+            translation_key="meter_profile",
+        ),
+        probatio.Required(CONF_HOST): TextSelector(),
+        probatio.Required(CONF_PORT, default=DEFAULT_MODBUS_PORT): whole_number(
+            1, 65535
+        ),
+        probatio.Required(CONF_UNIT_ID, default=DEFAULT_UNIT_ID): whole_number(0, 255),
+        probatio.Required(CONF_POLL_S, default=DEFAULT_POLL_S): seconds(0.5, 10),
+    }
+    return probatio.Schema(fields)
+
+
+class MeterSetup:
+    """A meter being set up; the subentry is the one that is reconfigured, None while one is added."""
+
+    _probe: MeterProbe
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        profiles: Mapping[str, MeterProfile],
+        subentry: ConfigSubentry | None,
+    ) -> None:
+        """Initialize."""
+        self._hass = hass
+        self._subentry = subentry
+        self._connection = dict(subentry.data) if subentry else {}
+        self.profiles = profiles
+        self.found: list[DetectedMeter] = []
+        """What the search for the model found, the best first."""
+        self.shown: dict[str, Any] = {}
+        """The confirmation as it was shown; what the person changed is shown again before it is saved."""
+        self.error_placeholders: dict[str, str] = {"detail": "", "min_poll": ""}
+
+    @classmethod
+    async def async_create(
+        cls, hass: HomeAssistant, subentry: ConfigSubentry | None = None
+    ) -> MeterSetup:
+        """Return a new set-up with the known profiles."""
+        return cls(hass, await async_load_meter_profiles(hass), subentry)
+
+    @property
+    def connection(self) -> Mapping[str, Any]:
+        """The connection as it was entered last."""
+        return self._connection
+
+    @property
+    def model_unknown(self) -> bool:
+        """Whether the device is to be asked what it is."""
+        profile: str = self._connection[CONF_PROFILE]
+        return profile == UNKNOWN_MODEL
+
+    def keep(self, user_input: Mapping[str, Any]) -> dict[str, Any]:
+        """Remember the connection as entered, so that it can be shown again; return it."""
+        self._connection = {
+            **user_input,
+            CONF_HOST: user_input[CONF_HOST].strip().lower(),
+        }
+        return self._connection
+
+    async def async_connect(self, user_input: Mapping[str, Any]) -> dict[str, str]:
+        """Read the meter once, unless its model is unknown; return the errors by field."""
+        connection = self.keep(user_input)
+        if not connection[CONF_HOST]:
+            return {CONF_HOST: "host_missing"}
+        if self.model_unknown:
+            return {}
+        if errors := self._known_already(connection):
+            return errors
+        profile = self.profiles[connection[CONF_PROFILE]]
+        if connection[CONF_POLL_S] < profile.min_poll_s:
+            self.error_placeholders["min_poll"] = f"{profile.min_poll_s:g}"
+            return {CONF_POLL_S: "polled_too_often"}
+        try:
+            async with self._gateways() as gateways:
+                probe = await probe_meter(
+                    gateways,
+                    profile,
+                    host=connection[CONF_HOST],
+                    port=connection[CONF_PORT],
+                    unit_id=connection[CONF_UNIT_ID],
+                )
+        except MeterError as err:
+            return self._errors_of(err)
+        return self._take(probe, connection)
+
+    async def async_detect(
+        self, on_progress: Callable[[float], None]
+    ) -> dict[str, str]:
+        """Look for meters that fit, at the unit id that was entered first; return the errors by field."""
+        found: list[DetectedMeter] = []
+        common = common_unit_ids(self.profiles.values())
+        entered = self._connection[CONF_UNIT_ID]
+        try:
+            async with (
+                self._gateways() as gateways,
+                aclosing(
+                    detect_meters(
+                        gateways,
+                        self.profiles.values(),
+                        host=self._connection[CONF_HOST],
+                        port=self._connection[CONF_PORT],
+                        unit_ids=list(dict.fromkeys([entered, *common])),
+                    )
+                ) as search,
+            ):
+                async for step in search:
+                    if isinstance(step, DetectionStep):
+                        on_progress(step.fraction)
+                    else:
+                        found.append(step)
+        except MeterError as err:
+            return self._errors_of(err)
+        # Where the device names itself, models whose values are merely possible are out.
+        self.found = [meter for meter in found if meter.identified] or found
+        return {} if found else {CONF_PROFILE: "no_model_found"}
+
+    @property
+    def only_one(self) -> DetectedMeter | None:
+        """The only model that fits; None: a person has to choose."""
+        return self.found[0] if len(self.found) == 1 else None
+
+    def choose(self, chosen: DetectedMeter) -> dict[str, str]:
+        """Take one of the meters that were found; return the errors by field."""
+        profile = chosen.probe.profile
+        connection = {
+            **self._connection,
+            CONF_UNIT_ID: chosen.unit_id,
+            CONF_POLL_S: max(self._connection[CONF_POLL_S], profile.min_poll_s),
+        }
+        return self._known_already(connection) or self._take(chosen.probe, connection)
+
+    @asynccontextmanager
+    async def _gateways(self) -> AsyncGenerator[ModbusGateways]:
+        """Give the connections of the running sites: a meter that is being read may take one only."""
+        if shared := self._hass.data.get(DATA):
+            yield shared.gateways
+            return
+        gateways = ModbusGateways()
+        try:
+            yield gateways
+        finally:
+            await gateways.close()
+
+    def _errors_of(self, err: MeterError) -> dict[str, str]:
+        """Return an error at the field whose value is most likely wrong."""
+        self.error_placeholders["detail"] = str(err)
+        return {FIELD_OF_ERROR.get(err.key, "base"): err.key}
+
+    def _known_already(self, connection: Mapping[str, Any]) -> dict[str, str]:
+        """Return an error if another meter is reached at the same place."""
+        endpoint = _endpoint(connection)
+        if any(_endpoint(data) == endpoint for data in self._other_meters()):
+            return {CONF_HOST: "meter_already_configured"}
+        return {}
+
+    def _take(self, probe: MeterProbe, connection: Mapping[str, Any]) -> dict[str, str]:
+        """Take what the meter answered for confirmation, unless it is the device of another meter."""
+        if probe.serial and any(
+            data.get(CONF_SERIAL) == probe.serial
+            and data[CONF_PROFILE] == probe.profile.id
+            for data in self._other_meters()
+        ):
+            return {CONF_HOST: "meter_already_configured"}
+        self._connection = {**connection, CONF_PROFILE: probe.profile.id}
+        self._probe = probe
+        if self._subentry is None:
+            self.shown = {
+                CONF_NAME: probe.profile.name,
+                CONF_INVERT: False,
+                CONF_PHASE_ORDER: "l1_l2_l3",
+            }
+        else:
+            order = self._subentry.data[CONF_PHASE_ORDER]
+            self.shown = {
+                CONF_NAME: self._subentry.title,
+                CONF_INVERT: self._subentry.data[CONF_INVERT],
+                CONF_PHASE_ORDER: "_".join(order).lower(),
+            }
+        return {}
+
+    def _other_meters(self) -> list[Mapping[str, Any]]:
+        """Return the data of every meter of every site but the one that is reconfigured."""
+        return [
+            subentry.data
+            for entry in self._hass.config_entries.async_entries(
+                DOMAIN, include_ignore=False
+            )
+            for subentry in entry.get_subentries_of_type(SUBENTRY_METER)
+            if self._subentry is None
+            or subentry.subentry_id != self._subentry.subentry_id
+        ]
+
+    def confirm(self, user_input: dict[str, Any]) -> bool:
+        """Return whether the person agreed with what was shown; if not, it is to be shown anew."""
+        agreed = all(
+            user_input[key] == self.shown[key]
+            for key in (CONF_INVERT, CONF_PHASE_ORDER)
+        )
+        self.shown = user_input
+        return agreed
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What is stored of the meter, once confirmed."""
+        data = {
+            CONF_CIRCUIT: ROOT_CIRCUIT,
+            **self._connection,
+            CONF_INVERT: self.shown[CONF_INVERT],
+            CONF_PHASE_ORDER: PHASE_ORDERS[self.shown[CONF_PHASE_ORDER]],
+        }
+        if self._probe.serial:
+            data[CONF_SERIAL] = self._probe.serial
+        return data
+
+    @property
+    def unique_id(self) -> str:
+        """The meter's identity within its site: where it is reached."""
+        host, port, unit_id = _endpoint(self._connection)
+        return f"{SUBENTRY_METER}_{host}:{port}/{unit_id}"
+
+    @property
+    def found_names(self) -> dict[str, str]:
+        """What was found, by its place in the list, told apart by name and values."""
+        return {
+            str(index): f"{found.probe.profile.name}: "
+            f"{_text(found.probe.reading.voltage_v[0], 'V', 1)}, "
+            f"{_text(found.probe.reading.current_a[0], 'A', 1)}, "
+            f"{_text(found.probe.reading.power_total_w, 'W', 1)}"
+            for index, found in enumerate(self.found)
+        }
+
+    @property
+    def placeholders(self) -> dict[str, str]:
+        """The live values for the confirmation, corrected as the person chose."""
+        reading = self._probe.reading
+        sign = -1 if self.shown[CONF_INVERT] else 1
+        order = PHASE_ORDERS[self.shown[CONF_PHASE_ORDER]]
+
+        def per_phase(
+            name: str, values: PartPerPhase, unit: str, factor: int
+        ) -> dict[str, str]:
+            """Return the value of every phase of the grid."""
+            return {
+                f"{name}_{phase.lower()}": _text(
+                    values[order.index(phase)], unit, factor
+                )
+                for phase in Phase
+            }
+
+        return {
+            "meter": self._probe.profile.name,
+            "identification": ", ".join(
+                f"{key} {value}" for key, value in self._probe.identification.items()
+            )
+            or "–",
+            "warnings": " ".join(self._probe.warnings) or "–",
+            "power_total": _text(reading.power_total_w, "W", sign),
+            "frequency": _text(reading.frequency_hz, "Hz", 1),
+            **per_phase("voltage", reading.voltage_v, "V", 1),
+            **per_phase("current", reading.current_a, "A", sign),
+            **per_phase("power", reading.power_w, "W", sign),
+        }
+
+
+def _endpoint(data: Mapping[str, Any]) -> tuple[str, int, int]:
+    """Return where a meter is reached; two meters cannot be at one place."""
+    return data[CONF_HOST], data[CONF_PORT], data[CONF_UNIT_ID]
+
+
+def _text(value: float | None, unit: str, factor: int) -> str:
+    """Return a value for the table of live values; unknown is a dash, never zero (S2)."""
+    return "–" if value is None else f"{value * factor:.1f} {unit}"
