@@ -270,15 +270,32 @@ async def test_variables_are_believed_and_set_where_they_differ(
         await point.change_configuration("SampledDataCtrlr.TxUpdatedMeasurands", "SoC")
 
 
-async def test_remote_control(adopt: Any, station: Any) -> None:
-    """The requests that entities and actions make are valid 2.0.1."""
+@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+async def test_remote_control(
+    adopt: Any, dial: Any, station: Any, version: str
+) -> None:
+    """The requests that entities and actions make are valid in both versions."""
     point, recorder = adopt()
-    box = await station()
-    await box.boot()
+    if version == "1.6":
+        client = await dial()
+        await client.boot()
+    else:
+        box = await station()
+        client = box.client
+        await box.boot()
+        client.handlers["SetVariables"] = lambda payload: {
+            "setVariableResult": [
+                {
+                    "attributeStatus": "Accepted",
+                    "component": payload["setVariableData"][0]["component"],
+                    "variable": payload["setVariableData"][0]["variable"],
+                }
+            ]
+        }
     await recorder.wait(FloorAccepted)
     with pytest.raises(CallError, match="no_transaction"):
         await point.remote_stop(1)
-    await box.event("Started", "Charging")
+    await (client.start() if version == "1.6" else box.event("Started", "Charging"))
     await point.remote_start(1, "TAG")
     await point.remote_stop(1)
     await point.reset(hard=True)
@@ -286,23 +303,24 @@ async def test_remote_control(adopt: Any, station: Any) -> None:
     await point.set_availability(1, operative=True)
     await point.trigger("StatusNotification", 1)
     await point.data_transfer("vendor", None, "x")
-    box.client.handlers["UnlockConnector"] = lambda _: {"status": "UnlockFailed"}
+    await point.clear_cache()
+    await point.reserve(1, "TAG", datetime.now(UTC), 5)
+    await point.cancel_reservation(5)
+    await point.update_firmware("https://example.com/fw.bin", datetime.now(UTC))
+    await point.get_diagnostics("https://example.com/upload")
+    await point.send_local_list(["A", "B"], 2)
+    await point.change_password("00112233445566778899aabbccddeeff")
+    client.handlers["UnlockConnector"] = lambda _: {"status": "UnlockFailed"}
     with pytest.raises(CallError, match="rejected"):
         await point.unlock(1)
     with pytest.raises(CallError, match="unknown_connector"):
         await point.unlock(9)
-    asked = {name for name, _ in box.client.requests}
-    assert {
-        "RequestStartTransaction",
-        "RequestStopTransaction",
-        "Reset",
-        "ChangeAvailability",
-    } <= asked
-    for name, payload in box.client.requests:
-        assert schemas.load("2.0.1").request_violation(name, payload) is None, (
-            name,
-            payload,
-        )
+    asked = {name for name, _ in client.requests}
+    assert len(asked) >= 15
+    for name, payload in client.requests:
+        assert name in schemas.load(version).requests
+        violation = schemas.load(version).request_violation(name, payload)
+        assert violation is None, (name, payload, violation.message)
 
 
 FROM_CHARGE_POINT = {

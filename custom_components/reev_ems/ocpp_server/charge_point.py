@@ -10,7 +10,7 @@ from typing import Protocol
 
 from ..energy_management.model import Supply
 from ..energy_management.observation import ConnectorState
-from . import commissioning, quirks
+from . import commissioning, fields, quirks
 from .abilities import Abilities
 from .clock import ClockOffset
 from .dialect import Dialect, Request
@@ -43,7 +43,7 @@ from .model import (
 from .profiles import Unit, working_id
 from .session import CALL_TIMEOUT_S, Session
 from .steering import Steering
-from .transactions import TransactionLog
+from .transactions import TransactionLog, transaction_of
 from .v16 import V16
 
 _LOGGER = logging.getLogger(__name__)
@@ -57,6 +57,8 @@ _NEGATIVE = frozenset(
     {"rejected", "notsupported", "notimplemented", "unlockfailed", "failed", "faulted", "occupied", "unavailable",
      "unknownconnector", "unknownvendorid", "unknownmessageid", "versionmismatch", "ongoingauthorizedtransaction"}
 )  # fmt: skip
+
+_CHARGING_A = 5.0
 
 _NO_CURRENT = (0.0, 0.0, 0.0)
 
@@ -99,6 +101,7 @@ class ChargePoint:
         self._configured = False
         self._restored = False
         self._newest_sample: dict[int, datetime] = {}
+        self._drawing: dict[int, int] = {}
         self._make_connectors()
         self._know_model()
 
@@ -205,6 +208,44 @@ class ChargePoint:
         answer = await self.raw_call("DataTransfer", payload)
         self._positive("DataTransfer", str(answer.get("status", "")))
         return answer
+
+    async def clear_cache(self) -> str:
+        """Forget the id tags that it keeps. Raises CallError."""
+        return await self._command(("ClearCache", {}))
+
+    async def reserve(
+        self, connector_id: int, id_tag: str, until: datetime, reservation_id: int
+    ) -> str:
+        """Reserve a connector for an id tag. Raises CallError."""
+        self._connector(connector_id)
+        return await self._command(
+            self.dialect.reserve(connector_id, id_tag, until, reservation_id)
+        )
+
+    async def cancel_reservation(self, reservation_id: int) -> str:
+        """Cancel a reservation. Raises CallError."""
+        return await self._command(
+            ("CancelReservation", {"reservationId": reservation_id})
+        )
+
+    async def update_firmware(self, location: str, at: datetime) -> str:
+        """Fetch firmware from a URL and install it. Raises CallError."""
+        return await self._command(self.dialect.update_firmware(location, at))
+
+    async def get_diagnostics(self, location: str) -> str:
+        """Upload its diagnostics to a URL; returns the file name, if it tells. Raises CallError."""
+        action, payload = self.dialect.get_diagnostics(location)
+        answer = await self.raw_call(action, payload)
+        self._positive(action, str(answer.get("status", "")))
+        return fields.text(answer, "fileName") or fields.text(answer, "filename") or ""
+
+    async def send_local_list(self, id_tags: list[str], version: int) -> str:
+        """Replace the list of id tags that may charge while it is offline. Raises CallError."""
+        return await self._command(self.dialect.send_local_list(id_tags, version))
+
+    async def change_password(self, password: str) -> str:
+        """Set the password that it signs in with, from its next connection on. Raises CallError."""
+        return await self.change_configuration(*self.dialect.password_key(password))
 
     async def raw_call(
         self,
@@ -385,14 +426,7 @@ class ChargePoint:
         for record in await self._host.transactions.open_transactions(self.id):
             connector = self.connectors.get(record.connector_id)
             if connector is not None and connector.transaction is None:
-                connector.transaction = Transaction(
-                    id=record.id,
-                    remote_id=record.remote_id,
-                    id_tag=record.id_tag,
-                    started_at=record.started_at,
-                    meter_start_wh=record.meter_start_wh,
-                    energy_wh=record.energy_wh,
-                )
+                connector.transaction = transaction_of(record)
         self._restored = True
 
     def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -634,9 +668,19 @@ class ChargePoint:
         self.emit(Metered(charge_point_id=self.id, connector_id=connector_id))
 
     def _learn_phases(self, connector: ConnectorView, measured: Measured) -> None:
-        """Note on how many phases the car draws; a limit in W then means another current."""
+        """Note on how many phases the car draws; a limit in W then means another current.
+
+        Two samples in a row have to say so, at a current that is no ramp or taper.
+        """
         drawing = measured.drawing_phases
-        if drawing is not None and drawing != connector.phases_used:
+        if (
+            drawing is None
+            or max(a or 0.0 for a in measured.current_a or ()) < _CHARGING_A
+        ):
+            return
+        before = self._drawing.get(connector.connector_id)
+        self._drawing[connector.connector_id] = drawing
+        if drawing == before and drawing > (connector.phases_used or 0):
             connector.phases_used = drawing
             if self.steering.abilities.unit_for(connector.supply) is Unit.WATT:
                 self.steering.renew(connector.connector_id)

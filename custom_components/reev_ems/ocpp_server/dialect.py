@@ -1,10 +1,11 @@
 """What differs between the OCPP versions, below the one ChargePoint that the rest of the program sees."""
 
 from abc import ABC, abstractmethod
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..energy_management.observation import ConnectorState
-from .model import BootInfo, CallError, ConnectorView, Payload, Transaction
+from .model import BootInfo, ConnectorView, Payload, Transaction
 from .profiles import Profile
 
 if TYPE_CHECKING:
@@ -99,6 +100,28 @@ class Dialect(ABC):
         """Take a connector (0: the whole charge point) into or out of service."""
 
     @abstractmethod
+    def reserve(
+        self, connector_id: int, id_tag: str, until: datetime, reservation_id: int
+    ) -> Request:
+        """Reserve a connector for an id tag."""
+
+    @abstractmethod
+    def update_firmware(self, location: str, at: datetime) -> Request:
+        """Fetch firmware from a URL and install it."""
+
+    @abstractmethod
+    def get_diagnostics(self, location: str) -> Request:
+        """Upload diagnostics to a URL."""
+
+    @abstractmethod
+    def send_local_list(self, id_tags: list[str], version: int) -> Request:
+        """Replace the list of id tags that may charge offline."""
+
+    @abstractmethod
+    def password_key(self, password: str) -> tuple[str, str]:
+        """Return the configuration key for the password, and its value."""
+
+    @abstractmethod
     def trigger(self, message: str, connector_id: int | None) -> Request:
         """Ask for a message."""
 
@@ -117,7 +140,3 @@ class Dialect(ABC):
     @abstractmethod
     async def configure(self) -> None:
         """Set what metering and liveness need, where it is not so already."""
-
-    def unsupported(self, what: str) -> CallError:
-        """Return the error for a request that this version does not have."""
-        return CallError("unsupported", f"{what} in OCPP {self.version}")

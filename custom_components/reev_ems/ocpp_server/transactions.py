@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from .model import Transaction
+
 
 class OpenTransaction(Protocol):
     """A transaction that has not ended."""
@@ -81,6 +83,9 @@ class TransactionLog(Protocol):
     ) -> None:
         """Note the energy register within a session; values may come late and in any order."""
 
+    async def has(self, charge_point_id: str, transaction_id: int) -> bool:
+        """Whether there is or was such a session of the charge point."""
+
     async def open_transactions(
         self, charge_point_id: str
     ) -> Sequence[OpenTransaction]:
@@ -88,3 +93,15 @@ class TransactionLog(Protocol):
 
     async def find(self, charge_point_id: str, remote_id: str) -> int | None:
         """Return the id of the session that the charging station calls `remote_id`."""
+
+
+def transaction_of(record: OpenTransaction) -> Transaction:
+    """Return a recorded transaction as one that runs."""
+    return Transaction(
+        id=record.id,
+        remote_id=record.remote_id,
+        id_tag=record.id_tag,
+        started_at=record.started_at,
+        meter_start_wh=record.meter_start_wh,
+        energy_wh=record.energy_wh,
+    )

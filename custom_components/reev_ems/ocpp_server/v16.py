@@ -1,8 +1,10 @@
 """OCPP 1.6-J."""
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 import contextlib
 from dataclasses import dataclass, replace
+from datetime import datetime
 import logging
 from typing import TYPE_CHECKING, override
 
@@ -18,6 +20,7 @@ from .model import (
     Transaction,
 )
 from .profiles import Profile, Unit, to_16
+from .transactions import transaction_of
 
 if TYPE_CHECKING:
     from .charge_point import ChargePoint
@@ -35,6 +38,15 @@ _STATES = {
     "unavailable": ConnectorState.FAULTED,
     "faulted": ConnectorState.FAULTED,
 }
+
+_RUNNING = frozenset(
+    {
+        ConnectorState.CHARGING,
+        ConnectorState.SUSPENDED_EV,
+        ConnectorState.SUSPENDED_EVSE,
+    }
+)
+_REMEMBERED_ENDS = 32
 
 _NOTHING_TO_SAY = frozenset(
     {
@@ -74,6 +86,7 @@ class V16(Dialect):
         """Speak for a charge point."""
         super().__init__(point)
         self._keys: dict[str, _Key] = {}
+        self._dismissed: deque[int] = deque(maxlen=_REMEMBERED_ENDS)
         self._handlers: dict[str, Callable[[Payload], Awaitable[Payload]]] = {
             "BootNotification": self._boot,
             "Heartbeat": self._heartbeat,
@@ -209,20 +222,21 @@ class V16(Dialect):
         point.saw_time(at)
         meter_stop_wh = fields.number(payload.get("meterStop"))
         reason = fields.text(payload, "reason")
-        if transaction_id is not None:
+        session_id = (
+            None if transaction_id is None else await self._session_of(transaction_id)
+        )
+        if session_id is not None:
             for value in fields.mappings(payload, "transactionData"):
-                await self._record(transaction_id, value)
+                await self._record(session_id, value)
             await point.transactions.stop(
                 charge_point_id=point.id,
-                transaction_id=transaction_id,
+                transaction_id=session_id,
                 stopped_at=at or point.now(),
                 meter_stop_wh=meter_stop_wh,
                 reason=reason,
             )
-            for connector in point.connectors.values():
-                point.transaction_ended(
-                    connector.connector_id, transaction_id, meter_stop_wh, reason
-                )
+            for connector_id in point.connectors:
+                point.transaction_ended(connector_id, session_id, meter_stop_wh, reason)
         id_tag = fields.text(payload, "idTag")
         return {} if id_tag is None else {"idTagInfo": {"status": "Accepted"}}
 
@@ -230,13 +244,84 @@ class V16(Dialect):
         point = self.point
         connector_id = fields.required_integer(payload, "connectorId")
         transaction_id = fields.integer(payload, "transactionId")
+        session_id = None
+        if transaction_id is not None:
+            await self._recover(connector_id, transaction_id, payload)
+            session_id = self._running_session(connector_id, transaction_id)
+            if session_id is None:
+                session_id = await self._session_of(transaction_id)
         for value in fields.mappings(payload, "meterValue"):
             at = fields.moment(value, "timestamp")
             point.saw_time(at)
             point.metered(connector_id, self._read(connector_id, value), at)
-            if transaction_id is not None:
-                await self._record(transaction_id, value)
+            if session_id is not None:
+                await self._record(session_id, value)
         return {}
+
+    def _running_session(self, connector_id: int, transaction_id: int) -> int | None:
+        """Return the session of the connector's running transaction, if the id means it."""
+        connector = self.point.connectors.get(connector_id)
+        transaction = connector.transaction if connector else None
+        if transaction is None or self.wire_id(transaction) != transaction_id:
+            return None
+        return transaction.id
+
+    async def _session_of(self, transaction_id: int) -> int | None:
+        """Return the session that a transaction id on the wire means; None if there is none."""
+        point = self.point
+        if transaction_id <= 0:
+            # Some lose the id and send -1 or 0: if one session is open, it is that one.
+            running = await point.transactions.open_transactions(point.id)
+            return running[0].id if len(running) == 1 else None
+        recovered = await point.transactions.find(point.id, str(transaction_id))
+        return transaction_id if recovered is None else recovered
+
+    async def _recover(
+        self, connector_id: int, transaction_id: int, payload: Payload
+    ) -> None:
+        """Take up a transaction that runs but is not in the records: their file was lost, or it began elsewhere."""
+        point = self.point
+        connector = point.connectors.get(connector_id)
+        if (
+            connector is None
+            or connector.transaction is not None
+            or connector.state not in _RUNNING
+            or transaction_id <= 0
+            or transaction_id in self._dismissed
+        ):
+            return
+        for record in await point.transactions.open_transactions(point.id):
+            if record.id == transaction_id or record.remote_id == str(transaction_id):
+                point.transaction_started(connector_id, transaction_of(record))
+                return
+        known = await point.transactions.has(point.id, transaction_id)
+        if (
+            known
+            or await point.transactions.find(point.id, str(transaction_id)) is not None
+        ):
+            # It has ended: these are its last values.
+            self._dismissed.append(transaction_id)
+            return
+        first = next(iter(fields.mappings(payload, "meterValue")), {})
+        at = fields.moment(first, "timestamp") or point.now()
+        start_wh = self._read(connector_id, first).energy_wh
+        session_id = await point.transactions.start(
+            charge_point_id=point.id,
+            connector_id=connector_id,
+            key=f"recovered/{transaction_id}",
+            started_at=at,
+            meter_start_wh=start_wh,
+            remote_id=str(transaction_id),
+        )
+        point.transaction_started(
+            connector_id,
+            Transaction(
+                id=session_id,
+                remote_id=str(transaction_id),
+                started_at=at,
+                meter_start_wh=start_wh,
+            ),
+        )
 
     def _read(
         self, connector_id: int, value: Mapping[str, object]
@@ -264,8 +349,9 @@ class V16(Dialect):
 
     @override
     def wire_id(self, transaction: Transaction) -> str | int:
-        """Return the transaction's id on the wire."""
-        return transaction.id
+        """Return the transaction's id on the wire: ours, but for one that was recovered."""
+        recovered = transaction.remote_id
+        return int(recovered) if recovered and recovered.isdecimal() else transaction.id
 
     @override
     def set_profile(self, profile: Profile) -> Request:
@@ -293,7 +379,7 @@ class V16(Dialect):
     @override
     def remote_stop(self, transaction: Transaction) -> Request:
         """Stop charging."""
-        return "RemoteStopTransaction", {"transactionId": transaction.id}
+        return "RemoteStopTransaction", {"transactionId": self.wire_id(transaction)}
 
     @override
     def reset(self, *, hard: bool) -> Request:
@@ -310,6 +396,48 @@ class V16(Dialect):
         """Take a connector (0: the whole charge point) into or out of service."""
         kind = "Operative" if operative else "Inoperative"
         return "ChangeAvailability", {"connectorId": connector_id, "type": kind}
+
+    @override
+    def reserve(
+        self, connector_id: int, id_tag: str, until: datetime, reservation_id: int
+    ) -> Request:
+        """Reserve a connector for an id tag."""
+        return "ReserveNow", {
+            "connectorId": connector_id,
+            "expiryDate": fields.timestamp(until),
+            "idTag": id_tag,
+            "reservationId": reservation_id,
+        }
+
+    @override
+    def update_firmware(self, location: str, at: datetime) -> Request:
+        """Fetch firmware from a URL and install it."""
+        return "UpdateFirmware", {
+            "location": location,
+            "retrieveDate": fields.timestamp(at),
+        }
+
+    @override
+    def get_diagnostics(self, location: str) -> Request:
+        """Upload diagnostics to a URL."""
+        return "GetDiagnostics", {"location": location}
+
+    @override
+    def send_local_list(self, id_tags: list[str], version: int) -> Request:
+        """Replace the list of id tags that may charge offline."""
+        return "SendLocalList", {
+            "listVersion": version,
+            "updateType": "Full",
+            "localAuthorizationList": [
+                {"idTag": id_tag, "idTagInfo": {"status": "Accepted"}}
+                for id_tag in id_tags
+            ],
+        }
+
+    @override
+    def password_key(self, password: str) -> tuple[str, str]:
+        """Return the configuration key for the password, and its value: up to 40 hex digits."""
+        return "AuthorizationKey", password
 
     @override
     def trigger(self, message: str, connector_id: int | None) -> Request:

@@ -81,7 +81,6 @@ _PING = "OCPPCommCtrlr.WebSocketPingInterval"
 _ENERGY = "Energy.Active.Import.Register"
 _VARIABLES_AT_ONCE = 4
 """The least that a charging station has to take in one request."""
-_REMOTE_START_IDS = 2**31
 _REMEMBERED_ENDS = 32
 """Transactions whose late events do not make them run again."""
 
@@ -95,7 +94,7 @@ class V201(Dialect):
     def __init__(self, point: ChargePoint) -> None:
         """Speak for a charging station."""
         super().__init__(point)
-        self._remote_starts = 0
+        self._requests = 0
         self._over: deque[str] = deque(maxlen=_REMEMBERED_ENDS)
         self._variables: dict[str, str | None] = {}
         self._status: dict[int, str] = {}
@@ -385,10 +384,10 @@ class V201(Dialect):
     @override
     def remote_start(self, connector_id: int, id_tag: str) -> Request:
         """Start charging."""
-        self._remote_starts = (self._remote_starts + 1) % _REMOTE_START_IDS
+        self._requests += 1
         return "RequestStartTransaction", {
             "evseId": connector_id,
-            "remoteStartId": self._remote_starts,
+            "remoteStartId": self._requests,
             "idToken": {"idToken": id_tag, "type": "Central"},
         }
 
@@ -418,6 +417,60 @@ class V201(Dialect):
         if connector_id:
             payload["evse"] = {"id": connector_id}
         return "ChangeAvailability", payload
+
+    @override
+    def reserve(
+        self, connector_id: int, id_tag: str, until: datetime, reservation_id: int
+    ) -> Request:
+        """Reserve an EVSE for an id tag."""
+        return "ReserveNow", {
+            "id": reservation_id,
+            "evseId": connector_id,
+            "expiryDateTime": fields.timestamp(until),
+            "idToken": {"idToken": id_tag, "type": "Central"},
+        }
+
+    @override
+    def update_firmware(self, location: str, at: datetime) -> Request:
+        """Fetch firmware from a URL and install it."""
+        self._requests += 1
+        return "UpdateFirmware", {
+            "requestId": self._requests,
+            "firmware": {
+                "location": location,
+                "retrieveDateTime": fields.timestamp(at),
+            },
+        }
+
+    @override
+    def get_diagnostics(self, location: str) -> Request:
+        """Upload diagnostics to a URL."""
+        self._requests += 1
+        return "GetLog", {
+            "logType": "DiagnosticsLog",
+            "requestId": self._requests,
+            "log": {"remoteLocation": location},
+        }
+
+    @override
+    def send_local_list(self, id_tags: list[str], version: int) -> Request:
+        """Replace the list of id tags that may charge offline."""
+        return "SendLocalList", {
+            "versionNumber": version,
+            "updateType": "Full",
+            "localAuthorizationList": [
+                {
+                    "idToken": {"idToken": id_tag, "type": "ISO14443"},
+                    "idTokenInfo": {"status": "Accepted"},
+                }
+                for id_tag in id_tags
+            ],
+        }
+
+    @override
+    def password_key(self, password: str) -> tuple[str, str]:
+        """Return the variable for the password, and its value: 16 to 40 characters."""
+        return "SecurityCtrlr.BasicAuthPassword", password
 
     @override
     def trigger(self, message: str, connector_id: int | None) -> Request:

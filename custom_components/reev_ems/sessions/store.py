@@ -12,7 +12,17 @@ from datetime import UTC, datetime
 import logging
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine, event, func, insert, select, update
+from sqlalchemy import (
+    Engine,
+    column,
+    create_engine,
+    event,
+    func,
+    insert,
+    select,
+    table,
+    update,
+)
 from sqlalchemy.engine import Connection, RowMapping
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
@@ -23,6 +33,9 @@ from .tables import METADATA, SESSIONS
 _LOGGER = logging.getLogger(__name__)
 
 _FLUSH_S = 10.0
+_IDS_SINCE = datetime(2026, 1, 1, tzinfo=UTC)
+_SEQUENCE = table("sqlite_sequence", column("name"), column("seq"))
+"""Where SQLite keeps the last id that it gave."""
 
 
 class SessionLog:
@@ -186,6 +199,14 @@ class SessionLog:
 
         return await self._write(work)
 
+    async def has(self, charge_point_id: str, transaction_id: int) -> bool:
+        """Whether there is or was such a session."""
+        own = (
+            SESSIONS.c.id == transaction_id,
+            SESSIONS.c.charge_point_id == charge_point_id,
+        )
+        return bool(await self._query(*own))
+
     async def open_transactions(self, charge_point_id: str) -> Sequence[SessionRecord]:
         """Return the sessions of a charge point that have not ended, oldest first."""
         return await self._query(
@@ -280,6 +301,8 @@ class SessionLog:
 
         try:
             METADATA.create_all(engine)
+            with engine.begin() as connection:
+                _begin_ids(connection)
         except DBAPIError as error:
             engine.dispose()
             raise OSError(f"{self._path}: {error.orig}") from error
@@ -321,6 +344,22 @@ class SessionLog:
                 return work(connection)
         except DBAPIError as error:
             raise OSError(f"{self._path}: {error.orig}") from error
+
+
+def _begin_ids(connection: Connection) -> None:
+    """Let the ids of a new file begin where those of a lost one cannot have come to.
+
+    They count from the seconds since the epoch below, so that a charge point that still has a transaction of the
+    lost file does not mean another one by its id. They stay positive in 32 bits for decades.
+    """
+    if (
+        connection.execute(
+            select(_SEQUENCE.c.seq).where(_SEQUENCE.c.name == SESSIONS.name)
+        ).first()
+        is None
+    ):
+        first = int((datetime.now(UTC) - _IDS_SINCE).total_seconds())
+        connection.execute(insert(_SEQUENCE).values(name=SESSIONS.name, seq=first))
 
 
 def _text(at: datetime) -> str:
