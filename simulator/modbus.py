@@ -141,7 +141,11 @@ class Meter:
         if not 1 <= count <= _MOST_REGISTERS:
             return _exception(function, ILLEGAL_VALUE)
         image = self.image()
-        words = [image.get(register) for register in range(address, address + count)]
+        words = [
+            layout.word(image, register) for register in range(address, address + count)
+        ]
+        if count == 1 and address in layout.single_reads:
+            words = [layout.single_reads[address]]
         known = [word for word in words if word is not None]
         if len(known) != count or layout.refuses(address, count):
             return _exception(function, ILLEGAL_ADDRESS)

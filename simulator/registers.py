@@ -1,11 +1,10 @@
-"""Register layouts of energy meters, as their makers document them.
+"""What a register map is made of, and how values get into registers.
 
-Written from the research notes on each meter, not from the integration's profiles. Addresses are 0-based as on the
-wire; a register's raw number times `scale` is the value in V, A, W, var, Hz or Wh.
+Addresses are 0-based as on the wire; a register's raw number times `scale` is the value in V, A, W, var, Hz or Wh.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import struct
 
 from .plant import Measurement
@@ -84,11 +83,16 @@ class Layout:
     name: str
     registers: tuple[Register, ...]
     filled: tuple[tuple[int, int], ...] = ()
-    """First and last address of ranges whose reserved words answer 0 instead of exception 2."""
+    """First and last address of ranges whose reserved words answer `fill_word` instead of exception 2."""
+    fill_word: int = 0
     whole_values: bool = False
     """Refuses reads that start or end inside a value."""
     whole_blocks: tuple[tuple[int, int], ...] = ()
     """Address and length of blocks that are read as a whole or not at all."""
+    single_reads: Mapping[int, int] = field(default_factory=dict)
+    """Addresses that hold something else when they are read alone."""
+    most_registers: int = 125
+    """Longest read."""
     functions: tuple[int, ...] = (3,)
     any_unit: bool = False
     """Answers whatever unit id it is asked for."""
@@ -96,24 +100,28 @@ class Layout:
     """How often the device writes new values into its registers."""
 
     def image(self, measurement: Measurement) -> dict[int, int]:
-        """Return all readable registers for one moment."""
+        """Return the words of all values for one moment."""
         quantities = quantities_of(measurement)
-        image = dict.fromkeys(
-            (
-                address
-                for first, last in self.filled
-                for address in range(first, last + 1)
-            ),
-            0,
-        )
+        image: dict[int, int] = {}
         for register in self.registers:
             image.update(
                 zip(_addresses(register), register.words(quantities), strict=True)
             )
         return image
 
+    def word(self, image: Mapping[int, int], address: int) -> int | None:
+        """Return what is at an address; None: there is nothing."""
+        word = image.get(address)
+        if word is None and any(
+            first <= address <= last for first, last in self.filled
+        ):
+            return self.fill_word
+        return word
+
     def refuses(self, address: int, count: int) -> bool:
         """Whether a read of existing registers is still not to this device's liking."""
+        if count > self.most_registers:
+            return True
         end = address + count
         for block, length in self.whole_blocks:
             if (
@@ -175,132 +183,3 @@ def quantities_of(measurement: Measurement) -> dict[str, float]:
             f"energy_export_{phase}": measurement.export_phase_wh[index],
         }
     return quantities
-
-
-def _phases(
-    address: int, step: int, quantity: str, kind: str, scale: float = 1.0
-) -> tuple[Register, ...]:
-    """Return the registers of L1, L2, L3."""
-    return tuple(
-        Register(
-            address=address + index * step,
-            type=kind,
-            quantity=f"{quantity}_l{index + 1}",
-            scale=scale,
-        )
-        for index in range(3)
-    )
-
-
-def _one(address: int, quantity: str, kind: str, scale: float = 1.0) -> Register:
-    return Register(address=address, type=kind, quantity=quantity, scale=scale)
-
-
-def _constant(address: int, value: int | str, kind: str, count: int = 0) -> Register:
-    return Register(address=address, type=kind, constant=value, count=count)
-
-
-def _janitza_block_19000() -> tuple[Register, ...]:
-    """Return the block that all Janitza devices share."""
-    return (
-        *_phases(19000, 2, "voltage", "float32"),
-        *_phases(19012, 2, "current", "float32"),
-        *_phases(19020, 2, "power", "float32"),
-        _one(19026, "power", "float32"),
-        *_phases(19044, 2, "power_factor", "float32"),
-        _one(19050, "frequency", "float32"),
-        *_phases(19062, 2, "energy_import", "float32"),
-        _one(19068, "energy_import", "float32"),
-        *_phases(19070, 2, "energy_export", "float32"),
-        _one(19076, "energy_export", "float32"),
-    )
-
-
-JANITZA_UMG604 = Layout(
-    name="janitza_umg604",
-    registers=(
-        *_phases(1317, 2, "voltage", "float32"),
-        *_phases(1325, 2, "current", "float32"),
-        *_phases(1333, 2, "power", "float32"),
-        _one(1369, "power", "float32"),
-        _one(1439, "frequency", "float32"),
-        _one(9851, "energy_import", "float32"),
-        _one(9863, "energy_export", "float32"),
-        _constant(10072, "UMG604-PRO", "string", 32),
-        _constant(10176, 40604001, "uint32"),
-        _constant(10178, 5216202, "uint32"),
-        _constant(13437, "4.035", "string", 8),
-        *_janitza_block_19000(),
-    ),
-    filled=((1317, 1440), (19000, 19121)),
-    functions=(3, 4),
-    refresh_s=0.2,
-)
-
-TQ_EM420 = Layout(
-    name="tq_em420",
-    registers=(
-        _one(0, "power_import", "uint32", 0.1),
-        _one(2, "power_export", "uint32", 0.1),
-        _one(4, "reactive_import", "uint32", 0.1),
-        _one(6, "reactive_export", "uint32", 0.1),
-        _one(26, "frequency", "uint32", 0.001),
-        *_phases(40, 40, "power_import", "uint32", 0.1),
-        *_phases(42, 40, "power_export", "uint32", 0.1),
-        *_phases(60, 40, "current", "uint32", 0.001),
-        *_phases(62, 40, "voltage", "uint32", 0.001),
-        *_phases(64, 40, "power_factor_magnitude", "int32", 0.001),
-        _one(512, "energy_import", "uint64", 0.1),
-        _one(516, "energy_export", "uint64", 0.1),
-        *_phases(592, 80, "energy_import", "uint64", 0.1),
-        *_phases(596, 80, "energy_export", "uint64", 0.1),
-        _constant(8192, 0x5233, "uint16"),
-        _constant(8193, 0x4842, "uint16"),
-        _constant(8194, 1, "uint16"),
-        _constant(8195, 0x0102, "uint16"),
-        _constant(8196, "TQ-Systems GmbH", "string", 16),
-        _constant(8212, "EM420-LLRR", "string", 16),
-        _constant(8228, "72420001", "string", 16),
-    ),
-    filled=((0, 145),),
-    any_unit=True,
-    refresh_s=0.5,
-)
-
-SIEMENS_PAC2200 = Layout(
-    name="siemens_pac2200",
-    registers=(
-        *_phases(1, 2, "voltage", "float32"),
-        *(_one(address, "zero", "float32") for address in (7, 9, 11)),
-        *_phases(13, 2, "current", "float32"),
-        *(_one(address, "zero", "float32") for address in (19, 21, 23)),
-        *_phases(25, 2, "power", "float32"),
-        *(_one(address, "zero", "float32") for address in (31, 33, 35)),
-        *_phases(37, 2, "power_factor_magnitude", "float32"),
-        _one(55, "frequency", "float32"),
-        *(_one(address, "zero", "float32") for address in (57, 59, 61)),
-        _one(63, "apparent", "float32"),
-        _one(65, "power", "float32"),
-        _one(67, "reactive", "float32"),
-        _one(69, "power_factor", "float32"),
-        _one(71, "zero", "float32"),
-        # All energy is counted in tariff 1; the total is tariff 1 plus tariff 2.
-        _one(801, "energy_import", "float64"),
-        _one(805, "zero", "float64"),
-        _one(809, "energy_export", "float64"),
-        _one(813, "zero", "float64"),
-        _constant(64001, 42, "uint16"),
-        _constant(64002, "7KM2200-2EA30-1EA1", "string", 10),
-        _constant(64012, "LQN22000001", "string", 8),
-        _constant(64020, 1, "uint16"),
-        _constant(64021, "V3.2.0", "string", 7),
-    ),
-    whole_values=True,
-    whole_blocks=((64001, 27),),
-    functions=(3, 4),
-    refresh_s=0.5,
-)
-
-LAYOUTS = {
-    layout.name: layout for layout in (JANITZA_UMG604, TQ_EM420, SIEMENS_PAC2200)
-}

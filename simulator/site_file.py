@@ -10,6 +10,7 @@ import yaml
 
 from .charge_point import ChargePointConfig
 from .curve import Curve
+from .layouts import LAYOUTS
 from .link import LinkConfig
 from .modbus import MeterConfig
 from .plant import (
@@ -25,7 +26,6 @@ from .plant import (
 )
 from .profiles import Unit
 from .quirks import Quirks
-from .registers import LAYOUTS
 
 type Json = dict[str, Any]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from simulator.layouts import JANITZA_UMG604, SIEMENS_PAC2200, TQ_EM420
 from simulator.modbus import Endpoint, Fault, Meter, MeterConfig
 from simulator.plant import Measurement
-from simulator.registers import JANITZA_UMG604, SIEMENS_PAC2200, TQ_EM420
 
 pytestmark = pytest.mark.usefixtures("socket_enabled")
 

@@ -6,9 +6,9 @@ import struct
 from pymodbus.client import AsyncModbusTcpClient
 import pytest
 
+from simulator.layouts import LAYOUTS
 from simulator.modbus import Endpoint, Meter, MeterConfig
 from simulator.plant import Measurement
-from simulator.registers import LAYOUTS
 
 pytestmark = pytest.mark.usefixtures("socket_enabled")
 
@@ -46,6 +46,20 @@ def u32(*values: int) -> bytes:
 def u64(*values: int) -> bytes:
     """Return uint64, high word first."""
     return struct.pack(f">{len(values)}Q", *values)
+
+
+def u16(*values: int) -> bytes:
+    """Return int16 or uint16."""
+    return struct.pack(f">{len(values)}H", *(value & 0xFFFF for value in values))
+
+
+def swapped(data: bytes, registers: int = 2) -> bytes:
+    """Return values of so many registers each, low word first."""
+    size = 2 * registers
+    values = [data[start : start + size] for start in range(0, len(data), size)]
+    return b"".join(
+        value[at : at + 2] for value in values for at in range(size - 2, -2, -2)
+    )
 
 
 def text(value: str, registers: int) -> bytes:
@@ -105,6 +119,92 @@ EXPECTED = [
     ),
 ]
 
+EXPECTED += [
+    # Janitza UMG 512: the common block, its own fast block and identification.
+    ("janitza_umg512", 3, 19020, floats(2300.0, -460.0, 1146.5, TOTAL_W)),
+    ("janitza_umg512", 3, 3845, floats(230.0, 231.5, 229.25)),
+    ("janitza_umg512", 3, 6508, floats(1234567.8)),
+    ("janitza_umg512", 3, 6856, u32(40512001)),
+    ("janitza_umg96", 3, 19012, floats(10.0, 2.0, 10.0)),
+    ("janitza_umg96", 3, 754, u32(40096001)),
+    # The larger Siemens: the map of the PAC2200 without its gap.
+    ("siemens_pac3200", 3, 25, floats(2300.0, -460.0, 1146.5)),
+    ("siemens_pac4200", 3, 801, doubles(1234567.8)),
+    ("siemens_pac3220", 3, 55, floats(50.02)),
+    # Carlo Gavazzi: int32 with the low word first, 0.1 V, mA, 0.1 W, 0.1 kWh.
+    ("carlo_gavazzi_em24_e1", 4, 0, swapped(u32(2300, 2315, 2292))),
+    ("carlo_gavazzi_em24_e1", 3, 12, swapped(u32(10000, 2000, 10000))),
+    ("carlo_gavazzi_em24_e1", 3, 18, swapped(u32(23000, 2**32 - 4600, 11465))),
+    ("carlo_gavazzi_em24_e1", 3, 40, swapped(u32(29865))),
+    ("carlo_gavazzi_em24_e1", 3, 51, u16(500)),
+    ("carlo_gavazzi_em24_e1", 3, 52, swapped(u32(12346))),
+    ("carlo_gavazzi_em24_e1", 3, 78, swapped(u32(3))),
+    ("carlo_gavazzi_em24_e1", 3, 11, u16(1648)),
+    ("carlo_gavazzi_em340", 3, 11, u16(341)),
+    ("carlo_gavazzi_em540", 3, 11, u16(1760)),
+    ("carlo_gavazzi_em540", 3, 1280, swapped(u64(1234568), 4)),
+    # ABB B23: 0.1 V, 0.01 A, 0.01 W, 0.01 kWh; all ones where nothing is.
+    ("abb_b23", 3, 0x5B00, u32(2300, 2315, 2292)),
+    ("abb_b23", 3, 0x5B0C, u32(1000, 200, 1000)),
+    ("abb_b23", 3, 0x5B14, u32(298650, 230000, 2**32 - 46000, 114650)),
+    ("abb_b23", 3, 0x5B2C, u16(5002)),
+    ("abb_b23", 3, 0x5000, u64(123457, 35)),
+    ("abb_b23", 3, 0x8960, b"B23 "),
+    ("abb_b23", 3, 0x6000, b"\xff" * 8),
+    # Shelly Pro 3EM: float32, low word first, 20 registers from phase to phase.
+    ("shelly_pro_3em", 4, 1013, swapped(floats(TOTAL_W))),
+    ("shelly_pro_3em", 4, 1020, swapped(floats(230.0, 10.0, 2300.0))),
+    ("shelly_pro_3em", 4, 1040, swapped(floats(231.5, 2.0, -460.0))),
+    ("shelly_pro_3em", 4, 1162, swapped(floats(1234567.8, 345.6))),
+    ("shelly_pro_3em", 4, 6, text("SPEM-003CEBEU", 10)),
+    # Eastron SDM630: float32, kWh.
+    (
+        "eastron_sdm630",
+        4,
+        0,
+        floats(230.0, 231.5, 229.25, 10.0, 2.0, 10.0, 2300.0, -460.0, 1146.5),
+    ),
+    ("eastron_sdm630", 4, 52, floats(TOTAL_W)),
+    ("eastron_sdm630", 4, 70, floats(50.02, 1234.5678, 0.3456)),
+    # Algodue: float32 from 0x1000.
+    ("algodue_uem", 4, 0x1000, floats(230.0, 231.5, 229.25)),
+    ("algodue_uem", 3, 0x100E, floats(10.0, 2.0, 10.0)),
+    ("algodue_uem", 4, 0x1020, floats(2300.0, -460.0, 1146.5, TOTAL_W)),
+    ("algodue_uem", 4, 0x1038, floats(50.02)),
+    ("algodue_uem", 4, 0x1106, floats(1234567.8)),
+    ("algodue_uem", 3, 0x0505, u16(8)),
+    # Lovato DMG610: 0.01 V, 0.1 mA, 0.01 W.
+    ("lovato_dmg610", 4, 1, u32(23000, 23150, 22925, 100000, 20000, 100000)),
+    ("lovato_dmg610", 4, 19, u32(230000, 2**32 - 46000, 114650)),
+    ("lovato_dmg610", 4, 57, u32(298650)),
+    # Phoenix Contact EEM-XM: float32, low word first.
+    (
+        "phoenix_eem_xm",
+        3,
+        0x8006,
+        swapped(floats(230.0, 231.5, 229.25, 50.02, 10.0, 2.0, 10.0)),
+    ),
+    ("phoenix_eem_xm", 3, 0x8016, swapped(floats(TOTAL_W))),
+    ("phoenix_eem_xm", 3, 0x801E, swapped(floats(2300.0, -460.0, 1146.5))),
+    ("phoenix_eem_xm", 3, 0x8100, swapped(floats(1234567.8))),
+    # SunSpec: marker, common model of 66 words, then the meter model, then the end.
+    ("sunspec_203", 3, 40000, b"SunS" + u16(1, 66)),
+    ("sunspec_203", 3, 40070, u16(203, 105)),
+    ("sunspec_203", 3, 40073, u16(1000, 200, 1000, -2)),
+    ("sunspec_203", 3, 40078, u16(2300, 2315, 2292)),
+    ("sunspec_203", 3, 40085, u16(-1, 5002, -2, 299, 230, -46, 115, 1)),
+    ("sunspec_203", 3, 40108, u32(346)),
+    ("sunspec_203", 3, 40116, u32(1234568)),
+    ("sunspec_203", 3, 40177, u16(0xFFFF, 0)),
+    ("sunspec_213", 3, 40070, u16(213, 124)),
+    ("sunspec_213", 3, 40074, floats(10.0, 2.0, 10.0)),
+    ("sunspec_213", 3, 40082, floats(230.0, 231.5, 229.25)),
+    ("sunspec_213", 3, 40096, floats(50.02, TOTAL_W, 2300.0, -460.0, 1146.5)),
+    ("sunspec_213", 3, 40130, floats(345.6)),
+    ("sunspec_213", 3, 40138, floats(1234567.8)),
+    ("sunspec_213", 3, 40196, u16(0xFFFF, 0)),
+]
+
 REFUSED = [
     ("janitza_umg604", 18998, 4, "before the block"),
     ("janitza_umg604", 19121, 2, "behind the block"),
@@ -117,6 +217,9 @@ REFUSED = [
     ("siemens_pac2200", 801, 2, "half a float64"),
     ("siemens_pac2200", 64001, 1, "part of the I&M block"),
     ("siemens_pac2200", 64001, 28, "more than the I&M block"),
+    ("carlo_gavazzi_em340", 0, 51, "too long"),
+    ("abb_b23", 0x8F00, 2, "behind the range"),
+    ("sunspec_203", 40179, 1, "behind the chain"),
 ]
 
 BLOCKS = [
@@ -127,6 +230,10 @@ BLOCKS = [
     ("siemens_pac2200", 1, 42),
     ("siemens_pac2200", 55, 18),
     ("siemens_pac2200", 801, 16),
+    ("siemens_pac4200", 1, 72),
+    ("carlo_gavazzi_em24_e1", 0, 80),
+    ("abb_b23", 0x5B00, 45),
+    ("sunspec_203", 40070, 107),
 ]
 
 
