@@ -15,7 +15,8 @@ from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
 from .errors import charge_point_errors
 from .parts import ChargePointPart, ConnectorPart, charge_point_parts, connector_parts
 
-PARALLEL_UPDATES = 1
+# A charge point that does not answer must not keep the others waiting; each has a queue of its own.
+PARALLEL_UPDATES = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,12 @@ CONNECTOR_BUTTONS: tuple[ReevButtonDescription[ConnectorPart], ...] = (
         translation_key="unlock",
         entity_category=EntityCategory.CONFIG,
         press_fn=lambda part: part.charge_point.unlock(part.number),
+    ),
+    ReevButtonDescription(
+        key="self_test",
+        translation_key="self_test",
+        entity_category=EntityCategory.CONFIG,
+        press_fn=lambda part: part.charge_point.self_test(part.number),
     ),
 )
 

@@ -16,7 +16,8 @@ from .coordinator import ReevConfigEntry
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
 from .parts import ConnectorPart, connector_parts
 
-PARALLEL_UPDATES = 1
+# Nothing is waited for: what is set takes effect in the next turn of the control loop.
+PARALLEL_UPDATES = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,7 @@ from .energy_management.observation import (
     MeterReading,
 )
 from .names import connector_name
-from .ocpp_server import ChargePoint, ConnectorView
+from .ocpp_server import ChargePoint, ConnectorView, SelfTest
 from .site import ConnectorControls, connector_id
 
 MANUFACTURER = "reev EMS"
@@ -43,6 +43,16 @@ UNKNOWN_PER_PHASE: PartPerPhase = (None, None, None)
 # Chargers sample every 10 s as configured, some only every minute whatever they are told; what is older than two
 # of those says nothing about now.
 MEASUREMENT_LIFE_S = 120.0
+
+
+# What a self-test can find, from the best to the worst.
+SELF_TEST_RESULTS = (
+    "passed",
+    "inconclusive",
+    "no_fallback",
+    "disobeys",
+    "no_meter_values",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -304,6 +314,23 @@ class ConnectorPart(ChargePointPart):
     def decision(self) -> ConnectorDecision | None:
         """Return what it is allowed; None before the first decision about it."""
         return self.data.decision.connectors.get(self.id)
+
+    @property
+    def self_test_result(self) -> str | None:
+        """Return what the last self-test found, the worst of it; None: there was none since the start."""
+        test = self.charge_point.self_tests.get(self.number)
+        match test:
+            case None:
+                return None
+            case SelfTest(meter_values=False):
+                return "no_meter_values"
+            case SelfTest(obeys=False):
+                return "disobeys"
+            case SelfTest(falls_back=False):
+                return "no_fallback"
+            case SelfTest(obeys=True, falls_back=True):
+                return "passed"
+        return "inconclusive"
 
     @property
     def permit(self) -> float | None:

@@ -1,11 +1,11 @@
 """Selects of the reev EMS integration."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import override
 
 from homeassistant.components.select import SelectEntity, SelectEntityDescription
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, ServiceResponse
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import ReevConfigEntry
@@ -14,7 +14,8 @@ from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
 from .errors import charge_point_errors
 from .parts import ConnectorPart, connector_parts
 
-PARALLEL_UPDATES = 1
+# A charge point that does not answer must not keep the others waiting; each has a queue of its own.
+PARALLEL_UPDATES = 0
 
 # The tag under which a person in Home Assistant charges; OCPP wants one, of at most 20 characters.
 DEFAULT_ID_TAG = "HOMEASSISTANT"
@@ -62,8 +63,8 @@ async def async_setup_entry(
 class ReevSelect(ReevEntity[ConnectorPart], SelectEntity):
     """A select.
 
-    Every connector has exactly one, and nothing else has: so it is also what the actions that start and stop
-    charging are aimed at.
+    Every connector has exactly one, and nothing else has: so it is also what the actions on a connector are
+    aimed at.
     """
 
     entity_description: ReevSelectDescription
@@ -89,3 +90,14 @@ class ReevSelect(ReevEntity[ConnectorPart], SelectEntity):
         """Ask the charge point to end the running session."""
         with charge_point_errors(self.part):
             await self.part.charge_point.remote_stop(self.part.number)
+
+    async def async_set_availability(self, available: bool) -> None:
+        """Take the connector into or out of service."""
+        with charge_point_errors(self.part):
+            await self.part.charge_point.set_availability(self.part.number, available)
+
+    async def async_self_test(self) -> ServiceResponse:
+        """Test whether the connector obeys and falls back by itself; takes minutes."""
+        with charge_point_errors(self.part):
+            result = await self.part.charge_point.self_test(self.part.number)
+        return {"result": self.part.self_test_result, **asdict(result)}

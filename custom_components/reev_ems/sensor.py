@@ -63,12 +63,17 @@ def _sensors[PartT: SitePart](
 ) -> list[ReevSensor[Any]]:
     """Return the sensors of a part."""
     return [
-        (ReevRegisterSensor if description.is_register else ReevSensor)(
-            part, description
-        )
+        _sensor_class(description)(part, description)
         for description in descriptions
         if description.exists_fn(part)
     ]
+
+
+def _sensor_class(description: ReevSensorDescription[Any]) -> type[ReevSensor[Any]]:
+    """Return how a sensor treats gaps."""
+    if description.is_register:
+        return ReevRegisterSensor
+    return ReevLastingSensor if description.outlives_restart else ReevSensor
 
 
 class ReevSensor[PartT: SitePart](ReevEntity[PartT], SensorEntity):
@@ -91,42 +96,56 @@ class ReevSensor[PartT: SitePart](ReevEntity[PartT], SensorEntity):
         return attributes_fn(self.part)
 
 
-class ReevRegisterSensor[PartT: SitePart](ReevSensor[PartT], RestoreSensor):
-    """An energy register: holds its value over gaps, and never runs backwards by mistake.
+class ReevLastingSensor[PartT: SitePart](ReevSensor[PartT], RestoreSensor):
+    """A sensor whose last value holds over gaps and restarts, until there is another."""
 
-    Long-term statistics take a lower value for a new meter that began at zero, and count all of it again.
-    """
-
-    _last_wh: float | None = None
-    _lower_since_s: float | None = None
+    _last: StateType = None
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Restore the value that statistics last saw."""
+        """Restore the last value."""
         if (stored := await self.async_get_last_sensor_data()) and isinstance(
-            stored.native_value, int | float
+            stored.native_value, str | int | float
         ):
-            self._last_wh = float(stored.native_value)
+            self._last = stored.native_value
         await super().async_added_to_hass()
 
     @property
     @override
     def native_value(self) -> StateType:
+        """Return the value, or the last one."""
+        if (value := super().native_value) is not None:
+            self._last = value
+        return self._last
+
+
+class ReevRegisterSensor[PartT: SitePart](ReevLastingSensor[PartT]):
+    """An energy register: holds its value over gaps, and never runs backwards by mistake.
+
+    Long-term statistics take a lower value for a new meter that began at zero, and count all of it again.
+    """
+
+    _lower_since_s: float | None = None
+
+    @property
+    @override
+    def native_value(self) -> StateType:
         """Return the register, or its last value if there is none or only a glitch."""
-        value = super().native_value
+        value = self.entity_description.value_fn(self.part)
+        last = self._last
         if not isinstance(value, int | float):
-            return self._last_wh
-        if self._last_wh is not None and value < self._last_wh:
+            return last
+        if isinstance(last, int | float) and value < last:
             now_s = self.part.data.decision.at_s
             if self._lower_since_s is None:
                 self._lower_since_s = now_s
             if now_s - self._lower_since_s < REGISTER_RESET_S:
-                return self._last_wh
+                return last
             LOGGER.warning(
                 "%s now counts from %.0f Wh, it was at %.0f Wh before",
                 self.entity_id,
                 value,
-                self._last_wh,
+                last,
             )
-        self._last_wh, self._lower_since_s = float(value), None
-        return self._last_wh
+        self._last, self._lower_since_s = value, None
+        return value

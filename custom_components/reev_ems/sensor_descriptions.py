@@ -26,6 +26,7 @@ from .energy_management.observation import ConnectorState, MeterReading
 from .entity import ReevEntityDescription
 from .issues import CHARGE_POINT_PROBLEMS
 from .parts import (
+    SELF_TEST_RESULTS,
     UNKNOWN_PER_PHASE,
     ChargePointPart,
     ConnectorPart,
@@ -45,8 +46,10 @@ class ReevSensorDescription[PartT: SitePart](
     value_fn: Callable[[PartT], StateType]
     attributes_fn: Callable[[PartT], Mapping[str, Any]] | None = None
     exists_fn: Callable[[PartT], bool] = lambda _: True
+    outlives_restart: bool = False
+    """Whether the last value holds over gaps and restarts, until there is another."""
     is_register: bool = False
-    """Whether it is an energy register, which never runs backwards."""
+    """Whether it is an energy register: outlives restarts too, and never runs backwards."""
 
 
 def _current[PartT: SitePart](
@@ -169,6 +172,13 @@ CIRCUIT_ACCOUNTS: tuple[ReevSensorDescription[SitePart], ...] = (
     ),
 )
 
+
+def _surplus_w(site: SitePart) -> float | None:
+    """Return what the sun leaves for charging; at night that is nothing, which is known."""
+    surplus_w = site.data.decision.surplus_w
+    return None if surplus_w is None else max(surplus_w, 0.0)
+
+
 SITE_SENSORS: tuple[ReevSensorDescription[SitePart], ...] = (
     ReevSensorDescription(
         key="state",
@@ -191,7 +201,7 @@ SITE_SENSORS: tuple[ReevSensorDescription[SitePart], ...] = (
     ),
     _power(
         "pv_surplus",
-        lambda site: site.data.decision.surplus_w,
+        _surplus_w,
         translation_key="pv_surplus",
         exists_fn=_is_metered,
     ),
@@ -389,6 +399,15 @@ CONNECTOR_SENSORS: tuple[ReevSensorDescription[ConnectorPart], ...] = (
         value_fn=_session_energy,
     ),
     _energy("energy", lambda connector: connector.view.energy_wh),
+    ReevSensorDescription(
+        key="self_test",
+        translation_key="self_test",
+        device_class=SensorDeviceClass.ENUM,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        options=list(SELF_TEST_RESULTS),
+        outlives_restart=True,
+        value_fn=lambda connector: connector.self_test_result,
+    ),
     ReevSensorDescription(
         key="state_of_charge",
         translation_key="state_of_charge",

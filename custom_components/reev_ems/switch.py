@@ -20,7 +20,8 @@ from .parts import (
     site_part,
 )
 
-PARALLEL_UPDATES = 1
+# Nothing is waited for: what is set takes effect in the next turn of the control loop.
+PARALLEL_UPDATES = 0
 
 
 @dataclass(frozen=True, kw_only=True)

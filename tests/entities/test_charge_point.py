@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from homeassistant.core import HomeAssistant
-from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -135,47 +135,3 @@ async def test_buttons(
         await press(hass, entry, "1_unlock")
     assert error.value.translation_key == "charge_point_rejected"
     assert "UnlockFailed" in str(error.value)
-
-
-async def act(
-    hass: HomeAssistant, entry: MockConfigEntry, action: str, **data: str
-) -> None:
-    """Call an action on the wall box's connector."""
-    target = entity_id(hass, entry, "select", LEFT, "1_charging_mode")
-    await hass.services.async_call(
-        DOMAIN, action, {"entity_id": target, **data}, blocking=True
-    )
-
-
-async def test_remote_start_and_stop(
-    hass: HomeAssistant, entry: MockConfigEntry, charger: Charger
-) -> None:
-    """The actions start and stop a session; without one there is nothing to stop."""
-    await shows(hass, entry, "binary_sensor", "connectivity", "on")
-    with pytest.raises(ServiceValidationError) as error:
-        await act(hass, entry, "remote_stop")
-    assert error.value.translation_key == "charge_point_no_transaction"
-    await act(hass, entry, "remote_start", id_tag="CARD-2")
-    asked = dict(charger.asked)
-    assert asked["RemoteStartTransaction"]["idTag"] == "CARD-2"
-    assert asked["RemoteStartTransaction"]["connectorId"] == 1
-    transaction_id = await charger.start(tag="CARD-2")
-    await act(hass, entry, "remote_stop")
-    asked = dict(charger.asked)
-    assert asked["RemoteStopTransaction"] == {"transactionId": transaction_id}
-
-
-async def test_remote_start_while_offline(
-    hass: HomeAssistant, entry: MockConfigEntry
-) -> None:
-    """Nobody is there to be asked."""
-    with pytest.raises(HomeAssistantError) as error:
-        await act(hass, entry, "remote_start")
-    assert error.value.translation_key == "charge_point_not_connected"
-    assert LEFT in str(error.value)
-
-
-async def test_rejected_profile_is_a_repair_issue(
-    hass: HomeAssistant, entry: MockConfigEntry, charger: Charger
-) -> None:
-    """A charge point that refuses its failsafe is named, and no longer once it takes it."""

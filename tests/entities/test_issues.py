@@ -67,6 +67,9 @@ async def test_an_ongoing_issue_is_written_once(
     def note(event: Event) -> None:
         events.append(event)
 
+    # What the meter's own values brought up.
+    async_update_issues(entry.runtime_data, [])
+    await hass.async_block_till_done()
     hass.bus.async_listen(ir.EVENT_REPAIRS_ISSUE_REGISTRY_UPDATED, note)
     for excess in range(20):
         async_update_issues(entry.runtime_data, [replace(OVER, value=float(excess))])

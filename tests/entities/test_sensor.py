@@ -25,9 +25,10 @@ from custom_components.reev_ems.energy_management.observation import (
     MeterObservation,
     MeterReading,
 )
+from custom_components.reev_ems.ocpp_server import SelfTest
 from custom_components.reev_ems.sensor import REGISTER_RESET_S
 
-from .site import entity_id, set_up, state
+from .site import entity_id, set_up, state, subentry_id
 
 type Push = Callable[..., SiteData]
 
@@ -71,26 +72,30 @@ async def test_grid_connection(
         assert state(hass, entry, "sensor", "Depot", key).state == value, key
 
 
-@pytest.mark.parametrize(
-    "observation",
-    [
-        {"meters": {}},
-        grid(age_s=None, power_w=5.0, current_a=(1.0, 1.0, 1.0)),
-        grid(age_s=15.1, power_w=5.0, current_a=(1.0, 1.0, 1.0)),
-        grid(),
-    ],
-    ids=["no meter", "no age", "too old", "no values"],
-)
 async def test_s2_unknown_is_never_zero(
-    hass: HomeAssistant,
-    entry: MockConfigEntry,
-    push: Push,
-    observation: dict[str, object],
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
 ) -> None:
     """What is not known, or no longer, is shown as unknown."""
-    push(DUE_S, observation=observation, decision={"surplus_w": None})
-    for key in ("grid_power", "grid_current_l1", "headroom_l1", "pv_surplus"):
-        assert state(hass, entry, "sensor", "Depot", key).state == STATE_UNKNOWN, key
+    for case, observation in {
+        "no meter": {"meters": {}},
+        "no age": grid(age_s=None, power_w=5.0, current_a=(1.0, 1.0, 1.0)),
+        "too old": grid(age_s=15.1, power_w=5.0, current_a=(1.0, 1.0, 1.0)),
+        "no values": grid(),
+    }.items():
+        push(DUE_S, observation=grid(power_w=5.0, current_a=(1.0, 1.0, 1.0)))
+        assert state(hass, entry, "sensor", "Depot", "grid_power").state == "5.0"
+        push(DUE_S, observation=observation, decision={"surplus_w": None})
+        for key in ("grid_power", "grid_current_l1", "headroom_l1", "pv_surplus"):
+            shown = state(hass, entry, "sensor", "Depot", key)
+            assert shown.state == STATE_UNKNOWN, (case, key)
+
+
+async def test_no_surplus_is_none(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """While the site imports the sun leaves nothing: that is known, and not negative."""
+    push(DUE_S, decision={"surplus_w": -4000.0})
+    assert float(state(hass, entry, "sensor", "Depot", "pv_surplus").state) == 0
 
 
 async def test_circuit(hass: HomeAssistant, entry: MockConfigEntry, push: Push) -> None:
@@ -178,6 +183,28 @@ async def test_old_measurement_of_a_charge_point(
     fresh = replace(measured, age_s=119.0)
     push(DUE_S, observation={"connectors": {"CP-LEFT:1": fresh}})
     assert part.native_value == 11000.0
+
+
+async def test_self_test_result(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """The worst finding of a self-test is shown, and outlives the object that found it."""
+    charge_point = entry.runtime_data.charge_points[subentry_id(entry, "Garage left")]
+    for result, shown in (
+        (SelfTest(meter_values=True, obeys=True, falls_back=True), "passed"),
+        (SelfTest(meter_values=True, obeys=True, falls_back=None), "inconclusive"),
+        (SelfTest(meter_values=True, obeys=True, falls_back=False), "no_fallback"),
+        (SelfTest(meter_values=True, obeys=False), "disobeys"),
+        (SelfTest(meter_values=False), "no_meter_values"),
+    ):
+        charge_point.self_tests[1] = result
+        push()
+        found = state(hass, entry, "sensor", "Garage left", "1_self_test")
+        assert found.state == shown
+    charge_point.self_tests.clear()
+    push(DUE_S)
+    found = state(hass, entry, "sensor", "Garage left", "1_self_test")
+    assert found.state == "no_meter_values"
 
 
 def reading(at_s: float, import_wh: float | None) -> MeterReading:
