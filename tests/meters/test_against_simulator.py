@@ -4,14 +4,17 @@ import pytest
 
 from custom_components.reev_ems.energy_management.model import Phase
 from custom_components.reev_ems.meters import (
+    DetectedMeter,
     LoadedProfiles,
     MeterReader,
     ModbusGateways,
+    Status,
+    detect_meters,
     probe_meter,
 )
+from simulator.layouts import LAYOUTS
 from simulator.modbus import Endpoint, Meter, MeterConfig
 from simulator.plant import Measurement
-from simulator.registers import LAYOUTS
 
 TRUTH = Measurement(
     at_s=0.0,
@@ -25,6 +28,13 @@ TRUTH = Measurement(
     import_phase_wh=(1000.0, 0.0, 0.0),
     export_phase_wh=(0.0, 200.0, 0.0),
 )
+
+
+OTHER_NAMES = {
+    "abb_b24": "abb_b23",
+    "sunspec_203": "sunspec_meter",
+    "sunspec_213": "sunspec_meter",
+}
 
 
 @pytest.mark.parametrize("name", sorted(LAYOUTS))
@@ -48,7 +58,7 @@ async def test_simulated_meter(
     )
     endpoint = Endpoint("127.0.0.1", 0, [right, wrong])
     await endpoint.start()
-    profile = loaded.profiles[name]
+    profile = loaded.profiles[OTHER_NAMES.get(name, name)]
     probe = await probe_meter(
         gateways, profile, host="127.0.0.1", port=endpoint.port, unit_id=1
     )
@@ -69,8 +79,37 @@ async def test_simulated_meter(
         assert reading.voltage_v == pytest.approx((230.0, 231.0, 229.0))
         assert reading.power_w == pytest.approx((4600.0, -2310.0, 0.0))
         assert reading.power_total_w == pytest.approx(2290.0)
-    assert probe.reading.frequency_hz == 50.0
-    assert probe.reading.energy_import_wh == pytest.approx(1000.0)
-    assert probe.reading.energy_export_wh == pytest.approx(200.0)
-    assert probe.serial
+    if "frequency" in profile.quantities or profile.sunspec_models:
+        assert probe.reading.frequency_hz == 50.0
+    if "energy_import" in profile.quantities or profile.sunspec_models:
+        assert probe.reading.energy_import_wh == pytest.approx(1000.0)
+        assert probe.reading.energy_export_wh == pytest.approx(200.0)
+    if "serial" in profile.identification:
+        assert probe.serial
     assert probe.warnings == ()
+
+
+@pytest.mark.parametrize("name", sorted(LAYOUTS))
+async def test_simulated_meter_is_detected(
+    loaded: LoadedProfiles, gateways: ModbusGateways, name: str
+) -> None:
+    """From the address alone, each simulated meter is known as what it is, or as one with the same registers."""
+    endpoint = Endpoint(
+        "127.0.0.1",
+        0,
+        [Meter(MeterConfig(id="it", circuit="main", layout=LAYOUTS[name]), TRUTH)],
+    )
+    await endpoint.start()
+    found = [
+        item
+        async for item in detect_meters(
+            gateways, loaded.profiles.values(), host="127.0.0.1", port=endpoint.port
+        )
+        if isinstance(item, DetectedMeter)
+    ]
+    await endpoint.stop()
+    wanted = loaded.profiles[OTHER_NAMES.get(name, name)]
+    best = found[0].probe.profile
+    assert wanted.id in [meter.probe.profile.id for meter in found]
+    assert best.quantities == wanted.quantities
+    assert best.manufacturer == wanted.manufacturer or best.status is Status.UNVERIFIED
