@@ -49,6 +49,13 @@ class Car:
     reported_s: float | None = None
     energy_wh: float = 0.0
     commands: int = 0
+    one_phase: bool = False
+    """Whether it was told to charge on its first phase only."""
+
+    @property
+    def loaded(self) -> tuple[Phase, ...]:
+        """Return the phases that it loads now."""
+        return self.phases[:1] if self.one_phase else self.phases
 
     def follow(self, now_s: float) -> None:
         """Move one second."""
@@ -62,7 +69,7 @@ class Car:
         self.draw_a += max(-RAMP_A_PER_S, min(RAMP_A_PER_S, change_a))
         if 0 < self.draw_a < 6 and target_a == 0:
             self.draw_a = 0.0
-        self.energy_wh += self.draw_a * 230 * len(self.phases) / 3600
+        self.energy_wh += self.draw_a * 230 * len(self.loaded) / 3600
         if self.report_s and (now_s - self.report_at_s) % self.report_s == 0:
             self.reported_a, self.reported_s = self.draw_a, now_s
 
@@ -110,7 +117,7 @@ class Plant:
 
     @staticmethod
     def _on_line(car: Car, current_a: float) -> PerPhase:
-        l1, l2, l3 = (current_a if phase in car.phases else 0.0 for phase in PHASES)
+        l1, l2, l3 = (current_a if phase in car.loaded else 0.0 for phase in PHASES)
         return l1, l2, l3
 
     def observe(self) -> Observation:
@@ -135,7 +142,7 @@ class Plant:
             car = self.cars[connector.id]
             reported = car.reported_s is not None
             own = [
-                car.reported_a if phase in car.phases else 0.0
+                car.reported_a if phase in car.loaded else 0.0
                 for phase in connector.phases or PHASES
             ]
             own += [0.0] * (3 - len(own))
@@ -171,6 +178,8 @@ class Plant:
             car.commands += 1
             if car.obeys and command.permit_a is not None:
                 car.permit_a, car.expires_s = command.permit_a, command.expires_s
+                if command.phase_count is not None:
+                    car.one_phase = command.phase_count == 1
         return decision
 
     def run(self, seconds: int) -> list[Decision]:

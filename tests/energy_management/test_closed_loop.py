@@ -63,6 +63,7 @@ def over_as(plant: Plant, seconds: int, limit_a: float = 32) -> float:
 
 
 def test_s1_two_cars_that_start_together_never_exceed_the_limit() -> None:
+    """Both are permitted before either has ramped: what they are permitted counts."""
     plant = Plant(site=site(2, 20), cars=cars(2), base=lambda _: steady(2))
     for car in plant.cars.values():
         car.state = ConnectorState.PLUGGED
@@ -79,6 +80,7 @@ def test_s1_two_cars_that_start_together_never_exceed_the_limit() -> None:
 @pytest.mark.parametrize("lag_s", range(0, 16, 3))
 @pytest.mark.parametrize("report_s", [1, 10])
 def test_no_limit_cycle_with_a_meter_that_lags(lag_s: int, report_s: float) -> None:
+    """The meter may be late by 0 to 15 s without saying so, the reports by 10 s: one answer, then rest."""
     plant = Plant(
         site=site(),
         cars=cars(3, report_s),
@@ -97,6 +99,7 @@ def test_no_limit_cycle_with_a_meter_that_lags(lag_s: int, report_s: float) -> N
 
 
 def test_s1_a_jump_of_the_base_load_lowers_at_once_and_stops_nobody() -> None:
+    """8 A more in the house: three cars at 6 A and more still fit."""
     plant = Plant(
         site=site(), cars=cars(), base=lambda now_s: steady(5 if now_s < 150 else 13)
     )
@@ -111,6 +114,7 @@ def test_s1_a_jump_of_the_base_load_lowers_at_once_and_stops_nobody() -> None:
 
 
 def test_s1_noise_of_the_base_load_stays_within_a_second_of_ramp() -> None:
+    """A restless house: the limit is exceeded only while a car follows."""
     random = Random(1)
     noise = [random.uniform(-1.5, 1.5) for _ in range(4000)]
     plant = Plant(
@@ -125,6 +129,7 @@ def test_s1_noise_of_the_base_load_stays_within_a_second_of_ramp() -> None:
 
 
 def test_room_that_a_finished_car_leaves_is_used() -> None:
+    """A full car keeps its minimum on offer; one that is unplugged leaves everything."""
     plant = Plant(site=site(2, 20), cars=cars(2), base=lambda _: steady(2))
     plant.run(120)
     assert plant.permits()["c0"] == pytest.approx(9, abs=0.2)
@@ -137,6 +142,7 @@ def test_room_that_a_finished_car_leaves_is_used() -> None:
 
 
 def test_s6_a_settled_car_leaves_its_room_and_gets_it_back() -> None:
+    """7 A for a while: 8 A are enough, until it draws all of them."""
     plant = Plant(site=site(2, 24), cars=cars(2), base=lambda _: steady(2))
     plant.cars["c0"].wants_a = 7.0
     plant.run(200)
@@ -152,6 +158,7 @@ def test_s6_a_settled_car_leaves_its_room_and_gets_it_back() -> None:
 
 
 def test_s3_a_silent_meter_leads_to_the_failsafe_and_back() -> None:
+    """Held from 5 s, floor from 15 s, regulated after 10 s of readings, raised after 30 s."""
     plant = Plant(site=site(2), cars=cars(2), base=lambda _: steady(5))
     plant.run(100)
     before = plant.permits()
@@ -176,6 +183,7 @@ def test_s3_a_silent_meter_leads_to_the_failsafe_and_back() -> None:
 
 
 def test_s3_a_restart_keeps_what_cars_charge_with() -> None:
+    """Nothing is remembered, the charge points say what they accepted."""
     plant = Plant(site=site(2), cars=cars(2), base=lambda _: steady(5))
     plant.run(100)
     before = plant.permits()
@@ -190,6 +198,7 @@ def test_s3_a_restart_keeps_what_cars_charge_with() -> None:
 
 
 def test_s3_a_restart_knows_running_cars_by_their_draw() -> None:
+    """Nothing is remembered, nothing accepted is known: the draw shows what is permitted."""
     plant = Plant(site=site(2), cars=cars(2), base=lambda _: steady(5))
     plant.run(100)
     plant.state = ControllerState()
@@ -198,6 +207,7 @@ def test_s3_a_restart_knows_running_cars_by_their_draw() -> None:
 
 
 def test_s3_only_the_circuit_with_the_silent_meter_goes_to_the_failsafe() -> None:
+    """The rest of the site gets what that circuit leaves, once it has left it."""
     two = Site(
         circuits=(
             Circuit(id="main", limit_a=(40, 40, 40), metered=True),
@@ -225,6 +235,7 @@ def test_s3_only_the_circuit_with_the_silent_meter_goes_to_the_failsafe() -> Non
 
 
 def test_s7_an_offline_charge_point_keeps_its_booking_until_its_permit_lapsed() -> None:
+    """Nobody gets its room before."""
     plant = Plant(site=site(2), cars=cars(2), base=lambda _: steady(5))
     plant.run(100)
     plant.cars["c0"].state = ConnectorState.OFFLINE
@@ -235,6 +246,7 @@ def test_s7_an_offline_charge_point_keeps_its_booking_until_its_permit_lapsed() 
 
 
 def test_s8_a_disobedient_connector_is_booked_at_its_maximum() -> None:
+    """It takes 15 A whatever it is told; the other one makes room."""
     plant = Plant(
         site=site(2, 32),
         cars=cars(2),
@@ -285,6 +297,7 @@ def solar_site(**settings: object) -> Site:
 
 
 def test_surplus_starts_a_car_after_the_delay_and_is_followed() -> None:
+    """60 s to start, the surplus followed, the minimum held for 180 s."""
     plant = Plant(
         site=solar_site(),
         cars=cars(1),
@@ -310,6 +323,7 @@ def test_surplus_starts_a_car_after_the_delay_and_is_followed() -> None:
 
 
 def test_flapping_sun_does_not_start_and_stop() -> None:
+    """40 s of sun, 20 s of cloud, for an hour."""
     plant = Plant(
         site=solar_site(),
         cars=cars(1),
@@ -325,6 +339,7 @@ def test_flapping_sun_does_not_start_and_stop() -> None:
 
 
 def test_surplus_without_delays_is_followed_at_once() -> None:
+    """Delays of 0 s, as some want it."""
     plant = Plant(
         site=solar_site(pv_start_delay_s=0, pv_stop_delay_s=0, min_on_s=0, min_off_s=0),
         cars=cars(1),
@@ -339,6 +354,7 @@ def test_surplus_without_delays_is_followed_at_once() -> None:
 
 
 def test_without_any_pv_switch_a_solar_mode_charges_fast() -> None:
+    """Nobody asked for surplus charging."""
     plant = Plant(
         site=replace(solar_site(), pv_surplus=False),
         cars=cars(1),
@@ -349,6 +365,8 @@ def test_without_any_pv_switch_a_solar_mode_charges_fast() -> None:
 
 
 def test_the_battery_goes_first_below_its_state_of_charge() -> None:
+    """6 kW flow into the battery: for the cars only if it is full enough."""
+
     def run(soc_pct: float) -> float:
         plant = Plant(
             site=solar_site(battery_priority_soc_pct=50.0),
@@ -364,6 +382,7 @@ def test_the_battery_goes_first_below_its_state_of_charge() -> None:
 
 
 def test_the_external_limit_is_kept() -> None:
+    """§14a EnWG: 10.5 kW are enough for two cars."""
     plant = Plant(site=site(3, 63), cars=cars(3), base=lambda _: steady(2))
     plant.run(100)
     assert plant.permits() == {"c0": 16, "c1": 16, "c2": 16}
@@ -386,6 +405,7 @@ def test_little_is_written() -> None:
 
 
 def test_state_survives_a_clock_that_runs_backwards() -> None:
+    """Nothing is raised on a time that nobody knows."""
     plant = Plant(site=site(2), cars=cars(2), base=lambda _: steady(5))
     plant.run(40)
     before = plant.permits()
@@ -402,6 +422,7 @@ def test_state_survives_a_clock_that_runs_backwards() -> None:
 
 
 def test_single_phase_cars_use_what_their_phase_has() -> None:
+    """Each on its own line phase."""
     mixed = site(
         2,
         20,

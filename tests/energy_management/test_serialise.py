@@ -31,6 +31,7 @@ def through_json[T](kind: type[T], value: T) -> T:
 @_QUICK
 @given(histories())
 def test_everything_survives_json(history: tuple[Site, list[Observation]]) -> None:
+    """Site, observation, state and decision come back equal."""
     site, observations = history
     assert through_json(Site, site) == site
     state = ControllerState()
@@ -46,6 +47,7 @@ def test_everything_survives_json(history: tuple[Site, list[Observation]]) -> No
 def test_a_state_from_json_decides_the_same(
     history: tuple[Site, list[Observation]],
 ) -> None:
+    """A state that went through JSON at every step decides as one that did not."""
     site, observations = history
     kept, stored = ControllerState(), ControllerState()
     for observation in observations:
@@ -59,6 +61,7 @@ def test_a_state_from_json_decides_the_same(
 def test_a_recording_replays_without_difference(
     history: tuple[Site, list[Observation]],
 ) -> None:
+    """From anywhere in a run, also over a change of the site."""
     site, observations = history
     state = ControllerState()
     steps = []
@@ -74,6 +77,7 @@ def test_a_recording_replays_without_difference(
 
 
 def test_a_changed_decision_is_found(history_site: Site) -> None:
+    """One field differs: it is named."""
     state = ControllerState()
     observation = Observation(at_s=5)
     after, decision = step(history_site, state, observation)
@@ -108,6 +112,7 @@ def history_site() -> Site:
     ],
 )
 def test_what_is_no_site_is_refused(data: object, named: str) -> None:
+    """In one line that names the field."""
     with pytest.raises(RefusedError) as refused:
         from_json(Site, data)
     assert named in str(refused.value)

@@ -82,6 +82,7 @@ def test_s3_age_only_lowers(
 def test_s2_a_missing_reading_of_a_connector_raises_nobody(
     history: tuple[Site, list[Observation]], data: st.DataObject
 ) -> None:
+    """What a charge point does not say, or says wrongly, gives nobody more."""
     site, (*before, last) = history
     if not last.connectors:
         return
@@ -115,6 +116,7 @@ def test_s2_a_missing_reading_of_a_connector_raises_nobody(
 def test_s2_a_missing_battery_or_all_meters_raise_nobody(
     history: tuple[Site, list[Observation]], what: str
 ) -> None:
+    """A battery that fell silent may be what feeds the house."""
     site, (*before, last) = history
     state, held = lived(site, before)
     if not before:

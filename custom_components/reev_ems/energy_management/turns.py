@@ -138,6 +138,8 @@ class Turn:
                 allowed = NOTHING
         draw = memory.draw
         if draw is None:
+            if state is not ConnectorState.CHARGING:
+                return NOTHING, NOTHING, NOTHING, allowed
             return allowed, NOTHING, allowed, allowed
         upper = most(allowed, draw.high)
         if now_s - draw.reported_s > settings.reading_timeout_s:

@@ -1,0 +1,557 @@
+"""Single rules of the step."""
+
+from dataclasses import replace
+
+import pytest
+
+from custom_components.reev_ems.energy_management import sharing
+from custom_components.reev_ems.energy_management.case import Allocation, Case, Share
+from custom_components.reev_ems.energy_management.controller import (
+    ControllerState,
+    step,
+)
+from custom_components.reev_ems.energy_management.decision import (
+    Command,
+    Decision,
+    IssueKind,
+    Limit,
+    LimitKind,
+    SiteState,
+)
+from custom_components.reev_ems.energy_management.model import (
+    ChargingMode,
+    Circuit,
+    Connector,
+    FailsafeAction,
+    ImbalanceLimit,
+    PerPhase,
+    Phase,
+    Settings,
+    Site,
+    Supply,
+)
+from custom_components.reev_ems.energy_management.observation import (
+    ConnectorObservation,
+    ConnectorState,
+    MeterObservation,
+    Observation,
+)
+from tests.energy_management.plant import Car, Plant
+
+MAIN = Circuit(id="main", limit_a=(32.0, 32.0, 32.0), metered=True)
+
+
+def one(connector: Connector | None = None, **changes: object) -> Site:
+    """Return a site with one connector."""
+    connector = connector or Connector(id="c0", circuit="main")
+    return replace(
+        Site(circuits=(MAIN,), connectors=(connector,), imbalance=None), **changes
+    )
+
+
+class Loop:
+    """Steps a site with steady readings; cars draw at once what they are permitted, and say so."""
+
+    def __init__(self, site: Site, base_a: PerPhase = (2.0, 2.0, 2.0)) -> None:
+        """Begin at the start."""
+        self.site = site
+        self.base_a = base_a
+        self.state = ControllerState()
+        self.now_s = 1000.0
+        self.connectors = {
+            item.id: ConnectorObservation(state=ConnectorState.CHARGING)
+            for item in site.connectors
+        }
+        self.commands: list[tuple[float, Command]] = []
+
+    def step(self, seconds: int = 1) -> Decision:
+        """Take as many steps of one second and return the last decision."""
+        for _ in range(seconds):
+            drawn = [0.0, 0.0, 0.0]
+            for seen in self.connectors.values():
+                for index, value in enumerate(seen.current_a or (0.0, 0.0, 0.0)):
+                    drawn[index] += value or 0.0
+            l1, l2, l3 = (a + b for a, b in zip(self.base_a, drawn, strict=True))
+            observation = Observation(
+                at_s=self.now_s,
+                meters={
+                    "main": MeterObservation(
+                        current_a=(l1, l2, l3), power_w=(l1 + l2 + l3) * 230, age_s=0.2
+                    )
+                },
+                connectors=self.connectors,
+            )
+            self.state, decision = step(self.site, self.state, observation)
+            self.commands += [(self.now_s, item) for item in decision.commands]
+            self.now_s += 1
+            for name, connector in decision.connectors.items():
+                if self.connectors[name].state is ConnectorState.CHARGING:
+                    value = connector.permit_a
+                    current_a = None if value is None else (value, value, value)
+                    self.see(name, current_a=current_a, age_s=0.5)
+        return decision
+
+    def see(self, name: str = "c0", **changes: object) -> None:
+        """Change what is seen of a connector."""
+        self.connectors[name] = replace(self.connectors[name], **changes)
+
+
+def test_s5_permits_expire_and_are_renewed_at_half_their_life() -> None:
+    """A permit above the floor lives 120 s and is renewed each 60 s."""
+    loop = Loop(one())
+    loop.step(400)
+    times = [at_s for at_s, _ in loop.commands]
+    assert loop.commands[0][1] == Command(
+        connector="c0", permit_a=16, permit_w=None, expires_s=times[0] + 120
+    )
+    assert {
+        later - before for before, later in zip(times, times[1:], strict=False)
+    } == {60}
+
+
+def test_s5_a_pause_lives_long_and_is_renewed_seldom() -> None:
+    """A pause falls back upwards to the floor, so it is kept alive, but without haste."""
+    loop = Loop(one(Connector(id="c0", circuit="main", mode=ChargingMode.OFF)))
+    loop.step(1000)
+    assert [(at_s, item.permit_a) for at_s, item in loop.commands] == [
+        (1000, 0),
+        (1450, 0),
+        (1900, 0),
+    ]
+    assert loop.commands[0][1].expires_s == 1900
+
+
+def test_s5_what_equals_the_floor_is_not_written_again() -> None:
+    """The charge point would fall back to what it has."""
+    loop = Loop(one(load_management=False))
+    loop.step(2000)
+    assert loop.commands == []
+
+
+def test_s5_decreases_are_not_delayed_and_raises_are_15_s_apart() -> None:
+    """Room that opens and closes: up at most every 15 s, down in the same step."""
+    loop = Loop(one())
+    loop.step(60)
+    loop.base_a = (20.0, 20.0, 20.0)
+    assert loop.step().connectors["c0"].permit_a == 12
+    raised = [loop.now_s]
+    loop.base_a = (2.0, 2.0, 2.0)
+    before = 12.0
+    for _ in range(200):
+        decision = loop.step()
+        value = decision.connectors["c0"].permit_a
+        assert value is not None
+        if value > before:
+            raised.append(loop.now_s)
+        before = value
+    assert before == 16
+    assert all(
+        later - earlier >= 15
+        for earlier, later in zip(raised, raised[1:], strict=False)
+    )
+
+
+def test_s5_a_small_raise_waits_until_its_room_stood_for_a_minute() -> None:
+    """Less than 1 A is given once nobody can doubt it."""
+    loop = Loop(one(), (20.0, 20.0, 20.0))
+    assert loop.step(60).connectors["c0"].permit_a == 12
+    loop.base_a = (19.4, 19.4, 19.4)
+    assert loop.step(60).connectors["c0"].permit_a == 12
+    assert loop.step(60).connectors["c0"].permit_a == 12.6
+
+
+def test_s8_the_permit_is_sent_again_when_the_car_begins_to_charge() -> None:
+    """Some charge points drop a profile that they accepted while the car was suspended."""
+    loop = Loop(one())
+    loop.step(40)
+    loop.see(state=ConnectorState.SUSPENDED_EV)
+    loop.step(3)
+    loop.commands.clear()
+    loop.see(state=ConnectorState.CHARGING)
+    loop.step()
+    assert [item.permit_a for _, item in loop.commands] == [16]
+
+
+def test_s8_a_permit_that_was_not_accepted_is_sent_again_and_stays_booked() -> None:
+    """The charge point still says 16 A: that is what it counts with, and what is corrected each 15 s."""
+    loop = Loop(one())
+    loop.step(40)
+    loop.see(permit_a=16.0)
+    loop.base_a = (22.0, 22.0, 22.0)
+    loop.commands.clear()
+    decision = loop.step()
+    assert decision.connectors["c0"].permit_a == 10
+    assert decision.circuits["main"].booked_a == (16, 16, 16)
+    loop.step(32)
+    assert [at_s - loop.commands[0][0] for at_s, _ in loop.commands] == [0, 15, 30]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        ConnectorState.AVAILABLE,
+        ConnectorState.FINISHING,
+        ConnectorState.FAULTED,
+        ConnectorState.OFFLINE,
+    ],
+)
+def test_nothing_is_written_where_no_session_can_be_steered(
+    state: ConnectorState,
+) -> None:
+    """A profile for a car that has finished makes some charge points fail."""
+    loop = Loop(one())
+    loop.see(state=state)
+    loop.step(300)
+    assert loop.commands == []
+
+
+def test_s9_floors_that_exceed_a_limit_are_an_issue() -> None:
+    """Six connectors fall back to 36 A, where 32 A are allowed."""
+    site = Site(
+        circuits=(MAIN,),
+        connectors=tuple(Connector(id=f"c{i}", circuit="main") for i in range(6)),
+        imbalance=None,
+    )
+    _, decision = step(site, ControllerState(), Observation(at_s=0))
+    found = [
+        (issue.circuit, issue.phase, issue.value)
+        for issue in decision.issues
+        if issue.kind is IssueKind.FLOORS_OVER_LIMIT
+    ]
+    assert found == [("main", phase, 4) for phase in ("L1", "L2", "L3")]
+    fewer = replace(site, connectors=site.connectors[:5])
+    _, decision = step(fewer, ControllerState(), Observation(at_s=0))
+    assert decision.issues == ()
+
+
+def test_s9_who_does_not_fall_back_counts_with_his_maximum() -> None:
+    """Three connectors at 16 A are too many."""
+    site = Site(
+        circuits=(MAIN,),
+        connectors=tuple(
+            Connector(id=f"c{i}", circuit="main", autonomous_fallback=False)
+            for i in range(3)
+        ),
+        imbalance=None,
+    )
+    _, decision = step(site, ControllerState(), Observation(at_s=0))
+    kinds = [issue.kind for issue in decision.issues]
+    assert kinds.count(IssueKind.FLOORS_OVER_LIMIT) == 3
+    assert kinds.count(IssueKind.NO_AUTONOMOUS_FALLBACK) == 3
+
+
+def test_s10_a_wrong_allocation_does_not_get_past_the_guard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever the allocation says, every row holds afterwards."""
+
+    def everybody_everything(case: Case) -> Allocation:
+        return Allocation(
+            shares={
+                demand.connector.id: Share(
+                    current_a=16.0,
+                    power_w=11040,
+                    limited_by=Limit(kind=LimitKind.OWN_MAXIMUM),
+                )
+                for demand in case.demands
+            },
+            paused={},
+            circuits={},
+            order=tuple(demand.connector.id for demand in case.demands),
+            support_a={},
+        )
+
+    monkeypatch.setattr(sharing, "allocate", everybody_everything)
+    site = Site(
+        circuits=(MAIN,),
+        connectors=tuple(Connector(id=f"c{i}", circuit="main") for i in range(3)),
+        imbalance=None,
+    )
+    loop = Loop(site)
+    for _ in range(100):
+        decision = loop.step()
+        permits = [item.permit_a or 0.0 for item in decision.connectors.values()]
+        assert sum(permits) <= 30 + 1e-6
+    assert sum(permits) > 29
+
+
+def test_s2_a_reading_without_a_phase_is_no_reading() -> None:
+    """L2 is missing, cars may be on it: the meter counts as silent."""
+    state = ControllerState()
+    decision = None
+    for second in range(20):
+        observation = Observation(
+            at_s=float(second),
+            meters={"main": MeterObservation(current_a=(5.0, None, 5.0), age_s=0.1)},
+            connectors={"c0": ConnectorObservation(state=ConnectorState.CHARGING)},
+        )
+        state, decision = step(one(), state, observation)
+    assert decision is not None
+    assert decision.state is SiteState.FAILSAFE
+    assert decision.connectors["c0"].permit_a == 6
+
+
+def test_s2_a_phase_that_nobody_loads_may_be_missing() -> None:
+    """A single-phase meter does for a single-phase connector."""
+    state = ControllerState()
+    decision = None
+    connector = Connector(id="c0", circuit="main", phases=(Phase.L1,))
+    for second in range(60):
+        observation = Observation(
+            at_s=float(second),
+            meters={"main": MeterObservation(current_a=(5.0, None, None), age_s=0.1)},
+            connectors={"c0": ConnectorObservation(state=ConnectorState.CHARGING)},
+        )
+        state, decision = step(one(connector), state, observation)
+    assert decision is not None
+    assert decision.state is SiteState.REGULATING
+    assert decision.connectors["c0"].permit_a == 16
+
+
+def test_s3_a_meter_that_never_spoke_counts_as_silent_after_the_timeout() -> None:
+    """Held at the floor from the start, failsafe and an issue after 15 s."""
+    state = ControllerState()
+    seen: list[Decision] = []
+    for second in range(20):
+        observation = Observation(
+            at_s=float(second),
+            connectors={"c0": ConnectorObservation(state=ConnectorState.CHARGING)},
+        )
+        state, decision = step(one(), state, observation)
+        seen.append(decision)
+    assert {item.connectors["c0"].permit_a for item in seen} == {6}
+    assert seen[0].state is SiteState.STARTING
+    assert seen[-1].state is SiteState.FAILSAFE
+    assert seen[-1].issues[0].kind is IssueKind.METER_SILENT
+
+
+def test_s3_stop_is_a_failsafe_too() -> None:
+    """With the choice "stop charging" the floor is 0."""
+    loop = Loop(one(settings=Settings(failsafe=FailsafeAction.STOP)))
+    assert loop.step(60).connectors["c0"].permit_a == 16
+    for _ in range(20):
+        observation = Observation(at_s=loop.now_s, connectors=loop.connectors)
+        loop.state, decision = step(loop.site, loop.state, observation)
+        loop.now_s += 1
+    assert decision.connectors["c0"].permit_a == 0
+    assert decision.connectors["c0"].limited_by.kind is LimitKind.FAILSAFE
+
+
+def test_s7_who_does_not_fall_back_stays_booked_at_his_maximum() -> None:
+    """Offline and never proven to fall back by itself: 16 A for ever."""
+    site = Site(
+        circuits=(MAIN,),
+        connectors=(
+            Connector(id="c0", circuit="main", autonomous_fallback=False),
+            Connector(id="c1", circuit="main"),
+        ),
+        imbalance=None,
+    )
+    loop = Loop(site)
+    loop.step(30)
+    loop.see("c0", state=ConnectorState.OFFLINE)
+    decision = loop.step(600)
+    assert decision.circuits["main"].booked_a[0] == pytest.approx(16 + 14)
+    assert decision.connectors["c1"].permit_a == 14
+
+
+def test_s7_offline_counts_its_floor_where_no_meter_sees_it() -> None:
+    """In a circuit without a meter the floor stays booked; where there is one, its draw is base load by then."""
+    garage = Circuit(id="garage", parent="main", limit_a=(20.0, 20.0, 20.0))
+    site = Site(
+        circuits=(MAIN, garage),
+        connectors=(
+            Connector(id="c0", circuit="garage"),
+            Connector(id="c1", circuit="garage"),
+        ),
+        imbalance=None,
+    )
+    loop = Loop(site)
+    loop.step(60)
+    loop.see("c0", state=ConnectorState.OFFLINE)
+    decision = loop.step(400)
+    assert decision.circuits["garage"].booked_a[0] == pytest.approx(6 + 14)
+    assert decision.circuits["main"].booked_a[0] == pytest.approx(14)
+    assert decision.connectors["c1"].permit_a == 14
+
+
+def test_switched_off_and_mode_off_pause() -> None:
+    """And resume without a pause time: nobody lacked room."""
+    loop = Loop(one())
+    loop.step(40)
+    loop.see(enabled=False)
+    decision = loop.step()
+    assert decision.connectors["c0"].permit_a == 0
+    assert decision.connectors["c0"].limited_by.kind is LimitKind.SWITCHED_OFF
+    loop.see(enabled=True)
+    assert loop.step(20).connectors["c0"].permit_a == 16
+
+
+def test_load_management_off_holds_everybody_at_the_failsafe() -> None:
+    """Nobody looks after the limits, so nobody gets more than his floor."""
+    loop = Loop(one())
+    loop.step(40)
+    loop.site = replace(loop.site, load_management=False)
+    decision = loop.step()
+    assert decision.state is SiteState.OFF
+    assert decision.connectors["c0"].permit_a == 6
+    loop.site = replace(loop.site, load_management=True)
+    assert loop.step(20).connectors["c0"].permit_a == 16
+
+
+def test_connectors_come_and_go_with_the_site() -> None:
+    """What is remembered of a connector that is gone is dropped."""
+    loop = Loop(one())
+    loop.step(10)
+    more = Connector(id="c9", circuit="main")
+    loop.site = replace(loop.site, connectors=(*loop.site.connectors, more))
+    loop.connectors["c9"] = ConnectorObservation(state=ConnectorState.CHARGING)
+    assert set(loop.step(10).connectors) == {"c0", "c9"}
+    loop.site = replace(loop.site, connectors=(more,))
+    assert set(loop.step().connectors) == {"c9"}
+    assert set(loop.state.connectors) == {"c9"}
+
+
+def test_a_user_with_priority_goes_first() -> None:
+    """The highest of the connector's, the user's and the groups' priorities counts."""
+    site = Site(
+        circuits=(MAIN,),
+        connectors=tuple(Connector(id=f"c{i}", circuit="main") for i in range(2)),
+        imbalance=None,
+    )
+    loop = Loop(site, (10.0, 10.0, 10.0))
+    loop.see("c1", priorities=(2, 8))
+    decision = loop.step(90)
+    assert decision.connectors["c1"].permit_a == 16
+    assert decision.connectors["c0"].permit_a == 6
+
+
+def test_dc_is_permitted_in_watts() -> None:
+    """50 kW at the outlet are 76 A at the AC side, 30 A of room are 19.6 kW."""
+    dc = Connector(id="c0", circuit="main", supply=Supply.DC)
+    loop = Loop(one(dc))
+    decision = loop.step(60)
+    connector = decision.connectors["c0"]
+    assert connector.permit_a is None
+    assert connector.permit_w == 19_600
+    assert str(connector.limited_by) == "main, L1"
+    assert loop.commands[-1][1].permit_w == 19_600
+
+
+def imbalanced() -> Plant:
+    """Return a site with two single-phase cars on L1."""
+    return Plant(
+        site=Site(
+            circuits=(Circuit(id="main", limit_a=(63, 63, 63), metered=True),),
+            connectors=tuple(
+                Connector(id=f"c{i}", circuit="main", phases=(Phase.L1,))
+                for i in range(2)
+            ),
+            imbalance=ImbalanceLimit(limit_a=20),
+        ),
+        cars={f"c{i}": Car(phases=(Phase.L1,)) for i in range(2)},
+        base=lambda now_s: {"main": (5, 5, 5 if now_s < 200 else 1)},
+    )
+
+
+def test_imbalance_is_held_and_a_violation_is_acted_on_after_its_hold_time() -> None:
+    """20 A over the other phases; the base load of L3 falls by 4 A at 200 s."""
+    plant = imbalanced()
+    plant.run(199)
+    assert sum(plant.permits().values()) == pytest.approx(20, abs=0.2)
+    lowered = []
+    for _ in range(120):
+        plant.tick()
+        if sum(plant.permits().values()) < 19.5:
+            lowered.append(plant.now_s)
+    assert sum(plant.permits().values()) == pytest.approx(16, abs=0.2)
+    assert plant.decision is not None
+    assert (
+        str(plant.decision.connectors["c0"].limited_by) == "phase imbalance L1 over L3"
+    )
+    # A falling base load is believed after 16 to 24 s, the violation is acted on 10 s later.
+    assert 225 <= lowered[0] <= 240
+
+
+def test_imbalance_that_nobody_can_mend_is_reported() -> None:
+    """The house itself is 25 A out of balance."""
+    plant = imbalanced()
+    plant.base = lambda _: {"main": (27.0, 2.0, 2.0)}
+    plant.run(60)
+    assert plant.decision is not None
+    found = {
+        issue.phase: issue.value
+        for issue in plant.decision.issues
+        if issue.kind is IssueKind.IMBALANCE_RESIDUAL
+    }
+    assert found == {"L1 over L2": 5.0, "L1 over L3": 5.0}
+
+
+def test_one_phase_instead_of_nothing_and_back() -> None:
+    """Surplus for one phase only: one phase at once, three after ten minutes of enough."""
+    connector = Connector(
+        id="c0", circuit="main", mode=ChargingMode.SOLAR, can_switch_phases=True
+    )
+    plant = Plant(
+        site=one(connector, pv_surplus=True),
+        cars={"c0": Car(permit_a=0)},
+        base=lambda now_s: {"main": (-4.0, -4.0, -4.0) if now_s < 400 else (-9.0,) * 3},
+    )
+    decisions = plant.run(300)
+    assert decisions[-1].connectors["c0"].phase_count == 1
+    assert decisions[-1].connectors["c0"].permit_a == pytest.approx(12, abs=0.2)
+    counts = [item.connectors["c0"].phase_count for item in plant.run(900)]
+    # Enough from 400 s on, believed 16 to 24 s later, then ten minutes.
+    switched = 300 + counts.index(3)
+    assert 1015 <= switched <= 1030
+    assert set(counts[: counts.index(3)]) == {1}
+    sent = [item for d in decisions for item in d.commands]
+    assert {item.phase_count for item in sent if item.permit_a} == {1}
+
+
+def test_a_group_with_pv_of_its_own_takes_no_more_than_its_surplus() -> None:
+    """The site feeds in 20 kW, the garage's own roof 5 kW of it."""
+    site = Site(
+        circuits=(
+            Circuit(id="main", limit_a=(63, 63, 63), metered=True),
+            Circuit(
+                id="garage",
+                parent="main",
+                limit_a=(32, 32, 32),
+                metered=True,
+                follows_pv=True,
+                own_pv=True,
+            ),
+        ),
+        connectors=(
+            Connector(id="c0", circuit="garage", mode=ChargingMode.SOLAR),
+            Connector(id="c1", circuit="main", mode=ChargingMode.SOLAR_MIN),
+        ),
+        imbalance=None,
+    )
+    plant = Plant(
+        site=site,
+        cars={"c0": Car(permit_a=0), "c1": Car()},
+        base=lambda _: {"main": (-20.0,) * 3, "garage": (-8.0,) * 3},
+    )
+    plant.run(240)
+    assert plant.decision is not None
+    c0 = plant.decision.connectors["c0"]
+    assert c0.permit_a == pytest.approx(8, abs=0.2)
+    assert c0.limited_by.circuit == "garage"
+    # No PV switch is on for the other one: it charges fast.
+    assert plant.decision.connectors["c1"].permit_a == 16
+
+
+def test_solar_min_charges_its_minimum_always_and_more_from_surplus() -> None:
+    """6 A from the grid; with 9 A of surplus beyond its minimum, 15 A."""
+    connector = Connector(id="c0", circuit="main", mode=ChargingMode.SOLAR_MIN)
+    plant = Plant(
+        site=one(connector, pv_surplus=True),
+        cars={"c0": Car()},
+        base=lambda now_s: {"main": (3.0, 3.0, 3.0) if now_s < 100 else (-15.0,) * 3},
+    )
+    plant.run(99)
+    assert plant.permits() == {"c0": 6}
+    plant.run(120)
+    assert plant.permits()["c0"] == pytest.approx(15, abs=0.2)
