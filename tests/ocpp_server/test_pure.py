@@ -153,7 +153,7 @@ SAMPLE = st.dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(SAMPLE, max_size=6), st.sampled_from(Supply), st.integers(1, 3))
 def test_s2_no_sample_breaks_the_reading(
     samples: list[dict[str, Any]], supply: Supply, phases: int

@@ -10,10 +10,10 @@ from typing import Protocol
 
 from ..energy_management.model import Supply
 from ..energy_management.observation import ConnectorState
-from . import commissioning, fields, quirks
+from . import commissioning, quirks
 from .abilities import Abilities
 from .clock import ClockOffset
-from .dialect import Dialect, Request
+from .dialect import Dialect
 from .events import (
     Booted,
     ChargePointEvent,
@@ -41,7 +41,8 @@ from .model import (
     Transaction,
 )
 from .profiles import Unit, working_id
-from .session import CALL_TIMEOUT_S, Session
+from .remote import RemoteControl
+from .session import Session
 from .steering import Steering
 from .transactions import TransactionLog, transaction_of
 from .v16 import V16
@@ -52,11 +53,6 @@ BOOT_WAIT_S = 3.0
 """A charge point that has just started does not take requests before its BootNotification was answered; one that
 reconnects sends none."""
 RECONNECT_WAIT_S = 1.0
-
-_NEGATIVE = frozenset(
-    {"rejected", "notsupported", "notimplemented", "unlockfailed", "failed", "faulted", "occupied", "unavailable",
-     "unknownconnector", "unknownvendorid", "unknownmessageid", "versionmismatch", "ongoingauthorizedtransaction"}
-)  # fmt: skip
 
 _CHARGING_A = 5.0
 
@@ -73,7 +69,7 @@ class Host(Protocol):
     quirk_table: tuple[quirks.Entry, ...]
 
 
-class ChargePoint:
+class ChargePoint(RemoteControl):
     """An adopted charge point."""
 
     def __init__(self, config: ChargePointConfig, host: Host) -> None:
@@ -152,115 +148,6 @@ class ChargePoint:
         """
         self._connector(connector_id)
         self.steering.permit(connector_id, permit)
-
-    async def remote_start(self, connector_id: int, id_tag: str) -> str:
-        """Start charging for an id tag. Raises CallError."""
-        self._connector(connector_id)
-        return await self._command(self.dialect.remote_start(connector_id, id_tag))
-
-    async def remote_stop(self, connector_id: int) -> str:
-        """Stop the transaction of a connector. Raises CallError."""
-        transaction = self._connector(connector_id).transaction
-        if transaction is None:
-            raise CallError("no_transaction")
-        return await self._command(self.dialect.remote_stop(transaction))
-
-    async def reset(self, hard: bool = False) -> str:
-        """Restart it. Raises CallError."""
-        return await self._command(self.dialect.reset(hard=hard))
-
-    async def unlock(self, connector_id: int) -> str:
-        """Unlock a plug. Raises CallError."""
-        self._connector(connector_id)
-        return await self._command(self.dialect.unlock(connector_id))
-
-    async def set_availability(self, connector_id: int, operative: bool) -> str:
-        """Take a connector (0: all) into or out of service. Raises CallError."""
-        return await self._command(
-            self.dialect.set_availability(connector_id, operative=operative)
-        )
-
-    async def trigger(self, message: str, connector_id: int | None = None) -> str:
-        """Ask it to send a message, by its OCPP name. Raises CallError."""
-        return await self._command(self.dialect.trigger(message, connector_id))
-
-    async def get_configuration(
-        self, keys: list[str] | None = None
-    ) -> dict[str, str | None]:
-        """Read configuration keys or variables; all if none is named. Raises CallError."""
-        return await self.dialect.get_configuration(keys or [])
-
-    async def change_configuration(self, key: str, value: str) -> str:
-        """Write a configuration key or variable; returns Accepted or RebootRequired. Raises CallError."""
-        return self._positive(
-            "ChangeConfiguration", await self.dialect.change_configuration(key, value)
-        )
-
-    async def data_transfer(
-        self, vendor_id: str, message_id: str | None, data: str | None
-    ) -> Payload:
-        """Send a vendor's message and return the answer. Raises CallError."""
-        payload: Payload = {"vendorId": vendor_id}
-        if message_id is not None:
-            payload["messageId"] = message_id
-        if data is not None:
-            payload["data"] = data
-        answer = await self.raw_call("DataTransfer", payload)
-        self._positive("DataTransfer", str(answer.get("status", "")))
-        return answer
-
-    async def clear_cache(self) -> str:
-        """Forget the id tags that it keeps. Raises CallError."""
-        return await self._command(("ClearCache", {}))
-
-    async def reserve(
-        self, connector_id: int, id_tag: str, until: datetime, reservation_id: int
-    ) -> str:
-        """Reserve a connector for an id tag. Raises CallError."""
-        self._connector(connector_id)
-        return await self._command(
-            self.dialect.reserve(connector_id, id_tag, until, reservation_id)
-        )
-
-    async def cancel_reservation(self, reservation_id: int) -> str:
-        """Cancel a reservation. Raises CallError."""
-        return await self._command(
-            ("CancelReservation", {"reservationId": reservation_id})
-        )
-
-    async def update_firmware(self, location: str, at: datetime) -> str:
-        """Fetch firmware from a URL and install it. Raises CallError."""
-        return await self._command(self.dialect.update_firmware(location, at))
-
-    async def get_diagnostics(self, location: str) -> str:
-        """Upload its diagnostics to a URL; returns the file name, if it tells. Raises CallError."""
-        action, payload = self.dialect.get_diagnostics(location)
-        answer = await self.raw_call(action, payload)
-        self._positive(action, str(answer.get("status", "")))
-        return fields.text(answer, "fileName") or fields.text(answer, "filename") or ""
-
-    async def send_local_list(self, id_tags: list[str], version: int) -> str:
-        """Replace the list of id tags that may charge while it is offline. Raises CallError."""
-        return await self._command(self.dialect.send_local_list(id_tags, version))
-
-    async def change_password(self, password: str) -> str:
-        """Set the password that it signs in with, from its next connection on. Raises CallError."""
-        return await self.change_configuration(*self.dialect.password_key(password))
-
-    async def raw_call(
-        self,
-        action: str,
-        payload: Payload,
-        *,
-        urgent: bool = False,
-        timeout_s: float = CALL_TIMEOUT_S,
-    ) -> Payload:
-        """Send any request and return its answer. Raises CallError."""
-        if self._session is None:
-            raise CallError("not_connected")
-        return await self._session.call(
-            action, payload, urgent=urgent, timeout_s=timeout_s
-        )
 
     @property
     def autonomous_fallback(self) -> bool | None:
@@ -689,22 +576,6 @@ class ChargePoint:
         connector.current_a = None if connector.supply is Supply.DC else _NO_CURRENT
         connector.power_w = 0.0
         connector.measured_at_s = self.clock()
-
-    def _connector(self, connector_id: int) -> ConnectorView:
-        if connector_id not in self.connectors:
-            raise CallError("unknown_connector", str(connector_id))
-        return self.connectors[connector_id]
-
-    async def _command(self, request: Request) -> str:
-        action, payload = request
-        answer = await self.raw_call(action, payload)
-        return self._positive(action, str(answer.get("status", "")))
-
-    def _positive(self, action: str, status: str) -> str:
-        """Return the status of an answer. Raises CallError (`rejected`) if it is negative."""
-        if status.replace(" ", "").lower() in _NEGATIVE:
-            raise CallError("rejected", f"{action}: {status}", status=status)
-        return status
 
 
 def _newer[T](value: T | None, old: T | None) -> T | None:

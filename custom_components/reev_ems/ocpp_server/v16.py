@@ -1,31 +1,18 @@
-"""OCPP 1.6-J."""
+"""OCPP 1.6-J: what a charge point asks of us."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-import contextlib
-from dataclasses import dataclass, replace
-from datetime import datetime
-import logging
 from typing import TYPE_CHECKING, override
 
 from ..energy_management.observation import ConnectorState
 from . import fields, measurands
-from .dialect import HEARTBEAT_S, MEASURANDS, PING_INTERVAL_S, Dialect, Request
-from .model import (
-    Authorization,
-    BootInfo,
-    CallError,
-    ConnectorView,
-    Payload,
-    Transaction,
-)
-from .profiles import Profile, Unit, to_16
+from .dialect import HEARTBEAT_S
+from .model import Authorization, BootInfo, ConnectorView, Payload, Transaction
 from .transactions import transaction_of
+from .v16_requests import Requests16
 
 if TYPE_CHECKING:
     from .charge_point import ChargePoint
-
-_LOGGER = logging.getLogger(__name__)
 
 _STATES = {
     "available": ConnectorState.AVAILABLE,
@@ -58,34 +45,13 @@ _NOTHING_TO_SAY = frozenset(
     }
 )
 
-_LEARN_KEYS = (
-    "ChargeProfileMaxStackLevel",
-    "ChargingScheduleAllowedChargingRateUnit",
-    "ChargingScheduleMaxPeriods",
-    "MeterValuesSampledData",
-    "MeterValueSampleInterval",
-    "WebSocketPingInterval",
-)
 
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """A configuration key as the charge point gives it."""
-
-    name: str
-    value: str | None
-    readonly: bool
-
-
-class V16(Dialect):
+class V16(Requests16):
     """A charge point that speaks OCPP 1.6-J."""
-
-    version = "1.6"
 
     def __init__(self, point: ChargePoint) -> None:
         """Speak for a charge point."""
         super().__init__(point)
-        self._keys: dict[str, _Key] = {}
         self._dismissed: deque[int] = deque(maxlen=_REMEMBERED_ENDS)
         self._handlers: dict[str, Callable[[Payload], Awaitable[Payload]]] = {
             "BootNotification": self._boot,
@@ -344,232 +310,6 @@ class V16(Dialect):
                 at=at,
                 energy_wh=measured.energy_wh,
             )
-
-    # What we ask.
-
-    @override
-    def wire_id(self, transaction: Transaction) -> str | int:
-        """Return the transaction's id on the wire: ours, but for one that was recovered."""
-        recovered = transaction.remote_id
-        return int(recovered) if recovered and recovered.isdecimal() else transaction.id
-
-    @override
-    def set_profile(self, profile: Profile) -> Request:
-        """Install a charging profile."""
-        return "SetChargingProfile", to_16(profile)
-
-    @override
-    def clear_profile(self, profile_id: int) -> Request:
-        """Remove one charging profile, by its id."""
-        return "ClearChargingProfile", {"id": profile_id}
-
-    @override
-    def composite_schedule(self, connector_id: int, duration_s: int) -> Request:
-        """Ask what limit is in force over the next seconds."""
-        return "GetCompositeSchedule", {
-            "connectorId": connector_id,
-            "duration": duration_s,
-        }
-
-    @override
-    def remote_start(self, connector_id: int, id_tag: str) -> Request:
-        """Start charging."""
-        return "RemoteStartTransaction", {"connectorId": connector_id, "idTag": id_tag}
-
-    @override
-    def remote_stop(self, transaction: Transaction) -> Request:
-        """Stop charging."""
-        return "RemoteStopTransaction", {"transactionId": self.wire_id(transaction)}
-
-    @override
-    def reset(self, *, hard: bool) -> Request:
-        """Restart the charge point."""
-        return "Reset", {"type": "Hard" if hard else "Soft"}
-
-    @override
-    def unlock(self, connector_id: int) -> Request:
-        """Unlock the plug."""
-        return "UnlockConnector", {"connectorId": connector_id}
-
-    @override
-    def set_availability(self, connector_id: int, *, operative: bool) -> Request:
-        """Take a connector (0: the whole charge point) into or out of service."""
-        kind = "Operative" if operative else "Inoperative"
-        return "ChangeAvailability", {"connectorId": connector_id, "type": kind}
-
-    @override
-    def reserve(
-        self, connector_id: int, id_tag: str, until: datetime, reservation_id: int
-    ) -> Request:
-        """Reserve a connector for an id tag."""
-        return "ReserveNow", {
-            "connectorId": connector_id,
-            "expiryDate": fields.timestamp(until),
-            "idTag": id_tag,
-            "reservationId": reservation_id,
-        }
-
-    @override
-    def update_firmware(self, location: str, at: datetime) -> Request:
-        """Fetch firmware from a URL and install it."""
-        return "UpdateFirmware", {
-            "location": location,
-            "retrieveDate": fields.timestamp(at),
-        }
-
-    @override
-    def get_diagnostics(self, location: str) -> Request:
-        """Upload diagnostics to a URL."""
-        return "GetDiagnostics", {"location": location}
-
-    @override
-    def send_local_list(self, id_tags: list[str], version: int) -> Request:
-        """Replace the list of id tags that may charge offline."""
-        return "SendLocalList", {
-            "listVersion": version,
-            "updateType": "Full",
-            "localAuthorizationList": [
-                {"idTag": id_tag, "idTagInfo": {"status": "Accepted"}}
-                for id_tag in id_tags
-            ],
-        }
-
-    @override
-    def password_key(self, password: str) -> tuple[str, str]:
-        """Return the configuration key for the password, and its value: up to 40 hex digits."""
-        return "AuthorizationKey", password
-
-    @override
-    def trigger(self, message: str, connector_id: int | None) -> Request:
-        """Ask for a message."""
-        payload: Payload = {"requestedMessage": message}
-        if connector_id is not None:
-            payload["connectorId"] = connector_id
-        return "TriggerMessage", payload
-
-    @override
-    async def get_configuration(self, keys: list[str]) -> dict[str, str | None]:
-        """Read configuration keys; all if none is named."""
-        return {key.name: key.value for key in await self._read_keys(keys)}
-
-    @override
-    async def change_configuration(self, key: str, value: str) -> str:
-        """Write a configuration key and return the status."""
-        answer = await self.point.raw_call(
-            "ChangeConfiguration", {"key": key, "value": value}
-        )
-        return str(answer.get("status", ""))
-
-    async def _read_keys(self, names: list[str]) -> list[_Key]:
-        answer = await self.point.raw_call(
-            "GetConfiguration", {"key": names} if names else {}
-        )
-        return [
-            _Key(
-                name,
-                fields.text(entry, "value", limit=2000),
-                entry.get("readonly") is True,
-            )
-            for entry in fields.mappings(answer, "configurationKey")
-            if (name := fields.text(entry, "key")) is not None
-        ]
-
-    @override
-    async def learn(self) -> None:
-        """Read what the charge point can do, before anything is set."""
-        keys: list[_Key] = []
-        for names in ([], list(_LEARN_KEYS)):
-            # Some answer only to the whole list, others only to names.
-            try:
-                keys = await self._read_keys(names)
-            except CallError as error:
-                if error.key not in {"refused", "invalid_answer"}:
-                    raise
-            if keys:
-                break
-        self._keys = {key.name.lower(): key for key in keys}
-        known = self.point.steering.abilities
-        level = fields.integer(
-            {"value": self._value("ChargeProfileMaxStackLevel")}, "value"
-        )
-        periods = fields.integer(
-            {"value": self._value("ChargingScheduleMaxPeriods")}, "value"
-        )
-        units = {
-            {
-                "current": Unit.AMPERE,
-                "a": Unit.AMPERE,
-                "power": Unit.WATT,
-                "w": Unit.WATT,
-            }.get(part.strip())
-            for part in (self._value("ChargingScheduleAllowedChargingRateUnit") or "")
-            .lower()
-            .split(",")
-        } - {None}
-        self.point.steering.abilities = replace(
-            known,
-            max_stack_level=level
-            if known.max_stack_level is None
-            else known.max_stack_level,
-            max_periods=periods
-            if known.max_periods is None and periods
-            else known.max_periods,
-            unit=known.unit or (units.pop() if len(units) == 1 else None),
-        )
-
-    def _value(self, name: str) -> str | None:
-        key = self._keys.get(name.lower())
-        return key.value if key else None
-
-    @override
-    async def configure(self) -> None:
-        """Set what metering and liveness need, where it is not so already. Stops if a restart is demanded."""
-        for connector_id in self.point.connectors:
-            if self.point.connectors[connector_id].status is None:
-                with contextlib.suppress(CallError):
-                    await self.point.trigger("StatusNotification", connector_id)
-        if not self.point.quirks.set_up:
-            return
-        interval_s = max(
-            self.point.config.meter_interval_s, self.point.quirks.meter_interval_s
-        )
-        await self._set("MeterValueSampleInterval", str(interval_s))
-        await self._set("WebSocketPingInterval", str(PING_INTERVAL_S))
-        await self._set_measurands()
-
-    async def _set(self, name: str, value: str) -> bool:
-        """Write a key that has another value; returns whether it now has this one. Writing wears some chargers out."""
-        key = self._keys.get(name.lower())
-        if key is None or key.readonly or key.value == value:
-            return key is not None and key.value == value
-        try:
-            status = await self.change_configuration(key.name, value)
-        except CallError as error:
-            if error.key != "refused":
-                raise
-            status = "Rejected"
-        if status in {"Accepted", "RebootRequired"}:
-            self._keys[name.lower()] = replace(key, value=value)
-        _LOGGER.debug("%s: %s = %s: %s", self.point.id, name, value, status)
-        return status in {"Accepted", "RebootRequired"}
-
-    async def _set_measurands(self) -> None:
-        """Ask for all measurands at once; where that is refused, for as many of the best as are taken."""
-        name = "MeterValuesSampledData"
-        wanted = [
-            measurand
-            for measurand in MEASURANDS
-            if measurand not in self.point.quirks.without_measurands
-        ]
-        have = {part.strip() for part in (self._value(name) or "").split(",")}
-        if set(wanted[:3]) <= have:
-            return
-        if await self._set(name, ",".join(wanted)):
-            return
-        taken: list[str] = []
-        for measurand in wanted:
-            if await self._set(name, ",".join([*taken, measurand])):
-                taken.append(measurand)
 
 
 def _state(status: str | None) -> ConnectorState | None:

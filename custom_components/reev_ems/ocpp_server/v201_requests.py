@@ -1,0 +1,280 @@
+"""What we ask of a charging station that speaks OCPP 2.0.1 or 2.1."""
+
+import contextlib
+from dataclasses import replace
+from datetime import datetime
+import logging
+from typing import TYPE_CHECKING, override
+
+from . import fields
+from .dialect import MEASURANDS, PING_INTERVAL_S, Dialect, Request
+from .model import CallError, Payload, Transaction
+from .profiles import Profile, Unit, to_201
+
+if TYPE_CHECKING:
+    from .charge_point import ChargePoint
+
+_LOGGER = logging.getLogger(__name__)
+
+_STACK_LEVEL = "SmartChargingCtrlr.ProfileStackLevel"
+_RATE_UNIT = "SmartChargingCtrlr.RateUnit"
+_PERIODS = "SmartChargingCtrlr.PeriodsPerSchedule"
+_INTERVAL = "SampledDataCtrlr.TxUpdatedInterval"
+_MEASURANDS = "SampledDataCtrlr.TxUpdatedMeasurands"
+_START_MEASURANDS = "SampledDataCtrlr.TxStartedMeasurands"
+_END_MEASURANDS = "SampledDataCtrlr.TxEndedMeasurands"
+_PING = "OCPPCommCtrlr.WebSocketPingInterval"
+
+_ENERGY = "Energy.Active.Import.Register"
+_VARIABLES_AT_ONCE = 4
+"""The least that a charging station has to take in one request."""
+
+
+class Requests201(Dialect):
+    """The half of OCPP 2.0.1 in which we ask."""
+
+    version = "2.0.1"
+
+    def __init__(self, point: ChargePoint) -> None:
+        """Speak with a charging station."""
+        super().__init__(point)
+        self._requests = 0
+        self._variables: dict[str, str | None] = {}
+        self._status: dict[int, str] = {}
+
+    @override
+    def wire_id(self, transaction: Transaction) -> str | int:
+        """Return the transaction's id on the wire."""
+        return transaction.remote_id or str(transaction.id)
+
+    @override
+    def set_profile(self, profile: Profile) -> Request:
+        """Install a charging profile."""
+        return "SetChargingProfile", to_201(profile)
+
+    @override
+    def clear_profile(self, profile_id: int) -> Request:
+        """Remove one charging profile, by its id."""
+        return "ClearChargingProfile", {"chargingProfileId": profile_id}
+
+    @override
+    def composite_schedule(self, connector_id: int, duration_s: int) -> Request:
+        """Ask what limit is in force over the next seconds."""
+        return "GetCompositeSchedule", {"evseId": connector_id, "duration": duration_s}
+
+    @override
+    def remote_start(self, connector_id: int, id_tag: str) -> Request:
+        """Start charging."""
+        self._requests += 1
+        return "RequestStartTransaction", {
+            "evseId": connector_id,
+            "remoteStartId": self._requests,
+            "idToken": {"idToken": id_tag, "type": "Central"},
+        }
+
+    @override
+    def remote_stop(self, transaction: Transaction) -> Request:
+        """Stop charging."""
+        return "RequestStopTransaction", {
+            "transactionId": str(self.wire_id(transaction))
+        }
+
+    @override
+    def reset(self, *, hard: bool) -> Request:
+        """Restart the charging station: at once, or when it is idle."""
+        return "Reset", {"type": "Immediate" if hard else "OnIdle"}
+
+    @override
+    def unlock(self, connector_id: int) -> Request:
+        """Unlock the plug."""
+        return "UnlockConnector", {"evseId": connector_id, "connectorId": 1}
+
+    @override
+    def set_availability(self, connector_id: int, *, operative: bool) -> Request:
+        """Take an EVSE (0: the whole charging station) into or out of service."""
+        payload: Payload = {
+            "operationalStatus": "Operative" if operative else "Inoperative"
+        }
+        if connector_id:
+            payload["evse"] = {"id": connector_id}
+        return "ChangeAvailability", payload
+
+    @override
+    def reserve(
+        self, connector_id: int, id_tag: str, until: datetime, reservation_id: int
+    ) -> Request:
+        """Reserve an EVSE for an id tag."""
+        return "ReserveNow", {
+            "id": reservation_id,
+            "evseId": connector_id,
+            "expiryDateTime": fields.timestamp(until),
+            "idToken": {"idToken": id_tag, "type": "Central"},
+        }
+
+    @override
+    def update_firmware(self, location: str, at: datetime) -> Request:
+        """Fetch firmware from a URL and install it."""
+        self._requests += 1
+        return "UpdateFirmware", {
+            "requestId": self._requests,
+            "firmware": {
+                "location": location,
+                "retrieveDateTime": fields.timestamp(at),
+            },
+        }
+
+    @override
+    def get_diagnostics(self, location: str) -> Request:
+        """Upload diagnostics to a URL."""
+        self._requests += 1
+        return "GetLog", {
+            "logType": "DiagnosticsLog",
+            "requestId": self._requests,
+            "log": {"remoteLocation": location},
+        }
+
+    @override
+    def send_local_list(self, id_tags: list[str], version: int) -> Request:
+        """Replace the list of id tags that may charge offline."""
+        return "SendLocalList", {
+            "versionNumber": version,
+            "updateType": "Full",
+            "localAuthorizationList": [
+                {
+                    "idToken": {"idToken": id_tag, "type": "ISO14443"},
+                    "idTokenInfo": {"status": "Accepted"},
+                }
+                for id_tag in id_tags
+            ],
+        }
+
+    @override
+    def password_key(self, password: str) -> tuple[str, str]:
+        """Return the variable for the password, and its value: 16 to 40 characters."""
+        return "SecurityCtrlr.BasicAuthPassword", password
+
+    @override
+    def trigger(self, message: str, connector_id: int | None) -> Request:
+        """Ask for a message."""
+        payload: Payload = {"requestedMessage": message}
+        if connector_id is not None:
+            evse: Payload = {"id": connector_id}
+            if message == "StatusNotification":
+                evse["connectorId"] = 1
+            payload["evse"] = evse
+        return "TriggerMessage", payload
+
+    @override
+    async def get_configuration(self, keys: list[str]) -> dict[str, str | None]:
+        """Read variables, named `Component.Variable`; without names those that matter here."""
+        names = keys or [
+            _STACK_LEVEL,
+            _RATE_UNIT,
+            _PERIODS,
+            _INTERVAL,
+            _MEASURANDS,
+            _PING,
+        ]
+        values: dict[str, str | None] = {}
+        for start in range(0, len(names), _VARIABLES_AT_ONCE):
+            part = names[start : start + _VARIABLES_AT_ONCE]
+            answer = await self.point.raw_call(
+                "GetVariables", {"getVariableData": [_variable(name) for name in part]}
+            )
+            for entry in fields.mappings(answer, "getVariableResult"):
+                component = fields.text(fields.mapping(entry, "component"), "name")
+                variable = fields.text(fields.mapping(entry, "variable"), "name")
+                if entry.get("attributeStatus") == "Accepted":
+                    values[f"{component}.{variable}"] = fields.text(
+                        entry, "attributeValue", limit=2500
+                    )
+        return values
+
+    @override
+    async def change_configuration(self, key: str, value: str) -> str:
+        """Write a variable, named `Component.Variable`, and return the status."""
+        data = {**_variable(key), "attributeValue": value}
+        answer = await self.point.raw_call("SetVariables", {"setVariableData": [data]})
+        results = fields.mappings(answer, "setVariableResult")
+        return str(results[0].get("attributeStatus", "")) if results else "Rejected"
+
+    @override
+    async def learn(self) -> None:
+        """Read what the charging station can do, before anything is set."""
+        try:
+            self._variables = await self.get_configuration([])
+        except CallError as error:
+            if error.key not in {"refused", "invalid_answer"}:
+                raise
+        known = self.point.steering.abilities
+        level = fields.integer(self._variables, _STACK_LEVEL)
+        periods = fields.integer(self._variables, _PERIODS)
+        units = {
+            part.strip().upper()
+            for part in (self._variables.get(_RATE_UNIT) or "").split(",")
+        } & {
+            "A",
+            "W",
+        }
+        self.point.steering.abilities = replace(
+            known,
+            max_stack_level=level
+            if known.max_stack_level is None
+            else known.max_stack_level,
+            max_periods=periods
+            if known.max_periods is None and periods
+            else known.max_periods,
+            unit=known.unit or (Unit(units.pop()) if len(units) == 1 else None),
+        )
+
+    @override
+    async def configure(self) -> None:
+        """Set what metering and liveness need, where it is not so already."""
+        for evse in self.point.connectors:
+            if evse not in self._status:
+                with contextlib.suppress(CallError):
+                    await self.point.trigger("StatusNotification", evse)
+        quirks = self.point.quirks
+        if not quirks.set_up:
+            return
+        interval_s = max(self.point.config.meter_interval_s, quirks.meter_interval_s)
+        await self._set(_INTERVAL, str(interval_s))
+        await self._set(_PING, str(PING_INTERVAL_S))
+        wanted = [name for name in MEASURANDS if name not in quirks.without_measurands]
+        have = {
+            part.strip() for part in (self._variables.get(_MEASURANDS) or "").split(",")
+        }
+        if not set(wanted[:3]) <= have and not await self._set(
+            _MEASURANDS, ",".join(wanted)
+        ):
+            taken: list[str] = []
+            for name in wanted:
+                if await self._set(_MEASURANDS, ",".join([*taken, name])):
+                    taken.append(name)
+        edges = await self.get_configuration([_START_MEASURANDS, _END_MEASURANDS])
+        for name, value in edges.items():
+            if _ENERGY not in (value or ""):
+                await self._set(name, _ENERGY, present=True)
+
+    async def _set(self, name: str, value: str, *, present: bool = False) -> bool:
+        """Write a variable that has another value; returns whether it now has this one."""
+        if name not in self._variables and not present:
+            return False
+        if self._variables.get(name) == value:
+            return True
+        try:
+            status = await self.change_configuration(name, value)
+        except CallError as error:
+            if error.key not in {"refused", "invalid_answer"}:
+                raise
+            status = "Rejected"
+        _LOGGER.debug("%s: %s = %s: %s", self.point.id, name, value, status)
+        if status not in {"Accepted", "RebootRequired"}:
+            return False
+        self._variables[name] = value
+        return True
+
+
+def _variable(name: str) -> Payload:
+    component, _, variable = name.partition(".")
+    return {"component": {"name": component}, "variable": {"name": variable}}
