@@ -8,10 +8,12 @@ python -m simulator ctl [--control-port N] base_load circuit=main current_a=[40,
 import argparse
 import asyncio
 from collections.abc import Sequence
+from contextlib import nullcontext
 import json
 import logging
 import os
 from pathlib import Path
+import shlex
 import signal
 import sys
 
@@ -20,11 +22,14 @@ import yaml
 
 from .commands import COMMANDS
 from .control import control_endpoint
+from .dry_run import BrainError, DryRun, running_brain
 from .site import Site
 from .site_file import SiteConfig, SiteError, load_site
 
 _DEFAULT_CONTROL_PORT = 8765
 _REQUEST_TIMEOUT_S = 10.0
+_INTEGRATION = Path(__file__).resolve().parent.parent / "custom_components" / "reev_ems"
+"""The folder in which the energy management runs by itself."""
 
 
 def _environment_number(name: str) -> int | None:
@@ -142,11 +147,63 @@ def _simulate(arguments: Sequence[str]) -> int:
     return 0
 
 
+async def _dry_run(
+    run: DryRun, command: Sequence[str], folder: Path | None, duration_s: float
+) -> None:
+    async with running_brain(command, folder) as brain:
+        print(json.dumps(await run.run(brain, duration_s), indent=2))
+
+
+def _dry(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="simulator dry",
+        description="Simulate a site without the wire, faster than time.",
+    )
+    parser.add_argument("site", type=Path, help="YAML file")
+    parser.add_argument("--hours", type=float, default=24.0)
+    parser.add_argument(
+        "--step", type=float, default=1.0, help="seconds between two observations"
+    )
+    parser.add_argument(
+        "--report",
+        type=float,
+        default=10.0,
+        help="seconds between two reports of a charge point",
+    )
+    parser.add_argument(
+        "--brain",
+        help="command that decides; by default the energy management of this project",
+    )
+    parser.add_argument("--trace", type=Path, help="CSV file, one line per step")
+    given = parser.parse_args(arguments)
+    command = (
+        shlex.split(given.brain)
+        if given.brain
+        else [sys.executable, "-m", "energy_management", "run"]
+    )
+    folder = None if given.brain else _INTEGRATION
+    config = load_site(given.site)
+    with (
+        given.trace.open("w", encoding="utf-8")
+        if given.trace
+        else nullcontext() as trace
+    ):
+        run = DryRun(config, step_s=given.step, report_s=given.report, trace=trace)
+        asyncio.run(_dry_run(run, command, folder, given.hours * 3600.0))
+    return 0
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run, and return the exit code."""
     try:
-        return _ctl(arguments[1:]) if arguments[:1] == ["ctl"] else _simulate(arguments)
-    except SiteError as error:
+        match arguments:
+            case ["ctl", *rest]:
+                return _ctl(rest)
+            case ["dry", *rest]:
+                return _dry(rest)
+            case _:
+                return _simulate(arguments)
+    except (SiteError, BrainError) as error:
         print(error, file=sys.stderr)
         return 2
 

@@ -11,6 +11,7 @@ from .ocpp16 import ChargePoint16
 from .ocpp201 import ChargePoint201
 from .plant import Plant
 from .site_file import SiteConfig, SiteError, connector_id
+from .visits import Visits
 
 
 class Site:
@@ -28,6 +29,7 @@ class Site:
         """Build everything; nothing listens or connects before `start`."""
         self.config = config
         self.plant: Plant = config.plant()
+        self.visits = Visits(config.visits())
         self.meters: dict[str, Meter] = {}
         places = []
         for host, port, meter in config.meters():
@@ -132,6 +134,11 @@ class Site:
 
     def tick(self, dt_s: float, wall_s: float) -> None:
         """Let `dt_s` pass, up to the UTC time `wall_s`."""
+        for name, car in self.visits.changes(self.plant.curve_s):
+            host, outlet = self.outlet(name)
+            host.unplug(outlet)
+            if car is not None:
+                host.plug(outlet, car)
         for charge_point in self.charge_points.values():
             charge_point.tick(wall_s)
         self.plant.advance(dt_s)

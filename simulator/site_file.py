@@ -26,6 +26,7 @@ from .plant import (
 )
 from .profiles import Unit
 from .quirks import Quirks
+from .visits import Visit
 
 type Json = dict[str, Any]
 
@@ -162,6 +163,13 @@ _CONNECTOR = vol.Schema(
         vol.Optional("power_factor"): vol.All(POSITIVE, vol.Range(max=1.0)),
         vol.Optional("car"): CAR,
         vol.Optional("plugged"): bool,
+        vol.Optional("visits"): [
+            {
+                vol.Required("from_s"): NOT_NEGATIVE,
+                vol.Required("to_s"): POSITIVE,
+                vol.Optional("car", default=dict): CAR,
+            }
+        ],
     }
 )
 
@@ -175,6 +183,8 @@ _SITE = vol.Schema(
             str, vol.Match(r"^wss?://", msg="ws:// or wss:// is needed")
         ),
         vol.Optional("control_port", default=8765): _PORT,
+        # What a dry run tells the energy management beyond the site itself, in that one's own words.
+        vol.Optional("ems", default=dict): dict,
         vol.Required("circuits"): [
             {
                 vol.Required("id"): _NAME,
@@ -318,6 +328,15 @@ class SiteConfig:
             for entry in self.definition["charge_points"]
         ]
 
+    def visits(self) -> list[Visit]:
+        """Return who comes and goes."""
+        return [
+            Visit(connector=connector_id(charge_point["id"], number), **visit)
+            for charge_point in self.definition["charge_points"]
+            for number, entry in enumerate(charge_point["connectors"], 1)
+            for visit in entry.get("visits", ())
+        ]
+
     def car_of(self, connector: str) -> Json:
         """Return the properties of the car that belongs to a connector."""
         for charge_point in self.definition["charge_points"]:
@@ -336,7 +355,7 @@ def _connector(name: str, entry: Json) -> Connector:
     rest = {
         key: value
         for key, value in entry.items()
-        if key not in ("car", "plugged", "phases")
+        if key not in ("car", "plugged", "phases", "visits")
     }
     car = Car(**entry["car"]) if "car" in entry and entry.get("plugged", True) else None
     return Connector(id=name, line_phases=entry["phases"], car=car, **rest)
