@@ -3,6 +3,7 @@
 from dataclasses import replace
 from math import ceil
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ from custom_components.reev_ems.energy_management.observation import (
 from tests.energy_management.plant import Car, Plant
 
 
-def site(count: int = 3, limit_a: float = 32, **changes: object) -> Site:
+def site(count: int = 3, limit_a: float = 32, **changes: Any) -> Site:
     """Return a site with one metered circuit."""
     return replace(
         Site(
@@ -284,7 +285,7 @@ def test_rotation_gives_everybody_a_turn() -> None:
     assert min(energies) >= 0.8 * max(energies)
 
 
-def solar_site(**settings: object) -> Site:
+def solar_site(**settings: Any) -> Site:
     """Return a site whose connector follows the surplus."""
     return site(
         1,

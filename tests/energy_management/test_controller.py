@@ -1,6 +1,8 @@
 """Single rules of the step."""
 
 from dataclasses import replace
+from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -41,7 +43,7 @@ from tests.energy_management.plant import Car, Plant
 MAIN = Circuit(id="main", limit_a=(32.0, 32.0, 32.0), metered=True)
 
 
-def one(connector: Connector | None = None, **changes: object) -> Site:
+def one(connector: Connector | None = None, **changes: Any) -> Site:
     """Return a site with one connector."""
     connector = connector or Connector(id="c0", circuit="main")
     return replace(
@@ -91,7 +93,7 @@ class Loop:
                     self.see(name, current_a=current_a, age_s=0.5)
         return decision
 
-    def see(self, name: str = "c0", **changes: object) -> None:
+    def see(self, name: str = "c0", **changes: Any) -> None:
         """Change what is seen of a connector."""
         self.connectors[name] = replace(self.connectors[name], **changes)
 
@@ -104,9 +106,7 @@ def test_s5_permits_expire_and_are_renewed_at_half_their_life() -> None:
     assert loop.commands[0][1] == Command(
         connector="c0", permit_a=16, permit_w=None, expires_s=times[0] + 120
     )
-    assert {
-        later - before for before, later in zip(times, times[1:], strict=False)
-    } == {60}
+    assert {later - before for before, later in pairwise(times)} == {60}
 
 
 def test_s5_a_pause_lives_long_and_is_renewed_seldom() -> None:
@@ -145,10 +145,7 @@ def test_s5_decreases_are_not_delayed_and_raises_are_15_s_apart() -> None:
             raised.append(loop.now_s)
         before = value
     assert before == 16
-    assert all(
-        later - earlier >= 15
-        for earlier, later in zip(raised, raised[1:], strict=False)
-    )
+    assert all(later - earlier >= 15 for earlier, later in pairwise(raised))
 
 
 def test_s5_a_small_raise_waits_until_its_room_stood_for_a_minute() -> None:
