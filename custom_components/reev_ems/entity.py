@@ -38,6 +38,7 @@ class ReevEntity[PartT: SitePart](CoordinatorEntity[ReevCoordinator]):
     _attr_has_entity_name = True
     entity_description: ReevEntityDescription[PartT]
 
+    _spread_s: float
     _due_s: float
     """When the next write is due, on the clock of the decisions."""
     _news: tuple[bool, object]
@@ -53,8 +54,10 @@ class ReevEntity[PartT: SitePart](CoordinatorEntity[ReevCoordinator]):
         if description.placeholders:
             self._attr_translation_placeholders = description.placeholders
         # Spread over the interval, lest thousands of entities write in the same turn of the event loop.
-        delay_s = crc32(unique_id.encode()) % 1000 / 1000 * MEASURED_VALUE_INTERVAL_S
-        self._due_s = part.data.decision.at_s + delay_s
+        self._spread_s = (
+            crc32(unique_id.encode()) % 1000 / 1000 * MEASURED_VALUE_INTERVAL_S
+        )
+        self._due_s = part.data.decision.at_s + self._spread_s
         self._news = self._current_news()
 
     @property
@@ -63,11 +66,16 @@ class ReevEntity[PartT: SitePart](CoordinatorEntity[ReevCoordinator]):
         return self.entity_description.value_fn(self.part)
 
     @property
+    def has_details(self) -> bool:
+        """Return whether the state holds more than what is written at once: a measured value, or attributes."""
+        return not self.entity_description.immediate
+
+    @property
     @override
     def available(self) -> bool:
         """Return whether what it shows is known to be so now."""
         return super().available and (
-            self.part.live or not self.entity_description.needs_live
+            not self.entity_description.needs_live or self.part.live
         )
 
     def _current_news(self) -> tuple[bool, object]:
@@ -86,10 +94,15 @@ class ReevEntity[PartT: SitePart](CoordinatorEntity[ReevCoordinator]):
         """
         now_s = self.part.data.decision.at_s
         news = self._current_news()
-        if news == self._news and now_s < self._due_s:
+        late_s = now_s - self._due_s
+        is_due = late_s >= 0 and self.has_details
+        if news == self._news and not is_due:
             return
-        self._news = news
         self._due_s = now_s + MEASURED_VALUE_INTERVAL_S
+        if news != self._news or late_s > 2 * MEASURED_VALUE_INTERVAL_S:
+            # Many have news at once, or all waited for the same turn: they part again.
+            self._due_s += self._spread_s
+        self._news = news
         super()._handle_coordinator_update()
 
 

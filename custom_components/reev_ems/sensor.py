@@ -89,6 +89,12 @@ class ReevSensor[PartT: SitePart](ReevEntity[PartT], SensorEntity):
 
     @property
     @override
+    def has_details(self) -> bool:
+        """Return whether the state holds more than what is written at once."""
+        return super().has_details or self.entity_description.attributes_fn is not None
+
+    @property
+    @override
     def extra_state_attributes(self) -> Mapping[str, Any] | None:
         """Return what belongs to the state."""
         if (attributes_fn := self.entity_description.attributes_fn) is None:

@@ -4,7 +4,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
-from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
+from homeassistant.const import EVENT_STATE_REPORTED
+from homeassistant.core import (
+    Event,
+    EventStateChangedData,
+    EventStateReportedData,
+    HomeAssistant,
+    callback,
+)
 from homeassistant.helpers.event import async_track_state_change_event
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -63,11 +70,39 @@ async def test_measured_value_every_five_seconds(
     assert set(steps) == {MEASURED_VALUE_INTERVAL_S}
 
 
+async def test_writes_are_spread(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """After a pause in which everything became due, entities do not go on writing in one and the same turn."""
+    reported: list[str] = []
+
+    @callback
+    def note(event: Event[EventStateReportedData]) -> None:
+        reported.append(event.data["entity_id"])
+
+    @callback
+    def ours(data: EventStateReportedData) -> bool:
+        return True
+
+    hass.bus.async_listen(EVENT_STATE_REPORTED, note, event_filter=ours)
+    turns = []
+    for after_s in (60.0, *[1.0] * 10):
+        reported.clear()
+        push(after_s)
+        turns.append(len(reported))
+    first, *others = turns
+    assert first > 40
+    assert sum(turns[1:5]) == 0
+    assert max(others) < 0.4 * first
+    # Each has written again.
+    assert sum(others) >= first
+
+
 async def test_last_value_is_not_lost(
     hass: HomeAssistant, entry: MockConfigEntry, push: Push
 ) -> None:
     """A value that came too early to be written is written by a later turn, even if it no longer changes."""
-    push(10.0, observation=grid(1000.0))
+    push(6.0, observation=grid(1000.0))
     push(1.0, observation=grid(7000.0))
     assert float(state(hass, entry, "sensor", "Depot", "grid_power").state) == 1000.0
     for _ in range(5):
