@@ -275,8 +275,14 @@ quantities:
         ("- 1\n- 2\n", 1, "must hold a mapping"),
         ("", 1, "must hold a mapping"),
         ("\x00", None, "is not valid YAML"),
-        ("[" * 5000, None, "is"),
-        (GOOD + "#" * 300_000, None, "is larger than"),
+        pytest.param("[" * 150_000, None, "is nested too deeply", id="brackets"),
+        pytest.param(
+            "\n".join(" " * n + "a:" for n in range(500)),
+            None,
+            "is nested too deeply",
+            id="indentation",
+        ),
+        pytest.param(GOOD + "#" * 300_000, None, "is larger than", id="large"),
     ],
 )
 def test_wrong_file_is_refused_with_its_line(

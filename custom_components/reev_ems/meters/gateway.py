@@ -117,13 +117,14 @@ class _Gateway:
     """A connection and those who use it."""
 
     def __init__(
-        self, host: str, port: int, timeout_s: float, unused: Callable[[_Gateway], None]
+        self,
+        params: ModbusTcpParams,
+        timeout_s: float,
+        unused: Callable[[_Gateway], None],
     ) -> None:
-        self.host = host
-        self.port = port
-        self.connection = ModbusConnection(
-            ModbusTcpParams(host=host, port=port), timeout=timeout_s
-        )
+        self.host = params.host
+        self.port = params.port
+        self.connection = ModbusConnection(params, timeout=timeout_s)
         self.leases = 0
         self.silences = 0
         self._unused = unused
@@ -202,10 +203,11 @@ class ModbusGateways:
 
     def unit(self, host: str, port: int, unit_id: int) -> MeterUnit:
         """Lease a device; its gateway's connection opens with the first `open` and closes with the last release."""
-        key = (host.strip().lower(), port)
+        params = ModbusTcpParams(host=host.strip(), port=port)
+        key = (params.host, params.port)
         if (gateway := self._gateways.get(key)) is None:
             gateway = self._gateways[key] = _Gateway(
-                key[0], port, self._request_timeout_s, self._forget
+                params, self._request_timeout_s, self._forget
             )
         gateway.leases += 1
         return MeterUnit(gateway, unit_id)
@@ -214,11 +216,6 @@ class ModbusGateways:
         key = (gateway.host, gateway.port)
         if self._gateways.get(key) is gateway:
             del self._gateways[key]
-
-    def connected(self, host: str, port: int) -> bool:
-        """Return whether there is a connection to a gateway now."""
-        gateway = self._gateways.get((host.strip().lower(), port))
-        return gateway is not None and gateway.connection.connected
 
     async def close(self) -> None:
         """Close all connections; leases that are still out find them closed."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from .schema import InvalidProfile, parse_profile
 
 BUILT_IN = Path(__file__).parent / "profiles"
 MAX_FILE_BYTES = 200_000
+MAX_DEPTH = 50
 
 type Lines = dict[tuple[str, ...], int]
 """Line of each value of a file, by its path."""
@@ -142,6 +144,10 @@ def read_yaml(file: Path) -> tuple[dict[str, Any], Lines]:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as err:
         raise _YamlProblem(None, "is not UTF-8 text") from err
+    # The parser's time grows with the square of the depth.
+    depths = accumulate((character in "[{") - (character in "]}") for character in text)
+    if max(depths, default=0) > MAX_DEPTH:
+        raise _YamlProblem(None, "is nested too deeply")
     try:
         loader = yaml.SafeLoader(text)
     except yaml.YAMLError as err:

@@ -68,12 +68,15 @@ async def read_identification(
             )
     values = await component.async_update()
     return {
-        name: "".join(filter(str.isprintable, value)).strip()
-        if isinstance(value, str)
-        else value
+        name: clean_text(value) if isinstance(value, str) else value
         for name, value in values.items()
         if name in fields and value is not None
     }
+
+
+def clean_text(value: str) -> str:
+    """Return a device's text without what follows its end or cannot be shown."""
+    return "".join(filter(str.isprintable, value.partition("\0")[0])).strip()
 
 
 def _component(unit: ModbusUnit, blocks: tuple[Block, ...]) -> ManualComponent:

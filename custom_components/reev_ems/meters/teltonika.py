@@ -19,6 +19,7 @@ from modbus_connection.model.fields import NumberField, StringField
 from .errors import MeterError, Trouble
 from .gateway import MeterUnit, ModbusGateways
 from .reader import explain
+from .registers import clean_text
 
 READ_TIMEOUT_S = 8.0
 LAST_REGISTER = 138
@@ -138,7 +139,7 @@ async def _status(unit: MeterUnit, offset: int) -> GatewayStatus:
             Trouble.NOT_THIS_METER,
             f"The device at {unit.place} does not tell a router's status.",
         )
-    texts = {name: _text(values[name]) for name in TEXTS}
+    texts = {name: clean_text(values[name]) or None for name in TEXTS}
     return GatewayStatus(
         uptime_s=uptime_s,
         # A router without a modem tells 0.
@@ -154,10 +155,6 @@ async def _status(unit: MeterUnit, offset: int) -> GatewayStatus:
         digital_input_1=_input(values["input 1"]),
         digital_input_2=_input(values["input 2"]),
     )
-
-
-def _text(value: str) -> str | None:
-    return "".join(filter(str.isprintable, value.partition("\0")[0])).strip() or None
 
 
 def _input(value: float) -> bool | None:
