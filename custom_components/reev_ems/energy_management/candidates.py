@@ -70,9 +70,7 @@ def choose(
     followers: list[Turn] = []
     others = {circuit.id: [0.0] * 4 for circuit in site.circuits}
     for turn in turns:
-        draw = turn.known_draw(now_s, settings)
-        if draw is None:
-            draw = turn.load(turn.allowed) if turn.steered else NOTHING
+        draw = turn.likely_draw(now_s, settings)
         if not turn.reserved:
             mode = turn.outlet.connector.mode
             turn.follows = mode in _SOLAR and (
@@ -93,8 +91,9 @@ def choose(
                 found.append(turn)
                 if turn.follows:
                     draw = _within(draw, turn.load(turn.outlet.minimum))
-        for circuit in turn.outlet.path:
-            add(others[circuit.id], draw)
+        if draw is not NOTHING:
+            add(others[turn.outlet.connector.circuit], draw)
+    circuits.sum_up(others)
     battery = observation.battery
     free_w: dict[str, float] = {}
     surplus_a: dict[str, PerPhase] = {}

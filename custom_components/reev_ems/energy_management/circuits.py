@@ -90,7 +90,7 @@ class Circuits:
                     total[index + 2] += l3
                     total[index + 3] += power_w
                     index += 4
-            self._sum_up(sums)
+            self.sum_up(sums)
             for name, reading in self.readings.items():
                 total = sums[name]
                 self.meters[name] = estimate(
@@ -142,7 +142,7 @@ class Circuits:
                 offline.append(turn)
             else:
                 add(sums[turn.outlet.connector.circuit], turn.booked)
-        self._sum_up(sums)
+        self.sum_up(sums)
         for turn in offline:
             for circuit in turn.outlet.path:
                 load = turn.offline_load(
@@ -157,13 +157,13 @@ class Circuits:
         for turn in turns:
             if not turn.reserved:
                 add(sums[turn.outlet.connector.circuit], turn.booked)
-        self._sum_up(sums)
+        self.sum_up(sums)
         for name, total in sums.items():
             for index, value in enumerate(self.reserved[name]):
                 total[index] += value
         self.used = sums
 
-    def _sum_up(self, sums: dict[str, list[float]]) -> None:
+    def sum_up(self, sums: dict[str, list[float]]) -> None:
         """Add to each circuit what lies below it."""
         for circuit in self._plan.upwards:
             if circuit.parent is not None:

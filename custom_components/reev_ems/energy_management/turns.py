@@ -41,6 +41,7 @@ class Turn:
     """The working row of a connector in a step."""
 
     __slots__ = (
+        "_allowed_load",
         "accepted",
         "allowed",
         "before",
@@ -102,6 +103,7 @@ class Turn:
         self.target = 0.0
         self.booked: Vector = NOTHING
         self.limit = _NOT_CONNECTED
+        self._allowed_load = self.load(self.allowed)
 
     def load(self, value: float) -> Vector:
         """Return the most that a permit can load the circuits with, during a change both sets of phases."""
@@ -109,7 +111,7 @@ class Turn:
 
     def occupied(self, value: float) -> Vector:
         """Return what the connector is booked with at a permit (S1)."""
-        load = self.load(max(value, self.allowed))
+        load = self._allowed_load if value <= self.allowed else self.load(value)
         draw = self.memory.draw
         return load if draw is None else most(load, draw.high)
 
@@ -119,6 +121,13 @@ class Turn:
         if draw is None or not is_known(draw, now_s, settings):
             return None
         return draw.high
+
+    def likely_draw(self, now_s: float, settings: Settings) -> Vector:
+        """Return what it draws at most by its last report, or may draw by its permit if it does not report."""
+        known = self.known_draw(now_s, settings)
+        if known is None:
+            return self._allowed_load if self.steered else NOTHING
+        return known
 
     def draw_bounds(
         self, now_s: float, settings: Settings
@@ -131,7 +140,7 @@ class Turn:
         if state is ConnectorState.OFFLINE:
             load = self.offline_load(now_s, settings, metered=True)
             return load, NOTHING, load, load
-        allowed = self.load(self.allowed)
+        allowed = self._allowed_load
         if state in _NO_SESSION:
             lowered_s = memory.permit.lowered_s
             if lowered_s is None or now_s >= lowered_s + settings.follow_s:
