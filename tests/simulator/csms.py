@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 import json
 from typing import Any
@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from websockets import Subprotocol
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosedError
 
 type Json = dict[str, Any]
 
@@ -53,25 +54,27 @@ class Csms:
         self.connections[name] = connection
         async with self._news:
             self._news.notify_all()
-        async for frame in connection:
-            message = json.loads(frame)
-            if message[0] != 2:
-                self._answers.pop(message[1]).set_result(message)
-                continue
-            _, message_id, action, payload = message
-            self.heard.append((name, action, payload))
-            async with self._news:
-                self._news.notify_all()
-            if action in self.mute:
-                continue
-            if action in self.refuse:
+        # Charge points also vanish without a closing handshake.
+        with suppress(ConnectionClosedError):
+            async for frame in connection:
+                message = json.loads(frame)
+                if message[0] != 2:
+                    self._answers.pop(message[1]).set_result(message)
+                    continue
+                _, message_id, action, payload = message
+                self.heard.append((name, action, payload))
+                async with self._news:
+                    self._news.notify_all()
+                if action in self.mute:
+                    continue
+                if action in self.refuse:
+                    await connection.send(
+                        json.dumps([4, message_id, "InternalError", "no", {}])
+                    )
+                    continue
                 await connection.send(
-                    json.dumps([4, message_id, "InternalError", "no", {}])
+                    json.dumps([3, message_id, self._answer(action, payload)])
                 )
-                continue
-            await connection.send(
-                json.dumps([3, message_id, self._answer(action, payload)])
-            )
 
     def _answer(self, action: str, payload: Json) -> Json:
         now = datetime.now(UTC).isoformat()

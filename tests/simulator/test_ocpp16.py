@@ -649,7 +649,7 @@ async def test_nothing_is_lost_offline(csms: Csms, running: Running) -> None:
         charger.unplug(outlet)
         unplugged = datetime.now(UTC)
         assert charger.outbox.records_waiting == 3
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1.5)
         charger.link.reconnect()
         await eventually(lambda: len(csms.all_of("CP1", "StopTransaction")) == 2)
         told = [action for _, action, _ in csms.heard if action.endswith("Transaction")]
@@ -663,7 +663,7 @@ async def test_nothing_is_lost_offline(csms: Csms, running: Running) -> None:
         assert [stop["transactionId"] for stop in stops] == [first, first + 1]
         assert abs(
             datetime.fromisoformat(stops[1]["timestamp"]) - unplugged
-        ) < timedelta(seconds=0.15)
+        ) < timedelta(seconds=1.0)
         # After a mere loss of connection the standard wants no BootNotification.
         assert len(csms.all_of("CP1", "BootNotification")) == 1
         await csms.until("CP1", "StatusNotification", has(status="Available"))

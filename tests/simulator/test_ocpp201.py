@@ -415,11 +415,14 @@ async def test_triggers_reset_and_availability(csms: Csms, running: Running) -> 
 
 async def test_events_are_kept_offline(csms: Csms, running: Running) -> None:
     """They come later, in order, marked as offline."""
-    async with running() as one:
-        first = await transaction_of(csms)
-        await until_draws(one, 16.0)
+    async with running(charge_point(connector={"plugged": False})) as one:
         charger, outlet = one.outlet("CP1")
-        await eventually(lambda: charger.outbox.records_waiting == 0)
+        await eventually(lambda: charger.online)
+        charger.plug(outlet, Car(ramp_s=0.1))
+        first = await transaction_of(csms)
+        await eventually(
+            lambda: outlet.status == "Charging" and charger.outbox.records_waiting == 0
+        )
         charger.link.disconnect()
         await eventually(lambda: not charger.link.up)
         charger.unplug(outlet)
