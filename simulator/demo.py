@@ -24,10 +24,13 @@ COMMISSIONED_TIMEOUT_S = 60
 class Demo:
     """A simulated site and the Home Assistant that looks after it, each in a process of its own."""
 
-    def __init__(self, folder: Path, site_file: Path = SITE_FILE) -> None:
+    def __init__(
+        self, folder: Path, site_file: Path = SITE_FILE, name: str = "Demo site"
+    ) -> None:
         """Initialize; everything is written below the folder."""
         self.folder = folder
         self.site_file = site_file
+        self.name = name
         self.ocpp_port = free_port(OCPP_PORT)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "simulator.log").unlink(missing_ok=True)
@@ -63,7 +66,7 @@ class Demo:
             self.home_assistant,
             definition,
             await self.simulator.state(),
-            name="Demo site",
+            name=self.name,
             ocpp_port=self.ocpp_port,
         )
         async with asyncio.timeout(COMMISSIONED_TIMEOUT_S):

@@ -1,0 +1,1 @@
+"""The main job with real processes: Home Assistant, the simulator, nothing between them but sockets."""
