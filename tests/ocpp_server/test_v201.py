@@ -84,6 +84,8 @@ class Station:
             | ({"chargingState": state} if state else {}),
             "evse": {"id": 1, "connectorId": 1},
         } | more
+        if payload["evse"] is None:
+            del payload["evse"]
         if samples:
             payload["meterValue"] = [{"timestamp": at, "sampledValue": samples}]
         return await self.client.ask("TransactionEvent", **payload)
@@ -185,6 +187,22 @@ async def test_s11_events_with_gaps_in_any_order_and_twice(
     assert (
         len(recorder.of(TransactionStarted)) == len(recorder.of(TransactionEnded)) == 1
     )
+
+
+async def test_only_one_event_has_to_name_the_evse(adopt: Any, station: Any) -> None:
+    """The others are for where the transaction runs, also after our restart."""
+    point, _ = adopt()
+    box = await station()
+    await box.status("Occupied")
+    await box.event("Started", "EVConnected", energy=1000)
+    await box.event("Updated", "Charging", seconds=10, current=(9.0,), evse=None)
+    view = point.connectors[1]
+    assert (view.state, view.current_a) == (ConnectorState.CHARGING, (9, None, None))
+    view.transaction = None
+    await box.event("Updated", "SuspendedEV", seconds=20, energy=1700, evse=None)
+    assert view.state is ConnectorState.SUSPENDED_EV
+    await box.event("Ended", seconds=30, energy=1800, evse=None)
+    assert view.transaction is None
 
 
 async def test_s12_tokens(adopt: Any, station: Any, server: OcppServer) -> None:

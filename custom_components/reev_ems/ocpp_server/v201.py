@@ -194,6 +194,8 @@ class V201(Requests201):
             return answer
         kind = fields.text(payload, "eventType")
         evse = fields.integer(fields.mapping(payload, "evse"), "id")
+        if evse is None:
+            evse = await self._evse_of(remote_id)
         values = fields.mappings(payload, "meterValue")
         transaction = await self._transaction(
             remote_id, evse, kind, at or point.now(), payload
@@ -220,6 +222,16 @@ class V201(Requests201):
                 fields.text(info, "stoppedReason"),
             )
         return answer
+
+    async def _evse_of(self, remote_id: str) -> int | None:
+        """Return where a transaction runs: only one of its events has to say so."""
+        for connector in self.point.connectors.values():
+            if connector.transaction and connector.transaction.remote_id == remote_id:
+                return connector.connector_id
+        for record in await self.point.transactions.open_transactions(self.point.id):
+            if record.remote_id == remote_id:
+                return record.connector_id
+        return None
 
     async def _transaction(
         self,
