@@ -12,6 +12,7 @@ from homeassistant.util.hass_dict import HassKey
 from .const import DOMAIN
 from .energy_management.decision import Issue, IssueKind
 from .names import connector_names
+from .site import connector_id
 
 if TYPE_CHECKING:
     # The coordinator imports this module.
@@ -52,6 +53,8 @@ class _Finding:
     """Of its translation."""
     severity: ir.IssueSeverity
     placeholders: Mapping[str, str]
+    subentry_id: str | None = None
+    """The meter or charge point with which it can be fixed (repairs.py); None: not by a dialog."""
 
 
 # The translation keys of what is shown now, by config entry and issue, so that a turn without news costs nothing.
@@ -77,7 +80,8 @@ def async_update_issues(coordinator: ReevCoordinator, issues: Iterable[Issue]) -
                 hass,
                 DOMAIN,
                 issue_id,
-                is_fixable=False,
+                data=_data(entry, finding),
+                is_fixable=finding.subentry_id is not None,
                 severity=finding.severity,
                 translation_key=finding.key,
                 translation_placeholders=dict(finding.placeholders),
@@ -124,11 +128,7 @@ def _findings(
         parts = (entry.entry_id, issue.kind, subject, issue.phase or "")
         yield (
             "_".join(part for part in parts if part),
-            _Finding(
-                _translation_key(coordinator, issue),
-                _SEVERITIES[issue.kind],
-                _placeholders(coordinator, issue),
-            ),
+            _finding(coordinator, issue),
         )
     for subentry_id, charge_point in coordinator.charge_points.items():
         for problem in charge_point.problems:
@@ -141,17 +141,44 @@ def _findings(
                         "site": entry.title,
                         "charge_point": entry.subentries[subentry_id].title,
                     },
+                    subentry_id,
                 ),
             )
 
 
-def _translation_key(coordinator: ReevCoordinator, issue: Issue) -> str:
-    """Return the key of the text; that of a silent meter tells the cause, because each has its own remedy."""
-    if issue.kind is IssueKind.METER_SILENT and coordinator.data is not None:
-        for meter in coordinator.data.meters.values():
-            if meter.circuit == issue.circuit and meter.problem in METER_TROUBLES:
-                return f"{issue.kind}_{meter.problem}"
-    return issue.kind
+def _finding(coordinator: ReevCoordinator, issue: Issue) -> _Finding:
+    """Return what the energy management found, as the registry takes it."""
+    key: str = issue.kind
+    subentry_id: str | None = None
+    match issue.kind:
+        case IssueKind.METER_SILENT if coordinator.data is not None:
+            # Each cause has its own remedy, hence its own text.
+            for meter_id, meter in coordinator.data.meters.items():
+                if meter.circuit == issue.circuit and meter.problem in METER_TROUBLES:
+                    key, subentry_id = f"{issue.kind}_{meter.problem}", meter_id
+        case IssueKind.DISOBEDIENT:
+            for charge_point_id, charge_point in coordinator.charge_points.items():
+                if issue.connector in {
+                    connector_id(charge_point.id, number)
+                    for number in charge_point.connectors
+                }:
+                    subentry_id = charge_point_id
+    return _Finding(
+        key, _SEVERITIES[issue.kind], _placeholders(coordinator, issue), subentry_id
+    )
+
+
+def _data(
+    entry: ReevConfigEntry, finding: _Finding
+) -> dict[str, str | int | float | None] | None:
+    """Return what the dialog that fixes the finding has to know."""
+    if (subentry_id := finding.subentry_id) is None:
+        return None
+    return {
+        "entry_id": entry.entry_id,
+        "subentry_id": subentry_id,
+        "subentry_type": entry.subentries[subentry_id].subentry_type,
+    }
 
 
 def _placeholders(coordinator: ReevCoordinator, issue: Issue) -> dict[str, str]:

@@ -2,10 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+from homeassistant.components.repairs import repairs_flow_manager
 from homeassistant.config_entries import ConfigEntryDisabler
 from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.const import DOMAIN
@@ -130,11 +134,8 @@ async def test_charge_point_that_rejects_its_failsafe(
     hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:
     """A charge point that does not take its floor is named (S4), in a sensor and as a repair issue."""
-    async with Charger(
-        entry.data["ocpp_port"],
-        "CP-LEFT",
-        answers={"SetChargingProfile": lambda _: {"status": "Rejected"}},
-    ) as charger:
+    rejects = {"SetChargingProfile": lambda _: {"status": "Rejected"}}
+    async with Charger(entry.data["ocpp_port"], "CP-LEFT", answers=rejects) as charger:
         await charger.until(lambda: "floor_rejected" in shown(hass))
         issue = shown(hass)["floor_rejected"]
         assert issue.translation_placeholders
@@ -143,3 +144,64 @@ async def test_charge_point_that_rejects_its_failsafe(
         assert problem.state == "floor_rejected"
         accepted = state(hass, entry, "binary_sensor", "Garage left", "floor_accepted")
         assert accepted.state == "off"
+        charger.answers.pop("SetChargingProfile")
+        flow = await fix(hass, issue)
+        flow = await confirm(hass, flow)
+        assert (flow["type"], flow["reason"]) == (FlowResultType.ABORT, "restarted")
+        assert ("Reset", {"type": "Soft"}) in charger.asked
+    # The restarted charge point.
+    async with Charger(entry.data["ocpp_port"], "CP-LEFT") as charger:
+        await charger.until(lambda: "floor_rejected" not in shown(hass))
+
+
+async def fix(hass: HomeAssistant, issue: ir.IssueEntry) -> Any:
+    """Begin to fix an issue."""
+    assert issue.is_fixable
+    assert await async_setup_component(hass, "repairs", {})
+    manager = repairs_flow_manager(hass)
+    assert manager
+    flow = await manager.async_init(DOMAIN, context={"issue_id": issue.issue_id})
+    assert flow["type"] is FlowResultType.FORM
+    assert flow["description_placeholders"]["site"] == "Depot"
+    return flow
+
+
+async def confirm(hass: HomeAssistant, flow: Any) -> Any:
+    """Submit the explanation of an issue."""
+    manager = repairs_flow_manager(hass)
+    assert manager
+    return await manager.async_configure(flow["flow_id"], {})
+
+
+async def test_silent_meter_leads_to_its_form(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """Fixing a silent meter means to check its settings; the issue stays until the meter answers."""
+    ((meter_id, status),) = push().meters.items()
+    push(meters={meter_id: replace(status, problem="cannot_connect")})
+    async_update_issues(entry.runtime_data, [SILENT])
+    flow = await fix(hass, shown(hass)["meter_silent_cannot_connect"])
+    flow = await confirm(hass, flow)
+    assert (flow["type"], flow["reason"]) == (FlowResultType.ABORT, "meter_form")
+    kind, form_id = flow["next_flow"]
+    assert kind == "config_subentries_flow"
+    form = hass.config_entries.subentries.async_get(form_id)
+    assert form["step_id"] == "reconfigure"
+    assert form["context"]["subentry_id"] == meter_id
+    assert set(shown(hass)) == {"meter_silent_cannot_connect"}
+    hass.config_entries.subentries.async_abort(form_id)
+
+
+async def test_disobedient_charge_point_that_is_away(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """A restart that cannot be asked for is told so."""
+    async_update_issues(entry.runtime_data, [DISOBEDIENT])
+    flow = await fix(hass, shown(hass)["disobedient"])
+    flow = await confirm(hass, flow)
+    assert (flow["type"], flow["reason"]) == (FlowResultType.ABORT, "restart_failed")
+    assert set(shown(hass)) == {"disobedient"}
+    flow = await fix(hass, shown(hass)["disobedient"])
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    flow = await confirm(hass, flow)
+    assert (flow["type"], flow["reason"]) == (FlowResultType.ABORT, "not_loaded")

@@ -139,8 +139,18 @@ def test_every_issue_has_a_text(texts: Any) -> None:
     keys |= {f"{IssueKind.METER_SILENT}_{trouble}" for trouble in METER_TROUBLES}
     assert keys == set(texts["issues"])
     assert set(Trouble) <= METER_TROUBLES
-    allowed = {"site", "circuit", "phase", "connector", "value", "charge_point"}
+    allowed = {
+        "site",
+        "circuit",
+        "phase",
+        "connector",
+        "value",
+        "charge_point",
+        "detail",
+    }
     for issue in texts["issues"].values():
+        # Either a text, or a dialog with one.
+        assert ("description" in issue) != ("fix_flow" in issue)
         assert set(re.findall(r"{(\w+)}", json.dumps(issue))) <= allowed
 
 
