@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from custom_components.reev_ems.ocpp_server import CallError, OcppServer, session
+from custom_components.reev_ems.ocpp_server import (
+    CallError,
+    OcppServer,
+    server as ocpp_server,
+    session,
+)
 
 from .wire import WireChargePoint, iso
 
@@ -362,6 +367,26 @@ async def test_s12_unknown_list_is_bounded(server: OcppServer, dial: Any) -> Non
         await client.close()
     assert len(server.unknown) == 20
     assert "N29" in server.unknown
+
+
+async def test_s12_silent_sockets_do_not_keep_others_out(
+    adopt: Any, dial: Any, server: OcppServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a flood of connections that say nothing, those above a bound are dropped at once."""
+    monkeypatch.setattr(ocpp_server, "_MAX_HANDSHAKES", 20)
+    adopt()
+    client = await dial()
+    sockets = [
+        await asyncio.open_connection("127.0.0.1", server.port) for _ in range(40)
+    ]
+    await asyncio.sleep(0.1)
+    dropped = [
+        reader.at_eof() or reader.exception() is not None for reader, _ in sockets
+    ]
+    assert dropped.count(True) >= 19
+    assert "currentTime" in await client.ask("Heartbeat")
+    for _, writer in sockets:
+        writer.close()
 
 
 async def test_logs_carry_no_control_characters(adopt: Any, dial: Any) -> None:

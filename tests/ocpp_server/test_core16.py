@@ -26,6 +26,7 @@ from custom_components.reev_ems.ocpp_server import (
     TagRefused,
     TransactionEnded,
     TransactionStarted,
+    charge_point,
 )
 from custom_components.reev_ems.sessions import SessionLog
 
@@ -442,6 +443,38 @@ async def test_charge_point_that_started_before_us_is_asked_what_it_is(
     assert len(client.profiles("TxDefaultProfile")) == 1
     await client.boot("Acme")
     await recorder.wait(FloorAccepted, count=2)
+
+
+async def test_s5_orderly_stop_clears_the_permit_by_its_id(
+    adopt: Any, dial: Any, server: OcppServer
+) -> None:
+    """The floor acts at once; it is never cleared with it."""
+    point, recorder = adopt()
+    client = await dial()
+    await client.boot()
+    await client.start()
+    point.permit(1, Permit(limit_a=16))
+    await recorder.wait(PermitAccepted)
+    await server.stop()
+    assert client.sent("ClearChargingProfile") == [
+        {"id": client.profiles("TxProfile")[-1]["chargingProfileId"]}
+    ]
+
+
+async def test_meter_values_that_do_not_come_are_asked_for(
+    adopt: Any, dial: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some chargers send none by themselves."""
+    monkeypatch.setattr(charge_point, "METER_WATCH_S", 0.05)
+    adopt(meter_interval_s=0)
+    client = await dial()
+    await client.status("Charging")
+    await client.until(
+        lambda: (
+            {"requestedMessage": "MeterValues", "connectorId": 1}
+            in client.sent("TriggerMessage")
+        )
+    )
 
 
 async def test_data_transfer_and_unknown_actions_are_answered(

@@ -53,6 +53,8 @@ BOOT_WAIT_S = 3.0
 """A charge point that has just started does not take requests before its BootNotification was answered; one that
 reconnects sends none."""
 RECONNECT_WAIT_S = 1.0
+METER_WATCH_S = 30.0
+_LATE_INTERVALS = 3
 
 _CHARGING_A = 5.0
 
@@ -280,9 +282,25 @@ class ChargePoint(RemoteControl):
                 await self.dialect.learn()
                 self._learnt = True
             self._begin_set_up()
+            self._start(self._watch_meter_values())
             await self.steering.run(session)
         except CallError as error:
             _LOGGER.debug("%s: %s", self.id, error)
+
+    async def _watch_meter_values(self) -> None:
+        """Ask a charging connector for values where they do not come by themselves."""
+        while True:
+            await asyncio.sleep(METER_WATCH_S)
+            late_s = self.clock() - _LATE_INTERVALS * max(
+                self.config.meter_interval_s, self.quirks.meter_interval_s
+            )
+            for connector in self.connectors.values():
+                if (
+                    connector.state is ConnectorState.CHARGING
+                    and (connector.measured_at_s or 0.0) < late_s
+                ):
+                    with contextlib.suppress(CallError):
+                        await self.trigger("MeterValues", connector.connector_id)
 
     def _begin_set_up(self) -> None:
         """Set up, from the beginning if that is under way."""

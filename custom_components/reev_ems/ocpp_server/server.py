@@ -11,6 +11,7 @@ import logging
 import re
 from ssl import SSLContext, VerifyMode
 import time
+from typing import override
 from urllib.parse import unquote, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -39,6 +40,7 @@ _CLOSE_TIMEOUT_S = 2.0
 _PING_INTERVAL_S = 20.0
 _PING_TIMEOUT_S = 25.0
 _MAX_CONNECTIONS = 1000
+_MAX_HANDSHAKES = 600
 _MAX_UNKNOWN = 20
 _FALL_BACK_S = 2.0
 
@@ -48,6 +50,21 @@ _ID = re.compile(r"[!-~](?:[ -~]{0,46}[!-~])?")
 
 def _accept_all(_charge_point_id: str, _id_tag: str) -> Authorization:
     return Authorization()
+
+
+class _Connection(ServerConnection):
+    """A connection that is dropped at once where too many have not come as far as being served.
+
+    Otherwise whoever opens sockets and says nothing would hold them all for the time of a handshake.
+    """
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take or drop a socket."""
+        super().connection_made(transport)
+        waiting = len(self.server.handler_tasks) - len(self.server.all_connections)
+        if waiting > _MAX_HANDSHAKES and isinstance(transport, asyncio.Transport):
+            transport.abort()
 
 
 class OcppServer:
@@ -128,6 +145,7 @@ class OcppServer:
             self._port,
             ssl=self._ssl_context,
             process_request=self._admit,
+            create_connection=_Connection,
             select_subprotocol=_select_protocol,
             compression=None,
             server_header=None,

@@ -73,7 +73,6 @@ class V201(Requests201):
         """Speak for a charging station."""
         super().__init__(point)
         self._over: deque[str] = deque(maxlen=_REMEMBERED_ENDS)
-        self._charging_state: dict[int, str] = {}
         self._handlers: dict[str, Callable[[Payload], Awaitable[Payload]]] = {
             "BootNotification": self._boot,
             "Heartbeat": self._heartbeat,

@@ -41,6 +41,7 @@ class Requests201(Dialect):
         self._requests = 0
         self._variables: dict[str, str | None] = {}
         self._status: dict[int, str] = {}
+        self._charging_state: dict[int, str] = {}
 
     @override
     def wire_id(self, transaction: Transaction) -> str | int:
@@ -234,6 +235,12 @@ class Requests201(Dialect):
             if evse not in self._status:
                 with contextlib.suppress(CallError):
                     await self.point.trigger("StatusNotification", evse)
+            if (
+                self.point.connectors[evse].transaction
+                and evse not in self._charging_state
+            ):
+                with contextlib.suppress(CallError):
+                    await self.point.trigger("TransactionEvent", evse)
         quirks = self.point.quirks
         if not quirks.set_up:
             return
