@@ -15,6 +15,9 @@ from .sharing import LACKING
 from .state import ConnectorMemory, Permit
 from .turns import Turn
 
+_SELDOM = 6
+"""Doublings after which a permit that is not accepted is sent again every 16 min: there is flash memory to wear."""
+
 
 def plan_commands(
     turns: Iterable[Turn], settings: Settings, now_s: float, shift_s: float
@@ -37,6 +40,9 @@ def plan_commands(
         elif _may_lapse(turn) or not _is_due(turn, permit, now_s, settings):
             turn.memory = _timed(turn, permit, now_s)
             continue
+        else:
+            refused = _is_refused(turn, permit)
+            permit = replace(permit, resent=permit.resent + 1 if refused else 0)
         permit = replace(
             permit,
             one_phase=turn.one_phase,
@@ -61,21 +67,26 @@ def plan_commands(
 
 def _is_due(turn: Turn, permit: Permit, now_s: float, settings: Settings) -> bool:
     """Return whether an unchanged permit has to be sent (again)."""
-    outlet, accepted = turn.outlet, turn.accepted
+    outlet = turn.outlet
     if permit.sent_s is None:
         return permit.expires_s is not None
     if turn.one_phase != permit.one_phase and permit.value > 0:
         return True
-    if (
-        accepted is not None
-        and abs(accepted - permit.value) > outlet.step / 2
-        and now_s - permit.sent_s >= settings.resend_s
-    ):
+    resend_s = settings.resend_s * 2 ** min(permit.resent, _SELDOM)
+    if _is_refused(turn, permit) and now_s - permit.sent_s >= resend_s:
         return True
     if permit.expires_s is None or permit.value == outlet.floor:
         # It lapses to what it is.
         return False
     return now_s - permit.sent_s >= _life_s(permit.value, outlet, settings) / 2
+
+
+def _is_refused(turn: Turn, permit: Permit) -> bool:
+    """Return whether the charge point says that it accepted another permit."""
+    return (
+        turn.accepted is not None
+        and abs(turn.accepted - permit.value) > turn.outlet.step / 2
+    )
 
 
 def _life_s(value: float, outlet: Outlet, settings: Settings) -> float:

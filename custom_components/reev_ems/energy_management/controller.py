@@ -48,9 +48,7 @@ def step(
     Raises:
         ValueError: the site is not one tree of circuits with its connectors on it.
     """
-    if not _layouts or _layouts[0].site is not site:
-        _layouts[:] = [layout(site)]
-    plan, settings = _layouts[0], site.settings
+    plan, settings = _layout_of(site), site.settings
     shift_s, raise_from_s = state.shift_s, state.raise_from_s
     now_s = observation.at_s + shift_s
     if state.now_s is not None and now_s < state.now_s:
@@ -103,6 +101,16 @@ def step(
     return after, _decision(
         plan, turns, circuits, candidates, shared, commands, observation
     )
+
+
+def _layout_of(site: Site) -> Layout:
+    for known in _layouts:
+        if known.site is site:
+            return known
+    plan = layout(site)
+    # In one assignment: another thread may be replaying decisions.
+    _layouts[:] = [plan]
+    return plan
 
 
 def _decision(

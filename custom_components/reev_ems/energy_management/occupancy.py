@@ -211,7 +211,7 @@ def obey(
 
 def in_force(permit: Permit, outlet: Outlet, now_s: float) -> float:
     """Return the permit that holds now: the commanded one until it lapses, then the floor (S5)."""
-    if permit.expires_s is None or now_s < permit.expires_s:
+    if permit.expires_s is not None and now_s < permit.expires_s:
         return permit.value
     return outlet.floor
 

@@ -58,6 +58,8 @@ class Permit:
     """When it was last put into a command; None: never."""
     one_phase: bool = False
     """Whether that command was for one phase."""
+    resent: int = 0
+    """How often it was sent again because the charge point had accepted another."""
 
 
 class SunPhase(StrEnum):
