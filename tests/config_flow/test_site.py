@@ -182,6 +182,13 @@ async def test_meter_that_cannot_be_reached(
     await form.submit(site_input(), "meter")
     await form.submit(meter_input(free_port()), "meter", host="cannot_connect")
     assert "127.0.0.1" in form.placeholders["detail"]
+    # A meter without Ethernet: the way out is named.
+    await form.submit(
+        meter_input(free_port(), profile="eastron_sdm630"),
+        "meter",
+        host="cannot_connect",
+    )
+    assert "Modbus TCP gateway" in form.placeholders["detail"]
     await form.submit(meter_input(meter.port, host="  "), "meter", host="host_missing")
     await form.submit(meter_input(meter.port), "confirm")
 

@@ -9,13 +9,21 @@ from homeassistant.config_entries import (
     SubentryFlowContext,
     SubentryFlowResult,
 )
-from homeassistant.const import CONF_NAME
+from homeassistant.const import CONF_HOST, CONF_NAME
 from homeassistant.data_entry_flow import FlowContext, FlowHandler, FlowResult
 import probatio
 
-from ..const import CONF_CIRCUIT, SUBENTRY_METER
+from ..const import CONF_CIRCUIT, CONF_POLL_S, CONF_UNIT_ID, SUBENTRY_METER
 from .fields import named_choice
-from .meter_setup import CONF_FOUND, CONFIRM_SCHEMA, MeterSetup, connection_schema
+from .meter_map import CONF_MAP, MAP_SCHEMA
+from .meter_setup import (
+    CONF_FOUND,
+    CONFIRM_SCHEMA,
+    CUSTOM_MODEL,
+    UNKNOWN_MODEL,
+    MeterSetup,
+    connection_schema,
+)
 from .site import circuit_names
 
 
@@ -41,10 +49,34 @@ class MeterFlow[
         """Go on with the connection that was entered."""
         if errors := await self._meter.async_connect(user_input):
             return self._show_connection(errors)
-        if self._meter.model_unknown:
+        if self._meter.model == UNKNOWN_MODEL:
             self._detection = None
             return await self.async_step_detect()
+        if self._meter.model == CUSTOM_MODEL:
+            return await self.async_step_custom()
         return await self.async_step_confirm()
+
+    async def async_step_custom(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ResultT:
+        """Ask for the register map of the meter, until the meter answers plausibly to it."""
+        meter = self._meter
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            errors = await meter.async_try_map(user_input)
+            if not errors:
+                return await self.async_step_confirm()
+            if errors.keys() & {CONF_HOST, CONF_UNIT_ID, CONF_POLL_S}:
+                return self._show_connection(errors)
+            errors = {CONF_MAP: next(iter(errors.values()))}
+        return self.async_show_form(
+            step_id="custom",
+            data_schema=self.add_suggested_values_to_schema(
+                MAP_SCHEMA, meter.map_shown
+            ),
+            errors=errors,
+            description_placeholders=meter.error_placeholders,
+        )
 
     async def async_step_detect(
         self, user_input: dict[str, Any] | None = None
@@ -92,13 +124,20 @@ class MeterFlow[
     ) -> ResultT:
         """Show the live values and let the person confirm them."""
         meter = self._meter
+        errors: dict[str, str] = {}
         if user_input is not None and meter.confirm(user_input):
-            return self._save(user_input[CONF_NAME])
+            try:
+                await meter.async_store_map()
+            except OSError:
+                errors["base"] = "map_not_saved"
+            else:
+                return self._save(user_input[CONF_NAME])
         return self.async_show_form(
             step_id="confirm",
             data_schema=self.add_suggested_values_to_schema(
                 CONFIRM_SCHEMA, meter.shown
             ),
+            errors=errors,
             description_placeholders=meter.placeholders,
         )
 

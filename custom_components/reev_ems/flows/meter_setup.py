@@ -29,23 +29,27 @@ from ..meter_profiles import async_load_meter_profiles
 from ..meters import (
     DetectedMeter,
     DetectionStep,
+    InvalidProfile,
     MeterError,
     MeterProbe,
     MeterProfile,
     ModbusGateways,
     detect_meters,
+    parse_profile,
     probe_meter,
 )
 from ..meters.detect import common_unit_ids
 from .fields import choice, named_choice, seconds, whole_number
+from .meter_map import CONF_MAP, MAP_TEMPLATE, async_store_profile, new_profile
 
 DEFAULT_MODBUS_PORT = 502
 DEFAULT_UNIT_ID = 1
 # Once a second: as fast as the control loop decides.
 DEFAULT_POLL_S = 1.0
 
-# Chosen instead of a model: the device is asked what it is.
+# Chosen instead of a model: the device is asked what it is, or the person enters its register map.
 UNKNOWN_MODEL = "unknown"
+CUSTOM_MODEL = "custom"
 CONF_FOUND = "found"
 
 # The field whose value is most likely wrong; whatever else is wrong belongs to no field.
@@ -83,7 +87,8 @@ def connection_schema(
     fields |= {
         probatio.Required(CONF_PROFILE): named_choice(
             {UNKNOWN_MODEL: UNKNOWN_MODEL}
-            | dict(sorted(names.items(), key=lambda item: item[1].casefold())),
+            | dict(sorted(names.items(), key=lambda item: item[1].casefold()))
+            | {CUSTOM_MODEL: CUSTOM_MODEL},
             translation_key="meter_profile",
         ),
         probatio.Required(CONF_HOST): TextSelector(),
@@ -111,6 +116,9 @@ class MeterSetup:
         self._hass = hass
         self._subentry = subentry
         self._connection = dict(subentry.data) if subentry else {}
+        self._new_profile: dict[str, Any] | None = None
+        self.map_shown: dict[str, Any] = {CONF_MAP: MAP_TEMPLATE}
+        """The register map as it was entered last."""
         self.profiles = profiles
         self.found: list[DetectedMeter] = []
         """What the search for the model found, the best first."""
@@ -131,10 +139,10 @@ class MeterSetup:
         return self._connection
 
     @property
-    def model_unknown(self) -> bool:
-        """Whether the device is to be asked what it is."""
+    def model(self) -> str:
+        """The profile as it was chosen, UNKNOWN_MODEL or CUSTOM_MODEL."""
         profile: str = self._connection[CONF_PROFILE]
-        return profile == UNKNOWN_MODEL
+        return profile
 
     def keep(self, user_input: Mapping[str, Any]) -> dict[str, Any]:
         """Remember the connection as entered, so that it can be shown again; return it."""
@@ -145,15 +153,33 @@ class MeterSetup:
         return self._connection
 
     async def async_connect(self, user_input: Mapping[str, Any]) -> dict[str, str]:
-        """Read the meter once, unless its model is unknown; return the errors by field."""
+        """Read the meter once, if its model is known; return the errors by field."""
         connection = self.keep(user_input)
         if not connection[CONF_HOST]:
             return {CONF_HOST: "host_missing"}
-        if self.model_unknown:
+        if (profile := self.profiles.get(self.model)) is None:
             return {}
+        return await self._async_probe(profile)
+
+    async def async_try_map(self, user_input: dict[str, Any]) -> dict[str, str]:
+        """Read the meter once by a map that was entered; return the errors by field."""
+        self.map_shown = user_input
+        raw = new_profile(user_input[CONF_NAME], user_input[CONF_MAP], self.profiles)
+        try:
+            profile = parse_profile(raw)
+        except InvalidProfile as err:
+            self.error_placeholders["detail"] = str(err)
+            return {CONF_MAP: "map_invalid"}
+        errors = await self._async_probe(profile)
+        if not errors:
+            self._new_profile = raw
+        return errors
+
+    async def _async_probe(self, profile: MeterProfile) -> dict[str, str]:
+        """Read the meter once; return the errors by field."""
+        connection = self._connection
         if errors := self._known_already(connection):
             return errors
-        profile = self.profiles[connection[CONF_PROFILE]]
         if connection[CONF_POLL_S] < profile.min_poll_s:
             self.error_placeholders["min_poll"] = f"{profile.min_poll_s:g}"
             return {CONF_POLL_S: "polled_too_often"}
@@ -167,8 +193,14 @@ class MeterSetup:
                     unit_id=connection[CONF_UNIT_ID],
                 )
         except MeterError as err:
-            return self._errors_of(err)
+            # What the maker says about connecting it is worth most where it does not answer.
+            return self._errors_of(err, profile.notes)
         return self._take(probe, connection)
+
+    async def async_store_map(self) -> None:
+        """Keep the map that was entered, if any. Raises OSError."""
+        if self._new_profile is not None:
+            await async_store_profile(self._hass, self._new_profile)
 
     async def async_detect(
         self, on_progress: Callable[[float], None]
@@ -228,9 +260,11 @@ class MeterSetup:
         finally:
             await gateways.close()
 
-    def _errors_of(self, err: MeterError) -> dict[str, str]:
+    def _errors_of(
+        self, err: MeterError, notes: tuple[str, ...] = ()
+    ) -> dict[str, str]:
         """Return an error at the field whose value is most likely wrong."""
-        self.error_placeholders["detail"] = str(err)
+        self.error_placeholders["detail"] = " ".join((str(err), *notes))
         return {FIELD_OF_ERROR.get(err.key, "base"): err.key}
 
     def _known_already(self, connection: Mapping[str, Any]) -> dict[str, str]:
@@ -340,7 +374,8 @@ class MeterSetup:
                 f"{key} {value}" for key, value in self._probe.identification.items()
             )
             or "–",
-            "warnings": " ".join(self._probe.warnings) or "–",
+            "notes": " ".join((*self._probe.warnings, *self._probe.profile.notes))
+            or "–",
             "power_total": _text(reading.power_total_w, "W", sign),
             "frequency": _text(reading.frequency_hz, "Hz", 1),
             **per_phase("voltage", reading.voltage_v, "V", 1),
