@@ -115,7 +115,10 @@ async def test_reconnects_when_the_gateway_returns(
             Trouble.CANNOT_CONNECT
         }
     await server.start()
-    # The three rounds above made one attempt to connect; the next is due half a second later.
+    # The rounds above made one attempt to connect, and the next is not due yet.
+    with pytest.raises(MeterError, match="shortly"):
+        await readers[0].read()
+    assert server.connections == 1
     async with asyncio.timeout(2):
         while True:
             with contextlib.suppress(MeterError):
@@ -126,6 +129,23 @@ async def test_reconnects_when_the_gateway_returns(
     assert server.connections == 2
     for reader in readers:
         await reader.close()
+
+
+async def test_a_person_does_not_wait_for_the_next_attempt(
+    gateways: ModbusGateways, profile: MeterProfile, server: ModbusServer
+) -> None:
+    """A probe connects at once, and takes the others along."""
+    await server.stop()
+    reader = MeterReader(
+        gateways, profile, host="127.0.0.1", port=server.port, unit_id=1
+    )
+    with pytest.raises(MeterError):
+        await reader.read()
+    await server.start()
+    await probe_meter(gateways, profile, host="127.0.0.1", port=server.port, unit_id=2)
+    await reader.read()
+    assert server.connections == 1
+    await reader.close()
 
 
 async def test_dead_connection_is_replaced(

@@ -447,6 +447,33 @@ async def test_another_device_at_the_same_address(
     await reader.close()
 
 
+async def test_meter_exchanged_behind_its_gateway(
+    gateways: ModbusGateways, profile: MeterProfile, server: ModbusServer
+) -> None:
+    """The connection to the gateway stands all the time; a meter that was silent is asked who it is."""
+    serial = (
+        await probe_meter(
+            gateways, profile, host="127.0.0.1", port=server.port, unit_id=1
+        )
+    ).serial
+    reader = MeterReader(
+        gateways,
+        profile,
+        host="127.0.0.1",
+        port=server.port,
+        unit_id=1,
+        expected_serial=serial,
+    )
+    await reader.read()
+    old = server.devices.pop(1)
+    assert (await trouble_of(reader.read())).key == Trouble.NO_ANSWER
+    old.put([3], 10176, words("uint32", 999))
+    server.devices[1] = old
+    assert (await trouble_of(reader.read())).key == Trouble.WRONG_IDENTITY
+    assert server.connections == 2  # the probe's and the reader's
+    await reader.close()
+
+
 async def test_cancelling_a_silent_read_ends_the_task(
     profile: MeterProfile, server: ModbusServer
 ) -> None:
