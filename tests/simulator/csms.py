@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from websockets import Subprotocol
 from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosedError
+from websockets.exceptions import ConnectionClosed
 
 type Json = dict[str, Any]
 
@@ -55,7 +55,7 @@ class Csms:
         async with self._news:
             self._news.notify_all()
         # Charge points also vanish without a closing handshake.
-        with suppress(ConnectionClosedError):
+        with suppress(ConnectionClosed):
             async for frame in connection:
                 message = json.loads(frame)
                 if message[0] != 2:
