@@ -27,7 +27,7 @@ from .case import (
 from .decision import Limit, LimitKind
 from .filling import fill
 from .model import ChargingMode, SharingPolicy, Supply
-from .quantising import hand_out, steps_needed, whole_steps
+from .quantising import hand_out, steps_needed, steps_per_a, whole_steps
 from .rows import Rows
 
 __all__ = [
@@ -107,8 +107,9 @@ class _Sharing:
         self._steps: list[int] = []
         self._most: list[int] = []
         self._step_a: list[float] = []
+        self._steps_per_a: list[float] = []
         # Most connectors of a site are of a few kinds.
-        known: dict[tuple[float, float, float], tuple[int, int]] = {}
+        known: dict[tuple[float, float, float], tuple[int, int, float]] = {}
         for index, demand in enumerate(self._demands):
             connector = demand.connector
             step_a = (
@@ -121,9 +122,11 @@ class _Sharing:
                 bounds = known[kind] = (
                     steps_needed(demand.min_a / step_a),
                     whole_steps(demand.max_a / step_a),
+                    steps_per_a(step_a),
                 )
-            fewest, most = bounds
+            fewest, most, per_a = bounds
             self._step_a.append(step_a)
+            self._steps_per_a.append(per_a)
             self._steps.append(fewest)
             self._most.append(most)
             if connector.mode is ChargingMode.OFF:
@@ -148,7 +151,7 @@ class _Sharing:
         can_fill = [
             load_a > bound_a
             for load_a, bound_a in zip(
-                rows.loads_a(most_a), self._bounds_a, strict=True
+                rows.loads_a(most_a, within_limits=True), self._bounds_a, strict=True
             )
         ]
         can_refuse = can_fill
@@ -293,7 +296,7 @@ class _Sharing:
                 self._paused[index] = limit
                 continue
             phase_count = phase_counts[signature]
-            current_a = round(steps * self._step_a[index], 9)
+            current_a = steps / self._steps_per_a[index]
             shares[connector.id] = Share(
                 current_a=current_a,
                 power_w=steps * connector.step_w
@@ -318,7 +321,7 @@ class _Sharing:
         return {
             node.id: CircuitShare(
                 available_a=node.available_a,
-                used_a=(round(l1, 9), round(l2, 9), round(l3, 9)),
+                used_a=(l1, l2, l3),
             )
             for node, (l1, l2, l3, _) in zip(
                 self._rows.circuits, carried_a, strict=True

@@ -263,7 +263,7 @@ def result(allocation: Allocation) -> dict[str, object]:
     return {
         "connectors": {
             name: {
-                "current_a": share.current_a,
+                "current_a": round(share.current_a, 6),
                 "power_w": round(share.power_w, 6),
                 "limited_by": str(share.limited_by),
             }
@@ -277,7 +277,7 @@ def result(allocation: Allocation) -> dict[str, object]:
             name: {
                 "available_a": circuit.available_a
                 and [round(value, 6) for value in circuit.available_a],
-                "used_a": list(circuit.used_a),
+                "used_a": [round(value, 6) for value in circuit.used_a],
             }
             for name, circuit in allocation.circuits.items()
         },

@@ -19,6 +19,13 @@ def steps_needed(steps: float) -> int:
     return ceil(steps - _ROUNDING)
 
 
+def steps_per_a(step_a: float) -> float:
+    """Return how many steps make 1 A: for 0.1 A exactly ten, so that 111 steps are 11.1 A and not a bit more."""
+    per_a = 1 / step_a
+    whole = round(per_a)
+    return whole if abs(whole - per_a) < _ROUNDING * per_a else per_a
+
+
 def hand_out(
     steps: list[int],
     most: Sequence[int],

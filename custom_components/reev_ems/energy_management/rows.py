@@ -222,11 +222,14 @@ class Rows:
                     solar += [(per_phase + phase, 1.0) for phase in loaded]
         return Shape(loaded, count, tuple(common), tuple(above_minimum))
 
-    def carried_a(self, totals_a: Sequence[float]) -> list[list[float]]:
+    def carried_a(
+        self, totals_a: Sequence[float], *, within_limits: bool = False
+    ) -> list[list[float]]:
         """Return what each circuit carries on L1, L2, L3 and in all, in A.
 
         Args:
             totals_a: by signature, the sum of its connectors' currents.
+            within_limits: whether a circuit hands no more upwards than its own rows let through.
         """
         carried_a = [[0.0, 0.0, 0.0, 0.0] for _ in self.circuits]
         shapes = [(shape.loaded, shape.phase_count) for shape in self.shapes]
@@ -239,24 +242,45 @@ class Rows:
                 mine[3] += count * total_a
         for node, mine in zip(self.circuits, carried_a, strict=True):
             if node.parent is not None:
+                l1, l2, l3, power = (
+                    self._let_through(node, mine) if within_limits else mine
+                )
                 above = carried_a[node.parent]
-                above[0] += mine[0]
-                above[1] += mine[1]
-                above[2] += mine[2]
-                above[3] += mine[3]
+                above[0] += l1
+                above[1] += l2
+                above[2] += l3
+                above[3] += power
         return carried_a
 
+    def _let_through(self, node: _Node, mine: list[float]) -> list[float]:
+        bounds_a = self.bounds_a
+        l1, l2, l3, power = mine
+        if (row := node.phase_rows) is not None:
+            l1 = min(l1, max(0.0, bounds_a[row]))
+            l2 = min(l2, max(0.0, bounds_a[row + 1]))
+            l3 = min(l3, max(0.0, bounds_a[row + 2]))
+            power = min(power, l1 + l2 + l3)
+        if node.power_row is not None:
+            power = min(power, max(0.0, bounds_a[node.power_row]))
+        return [l1, l2, l3, power]
+
     def loads_a(
-        self, totals_a: Sequence[float], *, at_minimum: bool = False
+        self,
+        totals_a: Sequence[float],
+        *,
+        at_minimum: bool = False,
+        within_limits: bool = False,
     ) -> list[float]:
         """Return the load of each row.
 
         Args:
             totals_a: by signature, the sum of its connectors' currents.
             at_minimum: whether these are their minimums, which do not count everywhere.
+            within_limits: whether a circuit hands no more upwards than its own rows let through.
         """
         load_a = [0.0] * len(self.bounds_a)
-        for node, mine in zip(self.circuits, self.carried_a(totals_a), strict=True):
+        carried_a = self.carried_a(totals_a, within_limits=within_limits)
+        for node, mine in zip(self.circuits, carried_a, strict=True):
             if (row := node.phase_rows) is not None:
                 load_a[row : row + 3] = mine[:3]
             if node.power_row is not None:
