@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+import json
 from typing import Any
 
 import pytest
@@ -290,6 +291,32 @@ async def test_s11_repeated_start_and_stop_are_one_session(
     )
     (record,) = await store.history()
     assert record.energy_wh == 3000
+
+
+async def test_s11_what_cannot_be_recorded_is_not_acknowledged(
+    adopt: Any, dial: Any, store: SessionLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With a broken disk the charger keeps its report, and sends it again."""
+    adopt()
+    client = await dial()
+    engine = store._engine
+    store._engine = None
+    await client.send(
+        json.dumps(
+            [
+                2,
+                "a",
+                "StartTransaction",
+                {"connectorId": 1, "idTag": "T", "meterStart": 0, "timestamp": "t"},
+            ]
+        )
+    )
+    await client.ask("Heartbeat")
+    assert not any('"a"' in frame for frame in client.frames)
+    assert "cannot be recorded" in caplog.text
+    store._engine = engine
+    await client.start()
+    assert len(await store.history()) == 1
 
 
 async def test_s11_transaction_survives_our_restart(

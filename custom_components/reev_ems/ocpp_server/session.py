@@ -296,9 +296,10 @@ class Session:
         if known and known[0] == fingerprint:
             answer = known[1]
         else:
-            answer = orjson.dumps(
-                await self._handle(message_id, action, payload)
-            ).decode()
+            message = await self._handle(message_id, action, payload)
+            if message is None:
+                return
+            answer = orjson.dumps(message).decode()
             self._answers[message_id] = (fingerprint, answer)
             if len(self._answers) > _REMEMBERED_ANSWERS:
                 self._answers.popitem(last=False)
@@ -309,8 +310,8 @@ class Session:
 
     async def _handle(
         self, message_id: str, action: str, payload: object
-    ) -> list[object]:
-        """Return the CALLRESULT or CALLERROR for a request."""
+    ) -> list[object] | None:
+        """Return the CALLRESULT or CALLERROR for a request; None: no answer, so that it is sent again."""
         body = payload if isinstance(payload, dict) else {}
         self._report_violation(
             action, "request", self._schemas.request_violation(action, body)
@@ -329,6 +330,15 @@ class Session:
                 else "OccurrenceConstraintViolation"
             )
             description = str(error)
+        except OSError as error:
+            # The disk is full or broken. What is not recorded is not acknowledged (S11).
+            _LOGGER.error(
+                "%s: %s cannot be recorded: %s",
+                self.charge_point_id,
+                action[:50],
+                error,
+            )
+            return None
         except Exception:
             _LOGGER.exception(
                 "%s: %s could not be handled", self.charge_point_id, action[:50]

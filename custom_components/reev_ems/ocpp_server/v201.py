@@ -243,6 +243,10 @@ class V201(Requests201):
         """Return the transaction of an event; the first that arrives is its beginning, until an earlier one does."""
         point = self.point
         id_tag = fields.text(fields.mapping(payload, "idToken"), "idToken")
+        connector = point.connectors.get(evse or 0)
+        running = connector.transaction if connector else None
+        if kind == "Updated" and running is not None and running.remote_id == remote_id:
+            return running
         known = await point.transactions.find(point.id, remote_id)
         start_wh: float | None = None
         if kind == "Started" or known is None:

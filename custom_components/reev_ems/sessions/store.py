@@ -13,6 +13,7 @@ import logging
 from pathlib import Path
 
 from sqlalchemy import (
+    ColumnElement,
     Engine,
     column,
     create_engine,
@@ -186,18 +187,10 @@ class SessionLog:
 
     async def find(self, charge_point_id: str, remote_id: str) -> int | None:
         """Return the id of the session that the charging station calls `remote_id`."""
-
-        def work(connection: Connection) -> int | None:
-            return connection.execute(
-                select(SESSIONS.c.id)
-                .where(
-                    SESSIONS.c.charge_point_id == charge_point_id,
-                    SESSIONS.c.remote_id == remote_id,
-                )
-                .order_by(SESSIONS.c.id.desc())
-            ).scalar()
-
-        return await self._write(work)
+        return await self._id_where(
+            SESSIONS.c.charge_point_id == charge_point_id,
+            SESSIONS.c.remote_id == remote_id,
+        )
 
     async def has(self, charge_point_id: str, transaction_id: int) -> bool:
         """Whether there is or was such a session."""
@@ -205,7 +198,18 @@ class SessionLog:
             SESSIONS.c.id == transaction_id,
             SESSIONS.c.charge_point_id == charge_point_id,
         )
-        return bool(await self._query(*own))
+        return await self._id_where(*own) is not None
+
+    async def _id_where(self, *conditions: ColumnElement[bool]) -> int | None:
+        """Return the newest id; writes nothing, since this is asked often and a write waits for the disk."""
+
+        def work(connection: Connection) -> int | None:
+            newest = (
+                select(SESSIONS.c.id).where(*conditions).order_by(SESSIONS.c.id.desc())
+            )
+            return connection.execute(newest).scalar()
+
+        return await self._run(lambda: self._in_transaction({}, work))
 
     async def open_transactions(self, charge_point_id: str) -> Sequence[SessionRecord]:
         """Return the sessions of a charge point that have not ended, oldest first."""
@@ -224,7 +228,7 @@ class SessionLog:
         limit: int = 1000,
     ) -> Sequence[SessionRecord]:
         """Return the newest `limit` sessions that began in [since, until), oldest first."""
-        conditions = []
+        conditions: list[ColumnElement[bool]] = []
         if since is not None:
             conditions.append(SESSIONS.c.started_at >= _text(since))
         if until is not None:
@@ -255,12 +259,12 @@ class SessionLog:
             _LOGGER.error("Session records cannot be written: %s", error)
 
     async def _query(
-        self, *conditions: object, limit: int = 1000
+        self, *conditions: ColumnElement[bool], limit: int = 1000
     ) -> Sequence[SessionRecord]:
         def work(connection: Connection) -> list[SessionRecord]:
             newest = (
                 select(SESSIONS)
-                .where(*conditions)  # type: ignore[arg-type]
+                .where(*conditions)
                 .order_by(SESSIONS.c.started_at.desc(), SESSIONS.c.id.desc())
                 .limit(limit)
             )
