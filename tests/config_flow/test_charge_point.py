@@ -1,6 +1,7 @@
 """The forms of charge points: added by hand, and discovered at the OCPP server."""
 
 from typing import Any
+from unittest.mock import AsyncMock
 
 from homeassistant.core import HomeAssistant
 import pytest
@@ -303,6 +304,27 @@ async def test_discovered_twice(hass: HomeAssistant, entry: MockConfigEntry) -> 
     data = {**DISCOVERED, "entry_id": entry.entry_id}
     (await open_discovery(hass, data)).shows("adopt")
     (await open_discovery(hass, data)).aborted("already_in_progress")
+
+
+async def test_discovered_and_ignored(
+    hass: HomeAssistant, setup_entry: AsyncMock, entry: MockConfigEntry
+) -> None:
+    """One that a person does not want is not offered again, and can still be added by hand."""
+    data = {**DISCOVERED, "entry_id": entry.entry_id}
+    offered = await open_discovery(hass, data)
+    await hass.config_entries.flow.async_init(
+        entry.domain,
+        context={"source": "ignore"},
+        data={
+            "unique_id": hass.config_entries.flow.async_get(offered.result["flow_id"])[
+                "context"
+            ]["unique_id"],
+            "title": "CP7",
+        },
+    )
+    (await open_discovery(hass, data)).aborted("already_configured")
+    by_hand = await open_subentry(hass, entry, "charge_point")
+    await by_hand.submit(charge_point_input(charge_point_id="CP7"), "connector")
 
 
 async def test_discovered_and_added_by_hand(

@@ -7,6 +7,8 @@ import re
 from typing import Any
 
 from homeassistant.data_entry_flow import FlowResultType, section
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.json import json_bytes
 from homeassistant.helpers.selector import SelectSelector
 import probatio
 
@@ -41,6 +43,12 @@ def check_texts(kind: str | None, flow: str, result: Mapping[str, Any]) -> None:
         for error in (result["errors"] or {}).values():
             _check_placeholders(texts["error"][error], filled)
         _check_fields(result["data_schema"], step)
+        _check_wire(result["data_schema"])
+
+
+def _check_wire(schema: probatio.Schema) -> None:
+    """Fail unless the form can be sent to a browser."""
+    json_bytes(probatio.to_field_list(schema, custom_serializer=cv.custom_serializer))
 
 
 def _check_fields(schema: probatio.Schema, texts: Mapping[str, Any]) -> None:
