@@ -158,6 +158,28 @@ def test_s6_a_settled_car_leaves_its_room_and_gets_it_back() -> None:
     assert plant.permits()["c1"] == pytest.approx(11, abs=0.2)
 
 
+def test_s6_a_raise_waits_until_the_other_car_has_come_down() -> None:
+    """The priorities swap: one is lowered at once, the other raised when that room is really there."""
+    plant = Plant(site=site(2, 24), cars=cars(2), base=lambda _: steady(2))
+
+    def prefer(name: str) -> None:
+        connectors = tuple(
+            replace(item, priority=9 if item.id == name else 5)
+            for item in plant.site.connectors
+        )
+        plant.site = replace(plant.site, connectors=connectors)
+
+    prefer("c0")
+    plant.run(90)
+    assert plant.permits() == {"c0": 16, "c1": 6}
+    prefer("c1")
+    decision = plant.tick()
+    assert plant.permits() == {"c0": 6, "c1": 6}
+    assert decision.connectors["c1"].limited_by.kind is LimitKind.RAISE_WAIT
+    plant.run(40)
+    assert plant.permits() == {"c0": 6, "c1": 16}
+
+
 def test_s3_a_silent_meter_leads_to_the_failsafe_and_back() -> None:
     """Held from 5 s, floor from 15 s, regulated after 10 s of readings, raised after 30 s."""
     plant = Plant(site=site(2), cars=cars(2), base=lambda _: steady(5))
