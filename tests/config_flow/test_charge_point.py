@@ -309,7 +309,7 @@ async def test_discovered_twice(hass: HomeAssistant, entry: MockConfigEntry) -> 
 async def test_discovered_and_ignored(
     hass: HomeAssistant, setup_entry: AsyncMock, entry: MockConfigEntry
 ) -> None:
-    """One that a person does not want is not offered again, and can still be added by hand."""
+    """One that a person does not want is not offered again."""
     data = {**DISCOVERED, "entry_id": entry.entry_id}
     offered = await open_discovery(hass, data)
     await hass.config_entries.flow.async_init(
@@ -323,8 +323,6 @@ async def test_discovered_and_ignored(
         },
     )
     (await open_discovery(hass, data)).aborted("already_configured")
-    by_hand = await open_subentry(hass, entry, "charge_point")
-    await by_hand.submit(charge_point_input(charge_point_id="CP7"), "connector")
 
 
 async def test_discovered_and_added_by_hand(
