@@ -79,11 +79,11 @@ class ReevEntity[PartT: SitePart](CoordinatorEntity[ReevCoordinator]):
         )
 
     def _current_news(self) -> tuple[bool, object]:
-        """Return what is to be written as soon as it changes."""
-        available = self.available
-        if available and self.entity_description.immediate:
-            return available, self.fact
-        return available, None
+        """Return what is to be written as soon as it changes; of a measured value, whether there is one."""
+        if not self.available:
+            return False, None
+        fact = self.fact
+        return True, fact if self.entity_description.immediate else fact is None
 
     @callback
     @override

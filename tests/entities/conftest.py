@@ -10,7 +10,6 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.reev_ems import coordinator as coordinator_module
 from custom_components.reev_ems.coordinator import ReevCoordinator, SiteData
 from custom_components.reev_ems.meters import load_profiles
 from tests.config_flow.inputs import free_port
@@ -51,22 +50,20 @@ async def entry(
         await hass.config_entries.async_unload(found.entry_id)
 
 
-@pytest.fixture
-def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no turn of the control loop happen by itself."""
-    monkeypatch.setattr(coordinator_module, "STEP_INTERVAL_S", 3600.0)
-
-
 type Push = Callable[..., SiteData]
 
 
 @pytest.fixture
-async def push(still: None, entry: MockConfigEntry) -> Push:
+async def push(entry: MockConfigEntry) -> Push:
     """Publish a turn of the control loop made by hand: changes to the last one, some seconds later.
 
-    The meter was read once and is read again in 10 s, so that nothing else is published.
+    The loop itself stands still.
     """
     coordinator: ReevCoordinator = entry.runtime_data
+    (loop,) = [
+        task for task in entry._background_tasks if "control loop" in task.get_name()
+    ]
+    loop.cancel()
 
     def publish(after_s: float = 1.0, **changes: Any) -> SiteData:
         data = coordinator.data

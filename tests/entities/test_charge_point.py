@@ -29,7 +29,7 @@ async def shows(
 ) -> None:
     """Wait until an entity of the wall box has a state."""
     found = None
-    for _ in range(300):
+    for _ in range(500):
         found = state(hass, entry, platform, LEFT, key).state
         if found == value:
             return

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
-from homeassistant.const import EVENT_STATE_REPORTED
+from homeassistant.const import EVENT_STATE_REPORTED, STATE_UNKNOWN
 from homeassistant.core import (
     Event,
     EventStateChangedData,
@@ -44,7 +44,7 @@ def written(hass: HomeAssistant) -> Callable[[str], list[str]]:
     return follow
 
 
-def grid(power_w: float, age_s: float = 0.2) -> dict[str, object]:
+def grid(power_w: float, age_s: float | None = 0.2) -> dict[str, object]:
     """Return an observation of the grid connection's meter."""
     meter = MeterObservation(
         current_a=(power_w / 690,) * 3, power_w=power_w, age_s=age_s
@@ -102,12 +102,28 @@ async def test_last_value_is_not_lost(
     hass: HomeAssistant, entry: MockConfigEntry, push: Push
 ) -> None:
     """A value that came too early to be written is written by a later turn, even if it no longer changes."""
-    push(6.0, observation=grid(1000.0))
+    push(11.0, observation=grid(1000.0))
     push(1.0, observation=grid(7000.0))
     assert float(state(hass, entry, "sensor", "Depot", "grid_power").state) == 1000.0
     for _ in range(5):
         push(1.0)
     assert float(state(hass, entry, "sensor", "Depot", "grid_power").state) == 7000.0
+
+
+async def test_unknown_and_known_again_at_once(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """A measured value that is lost, or found, is no matter of pace."""
+    for observation, shown in (
+        (grid(1000.0, age_s=60.0), STATE_UNKNOWN),
+        (grid(1000.0), "1000.0"),
+        ({"meters": {}}, STATE_UNKNOWN),
+        (grid(2000.0), "2000.0"),
+        (grid(2000.0, age_s=None), STATE_UNKNOWN),
+        (grid(0.0), "0.0"),
+    ):
+        push(0.1, observation=observation)
+        assert state(hass, entry, "sensor", "Depot", "grid_power").state == shown
 
 
 async def test_state_and_permit_are_written_at_once(

@@ -32,8 +32,8 @@ from .site import entity_id, set_up, state, subentry_id
 
 type Push = Callable[..., SiteData]
 
-# More than the interval of measured values: whatever is pushed is also written.
-DUE_S = 6.0
+# Twice the interval of measured values, and a little: whatever is pushed is also written.
+DUE_S = 11.0
 
 
 def grid(**values: object) -> dict[str, object]:
