@@ -14,6 +14,7 @@ from custom_components.reev_ems.ocpp_server import (
     Authorization,
     AuthorizationStatus,
     BootInfo,
+    CallError,
     ChargePointConfig,
     Disconnected,
     Floor,
@@ -155,6 +156,33 @@ async def test_permit_waits_for_the_transaction_and_newest_wins(
         for profile in client.profiles("TxProfile")
     ]
     assert limits == [8]
+
+
+async def test_newest_permit_replaces_one_that_waits_for_its_turn(
+    adopt: Any, dial: Any
+) -> None:
+    """Behind a slow call only the newest of several permits goes out."""
+    point, recorder = adopt()
+    client = await dial()
+    await client.boot()
+    await client.start()
+    point.permit(1, Permit(limit_a=16))
+    await recorder.wait(PermitAccepted)
+    client.handlers["Reset"] = lambda _: None
+    slow = asyncio.create_task(point.raw_call("Reset", {"type": "Soft"}, timeout_s=0.4))
+    await client.until(lambda: client.sent("Reset"))
+    for limit_a in (15, 14, 6):
+        point.permit(1, Permit(limit_a=limit_a))
+        await asyncio.sleep(0.05)
+    with pytest.raises(CallError):
+        await slow
+    await recorder.wait(PermitAccepted, count=2)
+    await asyncio.sleep(0.1)
+    limits = [
+        profile["chargingSchedule"]["chargingSchedulePeriod"][0]["limit"]
+        for profile in client.profiles("TxProfile")
+    ]
+    assert limits == [16, 6]
 
 
 async def test_s8_permit_goes_out_again_when_charging_begins(

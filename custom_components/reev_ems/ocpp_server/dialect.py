@@ -68,8 +68,8 @@ class Dialect(ABC):
         """Return the transaction's id on the wire."""
 
     @abstractmethod
-    def set_profile(self, profile: Profile) -> Request:
-        """Install a charging profile."""
+    def set_profile(self, profile: Profile) -> Payload:
+        """Return the payload of SetChargingProfile."""
 
     @abstractmethod
     def clear_profile(self, profile_id: int) -> Request:

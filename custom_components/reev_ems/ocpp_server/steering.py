@@ -1,15 +1,17 @@
 """Keeps a charge point on its floor and permits: the floor first (S4), then working profiles that expire (S5)."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 import logging
 from typing import TYPE_CHECKING
 
 from ..energy_management.model import Supply
+from ..energy_management.observation import ConnectorState
 from .abilities import Abilities, floor_ladder, working_ladder
 from .events import FloorAccepted, PermitAccepted, PermitRejected
-from .model import NOMINAL_VOLTAGE_V, CallError, ConnectorView, Floor, Permit
+from .model import NOMINAL_VOLTAGE_V, CallError, ConnectorView, Floor, Payload, Permit
 from .profiles import Profile, Purpose, Unit, floor_profile, working_profile
 from .session import Session
 
@@ -21,6 +23,10 @@ _LOGGER = logging.getLogger(__name__)
 _CALL_TIMEOUT_S = 20.0
 _FLOOR_RETRY_S = 60.0
 _PERMIT_RETRY_S = 10.0
+_EMPTY = frozenset(
+    {ConnectorState.AVAILABLE, ConnectorState.OFFLINE, ConnectorState.FAULTED}
+)
+
 _TRANSACTION_HOLD_S = 0.5
 """A charge point that handles the answer to its StartTransaction on the side refuses a profile that comes at once."""
 _TRANSACTION_FRESH_S = 5.0
@@ -190,8 +196,12 @@ class Steering:
 
     def _steerable(self, connector: ConnectorView) -> bool:
         """Whether a working profile has something to act on."""
-        return connector.transaction is not None or (
+        if connector.transaction is not None:
+            return True
+        # Where it acts without one it is still not written for an empty place: writing wears out flash memory.
+        return (
             self.abilities.working_purpose is not Purpose.TX_PROFILE
+            and connector.state not in _EMPTY
         )
 
     async def _send_floor(self, session: Session) -> None:
@@ -233,7 +243,8 @@ class Steering:
         if not attempt.floor_per_connector:
             limits = {0: min(limits.values())}
         for connector_id, limit in limits.items():
-            profile = floor_profile(
+            profile = partial(
+                floor_profile,
                 connector_id=connector_id,
                 stack_level=0,
                 purpose=attempt.floor_purpose,
@@ -261,13 +272,17 @@ class Steering:
         if fresh or point.clock() < self._ladder_again_s:
             ladder = ladder[:1]
         for attempt in ladder:
-            self._due.discard(connector_id)
-            wanted = self._wanted[connector_id]
             transaction = connector.transaction
+
+            def newest(attempt: Abilities = attempt) -> Profile:
+                """Return the profile of the permit that is wanted when it is this call's turn."""
+                nonlocal wanted
+                self._due.discard(connector_id)
+                wanted = self._wanted[connector_id]
+                return self._working(connector, wanted, attempt)
+
             try:
-                status = await self._set(
-                    session, self._working(connector, wanted, attempt)
-                )
+                status = await self._set(session, newest)
             except CallError as error:
                 self._unanswered(connector, wanted, error.key)
                 if error.key == "disconnected":
@@ -280,17 +295,19 @@ class Steering:
                 self.abilities = attempt
                 self._accepted(connector, wanted)
                 return
-            if connector.transaction != transaction or not self._steerable(connector):
+            now_running = connector.transaction
+            if (now_running and now_running.id) != (transaction and transaction.id):
                 # It ended in between: that is why it was refused.
                 break
         else:
+            self._due.add(connector_id)
+            self._not_before_s[connector_id] = point.clock() + (
+                _TRANSACTION_FRESH_S if fresh else _PERMIT_RETRY_S
+            )
+            if not fresh:
+                point.problem("profile_rejected", present=True)
             if len(ladder) > 1:
                 self._ladder_again_s = point.clock() + _LADDER_REST_S
-            if fresh:
-                self._due.add(connector_id)
-                self._not_before_s[connector_id] = point.clock() + _TRANSACTION_FRESH_S
-            else:
-                point.problem("profile_rejected", present=True)
         self._rejected(connector_id, wanted.permit, status)
 
     def _accepted(self, connector: ConnectorView, wanted: _Wanted) -> None:
@@ -345,20 +362,23 @@ class Steering:
         self._not_before_s[connector_id] = self._point.clock() + _PERMIT_RETRY_S
         self._rejected(connector_id, wanted.permit, reason)
 
-    async def _set(self, session: Session, profile: Profile) -> str:
-        """Send a profile and return the status; "Refused" where the request as such was refused."""
-        action, payload = self._point.dialect.set_profile(profile)
+    async def _set(self, session: Session, build: Callable[[], Profile]) -> str:
+        """Send a profile and return the status; the error code where the request as such was refused."""
+
+        def payload() -> Payload:
+            profile = build()
+            _LOGGER.debug("%s: %s", self._point.id, profile)
+            return self._point.dialect.set_profile(profile)
+
         try:
             answer = await session.call(
-                action, payload, urgent=True, timeout_s=_CALL_TIMEOUT_S
+                "SetChargingProfile", payload, urgent=True, timeout_s=_CALL_TIMEOUT_S
             )
         except CallError as error:
             if error.key in {"refused", "invalid_answer"}:
                 return error.status or "Refused"
             raise
-        status = str(answer.get("status", "")).strip().capitalize()
-        _LOGGER.debug("%s: %s -> %s", self._point.id, profile, status)
-        return status
+        return str(answer.get("status", "")).strip().capitalize()
 
     def _working(
         self, connector: ConnectorView, wanted: _Wanted, attempt: Abilities

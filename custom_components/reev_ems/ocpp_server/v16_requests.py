@@ -52,9 +52,9 @@ class Requests16(Dialect):
         return int(recovered) if recovered and recovered.isdecimal() else transaction.id
 
     @override
-    def set_profile(self, profile: Profile) -> Request:
-        """Install a charging profile."""
-        return "SetChargingProfile", to_16(profile)
+    def set_profile(self, profile: Profile) -> Payload:
+        """Return the payload of SetChargingProfile."""
+        return to_16(profile)
 
     @override
     def clear_profile(self, profile_id: int) -> Request:

@@ -49,9 +49,9 @@ class Requests201(Dialect):
         return transaction.remote_id or str(transaction.id)
 
     @override
-    def set_profile(self, profile: Profile) -> Request:
-        """Install a charging profile."""
-        return "SetChargingProfile", to_201(profile)
+    def set_profile(self, profile: Profile) -> Payload:
+        """Return the payload of SetChargingProfile."""
+        return to_201(profile)
 
     @override
     def clear_profile(self, profile_id: int) -> Request:
