@@ -119,6 +119,11 @@ MUTATIONS = [
         "if index in self._one_phase:",
     ),
     Mutation(
+        "the minimum of solar_min is no surplus", "allocation",
+        "self._bounds_a[row] += coefficient * minimum_a\n                self._load_a[row] += coefficient * minimum_a",
+        "self._bounds_a[row] += coefficient * minimum_a",
+    ),
+    Mutation(
         "mode off", "allocation", "connector.mode is ChargingMode.OFF", "False"
     ),
     Mutation("own maximum pauses", "allocation", "most < fewest or", ""),

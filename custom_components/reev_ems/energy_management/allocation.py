@@ -207,6 +207,7 @@ class _Sharing:
             # Where the minimum does not count, it widens the row by as much as it fills it.
             for row, coefficient in self._rows.shape(signature).above_minimum:
                 self._bounds_a[row] += coefficient * minimum_a
+                self._load_a[row] += coefficient * minimum_a
             self._totals_a[signature] += minimum_a
             admitted.append(index)
         self._load_a = self._rows.loads_a(self._totals_a)
