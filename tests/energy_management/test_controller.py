@@ -377,9 +377,9 @@ def test_switched_off_and_mode_off_pause() -> None:
     loop = Loop(one())
     loop.step(40)
     loop.see(enabled=False)
-    decision = loop.step()
-    assert decision.connectors["c0"].permit_a == 0
-    assert decision.connectors["c0"].limited_by.kind is LimitKind.SWITCHED_OFF
+    switched_off = loop.step().connectors["c0"]
+    assert switched_off.permit_a == 0
+    assert switched_off.limited_by.kind is LimitKind.SWITCHED_OFF
     loop.see(enabled=True)
     assert loop.step(20).connectors["c0"].permit_a == 16
 
@@ -584,7 +584,7 @@ def test_pv_reserve_and_thresholds_are_kept() -> None:
     """Of 5.5 kW of surplus 1 kW is reserved; 4.14 kW are needed, and with a threshold of 500 W more."""
     connector = Connector(id="c0", circuit="main", mode=ChargingMode.SOLAR)
 
-    def permit_a(**settings: float) -> float:
+    def permit_a(**settings: Any) -> float:
         plant = Plant(
             site=one(
                 connector, pv_surplus=True, settings=replace(Settings(), **settings)
@@ -624,3 +624,27 @@ def test_pv_starts_one_car_per_settle_time_and_keeps_what_another_waits_for() ->
                 starts.setdefault(name, plant.now_s)
     assert set(starts) == {"c0", "c1"}
     assert starts["c1"] - starts["c0"] == 15
+
+
+def test_who_was_paused_stays_so_for_a_while_and_a_newcomer_does_not() -> None:
+    """The house takes what a car needs for ten seconds; a car that came meanwhile starts when that is over."""
+    site = Site(
+        circuits=(MAIN,),
+        connectors=tuple(Connector(id=f"c{i}", circuit="main") for i in range(2)),
+        imbalance=None,
+    )
+    loop = Loop(site)
+    loop.see("c1", state=ConnectorState.AVAILABLE)
+    loop.step(60)
+    loop.base_a = (30.0, 30.0, 30.0)
+    loop.step(5)
+    loop.see("c1", state=ConnectorState.PLUGGED)
+    loop.step(5)
+    loop.base_a = (2.0, 2.0, 2.0)
+    decision = loop.step(60)
+    assert decision.connectors["c0"].permit_a == 0
+    assert decision.connectors["c0"].limited_by.kind is LimitKind.MINIMUM_OFF_TIME
+    assert decision.connectors["c1"].permit_a == 16
+    restarted_a = loop.step(300).connectors["c0"].permit_a
+    assert restarted_a is not None
+    assert restarted_a > 13

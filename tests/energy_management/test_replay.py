@@ -9,6 +9,7 @@ from custom_components.reev_ems.energy_management.controller import (
     ControllerState,
     step,
 )
+from custom_components.reev_ems.energy_management.observation import Observation
 from custom_components.reev_ems.energy_management.replay import main, record
 from tests.energy_management.plant import Plant
 from tests.energy_management.test_closed_loop import cars, site, steady
@@ -20,10 +21,15 @@ def recording() -> dict[str, object]:
     steps = []
     for _ in range(120):
         before = plant.state
-        seen = []
-        plant.before_step = lambda observation, seen=seen: (
-            seen.append(observation) or observation
-        )
+        seen: list[Observation] = []
+
+        def remember(
+            observation: Observation, seen: list[Observation] = seen
+        ) -> Observation:
+            seen.append(observation)
+            return observation
+
+        plant.before_step = remember
         decision = plant.tick()
         steps.append((plant.site, before, seen[0], decision))
     found: dict[str, object] = dict(record(steps[50:]))

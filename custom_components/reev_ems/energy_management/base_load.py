@@ -95,7 +95,6 @@ def estimate(
     reading: PartVector,
     now_s: float,
     *,
-    assumed: Vector,
     reported_low: Vector,
     reported_high: Vector,
     most: Vector,
@@ -107,7 +106,6 @@ def estimate(
         memory: what was known before.
         reading: the meter's currents and power.
         now_s: the time of the step.
-        assumed: what the connectors below probably draw: their latest reports, where there is none their permits.
         reported_low: the sum of their lowest reports of the last while.
         reported_high: the sum of their highest.
         most: the sum of the most that each may be drawing now.
@@ -143,10 +141,9 @@ def estimate(
     proven = memory.proven or spans
     base = tuple(
         None
-        if (first := _less_one(reading[index], assumed[index])) is None
+        if reading[index] is None
         else _moved(
             known[index],
-            first,
             [item.low[index] for item in bounds],
             [item.high[index] for item in bounds],
             certain[index],
@@ -195,7 +192,6 @@ def _grown(cut: Cut, reading: PartVector) -> PartVector:
 
 def _moved(
     known: float | None,
-    first: float,
     lows: Sequence[float | None],
     highs: Sequence[float | None],
     certain: float | None,
@@ -204,14 +200,11 @@ def _moved(
     proven: bool,
 ) -> float:
     """Return one part of the estimate."""
-    value = first if known is None else known
-    lowest = min((low for low in lows if low is not None), default=value)
-    highest = max((high for high in highs if high is not None), default=value)
-    value = max(value, lowest)
+    lowest = min(low for low in lows if low is not None)
+    highest = max(high for high in highs if high is not None)
+    value = lowest if known is None else max(known, lowest)
     if not proven:
-        value = max(
-            value, min((high for high in highs if high is not None), default=value)
-        )
+        value = max(value, min(high for high in highs if high is not None))
     if spans:
         value = min(value, highest)
     return value if certain is None else max(value, certain)

@@ -126,10 +126,12 @@ def _timed(turn: Turn, permit: Permit, now_s: float) -> ConnectorMemory:
     if charges and (not charged or memory.on_s is None):
         return replace(memory, permit=permit, on_s=now_s, off_s=None)
     if charged and not charges:
+        # Who never had a turn need not stay away from one.
+        lacked = turn.limit.kind in LACKING and memory.on_s is not None
         return replace(
             memory,
             permit=permit,
-            off_s=now_s if turn.limit.kind in LACKING else None,
+            off_s=now_s if lacked else None,
             one_phase=False,
             three_phase_room_s=None,
         )

@@ -106,6 +106,9 @@ def _case(
     if external_w is not None:
         external_w = max(0.0, external_w - circuits.reserved[root.id][3])
     base_a = circuits.base_a[root.id] if root.metered else None
+    if base_a is not None and None in (circuits.meters[root.id].base or ())[:3]:
+        # A meter that does not see every phase cannot tell how they differ (S2).
+        base_a = None
     skew_a: PerPhase | None = None
     if base_a is not None:
         more_a = reserved_a[root.id]

@@ -131,15 +131,15 @@ class Turn:
 
     def draw_bounds(
         self, now_s: float, settings: Settings
-    ) -> tuple[Vector, Vector, Vector, Vector]:
-        """Return the assumed, the lowest and the highest reported draw, and the most that it may be drawing now.
+    ) -> tuple[Vector, Vector, Vector]:
+        """Return the lowest and the highest reported draw, and the most that it may be drawing now.
 
         Without a report it may be drawing nothing or all that it is permitted.
         """
         memory, state = self.memory, self.seen.state
         if state is ConnectorState.OFFLINE:
             load = self.offline_load(now_s, settings, metered=True)
-            return load, NOTHING, load, load
+            return NOTHING, load, load
         allowed = self._allowed_load
         if state in _NO_SESSION:
             lowered_s = memory.permit.lowered_s
@@ -148,15 +148,15 @@ class Turn:
         draw = memory.draw
         if draw is None:
             if state is not ConnectorState.CHARGING:
-                return NOTHING, NOTHING, NOTHING, allowed
-            return allowed, NOTHING, allowed, allowed
+                return NOTHING, NOTHING, allowed
+            return NOTHING, allowed, allowed
         upper = most(allowed, draw.high)
         if now_s - draw.reported_s > settings.reading_timeout_s:
-            return upper, NOTHING, upper, upper
+            return NOTHING, upper, upper
         low, high = envelope(draw, now_s, settings.align_s)
         if now_s - draw.reported_s > _BELIEVED * settings.align_s:
             low = NOTHING
-        return draw.low, low, high, upper
+        return low, high, upper
 
     def offline_load(
         self, now_s: float, settings: Settings, *, metered: bool
