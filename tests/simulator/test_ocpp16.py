@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -690,16 +691,21 @@ async def test_the_connection_comes_back(csms: Csms, running: Running) -> None:
     async with running() as one:
         charger = one.charge_points["CP1"]
         losses = charger.outbox.attempts + 1
+
+        def told(times: int) -> bool:
+            return len(csms.all_of("CP1", "StartTransaction")) == times
+
+        def connected(times: int) -> bool:
+            return charger.link.connects == times
+
         for turn in range(1, losses + 1):
-            await eventually(
-                lambda: len(csms.all_of("CP1", "StartTransaction")) == turn
-            )  # noqa: B023
+            await eventually(partial(told, turn))
             if turn == losses:
                 csms.mute.clear()
             charger.link.drop()
-            await eventually(lambda: charger.link.connects == turn + 1)  # noqa: B023
+            await eventually(partial(connected, turn + 1))
         await started(csms, one)
-        assert len(csms.all_of("CP1", "StartTransaction")) == losses + 1
+        assert told(losses + 1)
         await csms.connections["CP1"].close()
         await eventually(lambda: charger.link.connects == losses + 2)
 
