@@ -134,17 +134,22 @@ MUTATIONS = [
     ),
     Mutation(
         "classes in filling", "allocation",
-        "if self._case.site.sharing is SharingPolicy.EQUAL:\n                self._fill(admitted)",
-        "if True:\n                self._fill(admitted)",
+        "if self._case.site.sharing is SharingPolicy.EQUAL:\n            self._fill(admitted)",
+        "if True:\n            self._fill(admitted)",
     ),
     Mutation(
         "equal policy", "allocation",
-        "if self._case.site.sharing is SharingPolicy.EQUAL:\n                self._fill(admitted)",
-        "if False:\n                self._fill(admitted)",
+        "if self._case.site.sharing is SharingPolicy.EQUAL:\n            self._fill(admitted)",
+        "if False:\n            self._fill(admitted)",
     ),
     Mutation(
         "strict policy", "allocation",
         "case.site.sharing is SharingPolicy.STRICT", "False",
+    ),
+    Mutation(
+        "strict classes in whole steps", "allocation",
+        "                self._hand_out(admitted)\n            return self._result()",
+        "            return self._result()",
     ),
     Mutation(
         "weights", "allocation",

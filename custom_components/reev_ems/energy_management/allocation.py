@@ -168,18 +168,20 @@ class _Sharing:
     def allocation(self) -> Allocation:
         """Go through all stages."""
         if self._strict:
+            # A lower class may have what rounding leaves of a higher one.
             for _, members in groupby(self._order, self._class):
-                self._fill(self._admit(tuple(members)))
-        else:
-            admitted = self._admit(self._order)
-            if self._case.site.sharing is SharingPolicy.EQUAL:
+                admitted = self._admit(tuple(members))
                 self._fill(admitted)
-            else:
-                for _, members in groupby(
-                    sorted(admitted, key=self._class), self._class
-                ):
-                    self._fill(tuple(members))
-        self._quantise()
+                self._hand_out(admitted)
+            return self._result()
+        admitted = self._admit(self._order)
+        if self._case.site.sharing is SharingPolicy.EQUAL:
+            self._fill(admitted)
+        else:
+            admitted.sort(key=self._class)
+            for _, members in groupby(admitted, self._class):
+                self._fill(tuple(members))
+        self._hand_out(admitted)
         return self._result()
 
     def _class(self, index: int) -> int:
@@ -238,43 +240,39 @@ class _Sharing:
         )
         for index in members:
             signature = signatures[index]
-            least = held[index]
-            steps, current = most[index], float(most[index])
+            least, steps = held[index], most[index]
             if (froze := frozen.get(signature)) is not None:
                 level, row = froze
-                wanted = demands[index].connector.weight * level / step_a[index]
-                if (whole := whole_steps(wanted)) < steps:
+                weight = demands[index].connector.weight
+                whole = whole_steps(weight * level / step_a[index])
+                if whole < steps:
                     self._froze[index] = row
-                    steps, current = max(least, whole), max(float(least), wanted)
+                    steps = max(least, whole)
             held[index] = steps
-            self._totals_a[signature] += (current - least) * step_a[index]
+            self._totals_a[signature] += (steps - least) * step_a[index]
 
-    def _quantise(self) -> None:
-        """Count what rounding left over in every row and hand it out."""
-        self._load_a = self._rows.loads_a(self._stepped_totals_a())
-        order = [
-            index
-            for index in self._order
-            if index in self._signatures and self._steps[index] < self._most[index]
-        ]
-        if self._case.site.sharing is not SharingPolicy.EQUAL:
-            order.sort(key=self._class)
+    def _hand_out(self, members: Sequence[int]) -> None:
+        """Hand out in whole steps what rounding left over in every row."""
+        self._load_a = self._rows.loads_a(self._totals_a)
+        held = {
+            index: self._steps[index]
+            for index in members
+            if self._steps[index] < self._most[index]
+        }
         hand_out(
             self._steps,
             self._most,
             self._step_a,
-            {index: self._entries[self._signatures[index]] for index in order},
+            {index: self._entries[self._signatures[index]] for index in held},
             self._froze,
-            order,
+            tuple(held),
             self._load_a,
             self._bounds_a,
         )
-
-    def _stepped_totals_a(self) -> list[float]:
-        totals_a = [0.0] * len(self._rows.signatures)
-        for index, signature in self._signatures.items():
-            totals_a[signature] += self._steps[index] * self._step_a[index]
-        return totals_a
+        for index, steps in held.items():
+            self._totals_a[self._signatures[index]] += (
+                self._steps[index] - steps
+            ) * self._step_a[index]
 
     def _result(self) -> Allocation:
         voltage_v = self._case.site.voltage_v
@@ -318,7 +316,7 @@ class _Sharing:
         )
 
     def _circuits(self) -> dict[str, CircuitShare]:
-        carried_a = self._rows.carried_a(self._stepped_totals_a())
+        carried_a = self._rows.carried_a(self._totals_a)
         return {
             node.id: CircuitShare(
                 available_a=node.available_a,
