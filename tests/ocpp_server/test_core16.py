@@ -347,6 +347,20 @@ async def test_s11_what_cannot_be_recorded_is_not_acknowledged(
     assert len(await store.history()) == 1
 
 
+async def test_s11_clock_of_1970_does_not_misplace_sessions(
+    adopt: Any, dial: Any, store: SessionLog
+) -> None:
+    """Times that cannot be are replaced by ours; an offline session keeps its own."""
+    adopt()
+    client = await dial()
+    await client.start(timestamp="1970-01-01T00:00:07Z")
+    offline = datetime.now(UTC) - timedelta(days=3)
+    await client.start(timestamp=iso(offline), meterStart=5)
+    old, new = await store.history()
+    assert abs(old.started_at - offline) < timedelta(seconds=1)
+    assert datetime.now(UTC) - new.started_at < timedelta(minutes=1)
+
+
 async def test_s11_transaction_survives_our_restart(
     store: SessionLog, dial: Any, server: OcppServer
 ) -> None:

@@ -179,6 +179,25 @@ async def test_history_by_time_charge_point_and_tag(log: SessionLog) -> None:
     assert len(await log.history(charge_point_id="CP0")) == 3
 
 
+async def test_s11_charger_without_a_clock_has_more_than_one_session(
+    log: SessionLog,
+) -> None:
+    """Its starts all look alike; after a reported end the next one is another session."""
+    ids = []
+    for _ in range(3):
+        session = await start(log, "1/1970-01-01T00:00:00Z/T/0")
+        assert await start(log, "1/1970-01-01T00:00:00Z/T/0") == session
+        await log.stop(
+            charge_point_id="CP1",
+            transaction_id=session,
+            stopped_at=at(5),
+            meter_stop_wh=1200,
+        )
+        ids.append(session)
+    assert len(set(ids)) == 3
+    assert [record.energy_wh for record in await log.history()] == [200, 200, 200]
+
+
 async def test_remote_ids_are_found(log: SessionLog) -> None:
     """A 2.0.1 transaction is known by the id that the charging station gave it."""
     session = await start(log, "tx", remote_id="abc-1")

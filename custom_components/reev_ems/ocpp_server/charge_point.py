@@ -57,6 +57,7 @@ METER_WATCH_S = 30.0
 _LATE_INTERVALS = 3
 
 _CHARGING_A = 5.0
+_OLDEST_REPORT = timedelta(days=400)
 
 _NO_CURRENT = (0.0, 0.0, 0.0)
 
@@ -424,6 +425,20 @@ class ChargePoint(RemoteControl):
         """Learn the charge point's clock from the time in a message."""
         if at is not None:
             self._offset.learn(self.clock(), (at - self.now()).total_seconds())
+
+    def our_time(self, at: datetime | None) -> datetime:
+        """Return a time of the charge point on our clock; our own time for one that cannot be.
+
+        Clocks that count from 1970, or that are hours off, must not put sessions into another order.
+        """
+        now = self.now()
+        if at is None:
+            return now
+        try:
+            ours = at - timedelta(seconds=self._offset.seconds)
+        except OverflowError:
+            return now
+        return min(ours, now) if ours > now - _OLDEST_REPORT else now
 
     def clock_was_set(self) -> None:
         """It has been told the time."""

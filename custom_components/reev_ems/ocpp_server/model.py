@@ -24,7 +24,8 @@ class CallError(Exception):
 
     `key` says why, in words that the user interface translates: `not_connected`, `busy` (too many calls wait),
     `timeout`, `disconnected` (while waiting), `refused` (CALLERROR), `rejected` (answered with a negative status),
-    `invalid_answer`, `unsupported` (this OCPP version has no such request), `unknown_connector`, `no_transaction`.
+    `invalid_answer`, `unknown_connector`, `no_transaction`; of the self-test also `draws_too_little`, `aborted` and
+    `test_running`.
     """
 
     def __init__(

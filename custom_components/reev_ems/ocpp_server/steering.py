@@ -397,7 +397,7 @@ class Steering:
             floor=self._floor_limit(point.config.floor, connector, unit),
             life_s=wanted.expires_at_s - point.clock(),
             now=now,
-            elapsed_s=(now - transaction.started_at).total_seconds()
+            elapsed_s=(point.now() - transaction.started_at).total_seconds()
             if transaction
             else 0.0,
             max_periods=attempt.max_periods,

@@ -157,7 +157,7 @@ class V16(Requests16):
         at = fields.moment(payload, "timestamp")
         point.saw_time(at)
         authorization = point.authorize(id_tag)
-        started_at = at or point.now()
+        started_at = point.our_time(at)
         transaction_id = await point.transactions.start(
             charge_point_id=point.id,
             connector_id=connector_id,
@@ -197,7 +197,7 @@ class V16(Requests16):
             await point.transactions.stop(
                 charge_point_id=point.id,
                 transaction_id=session_id,
-                stopped_at=at or point.now(),
+                stopped_at=point.our_time(at),
                 meter_stop_wh=meter_stop_wh,
                 reason=reason,
             )
@@ -269,7 +269,7 @@ class V16(Requests16):
             self._dismissed.append(transaction_id)
             return
         first = next(iter(fields.mappings(payload, "meterValue")), {})
-        at = fields.moment(first, "timestamp") or point.now()
+        at = point.our_time(fields.moment(first, "timestamp"))
         start_wh = self._read(connector_id, first).energy_wh
         session_id = await point.transactions.start(
             charge_point_id=point.id,
@@ -307,7 +307,7 @@ class V16(Requests16):
             await self.point.transactions.meter(
                 charge_point_id=self.point.id,
                 transaction_id=transaction_id,
-                at=at,
+                at=self.point.our_time(at),
                 energy_wh=measured.energy_wh,
             )
 

@@ -197,7 +197,7 @@ class V201(Requests201):
             evse = await self._evse_of(remote_id)
         values = fields.mappings(payload, "meterValue")
         transaction = await self._transaction(
-            remote_id, evse, kind, at or point.now(), payload
+            remote_id, evse, kind, point.our_time(at), payload
         )
         if kind == "Ended":
             self._over.append(remote_id)
@@ -216,7 +216,7 @@ class V201(Requests201):
         if kind == "Ended":
             await self._ended(
                 transaction,
-                at or point.now(),
+                point.our_time(at),
                 values,
                 fields.text(info, "stoppedReason"),
             )
@@ -327,7 +327,7 @@ class V201(Requests201):
                 await point.transactions.meter(
                     charge_point_id=point.id,
                     transaction_id=transaction_id,
-                    at=at,
+                    at=point.our_time(at),
                     energy_wh=measured.energy_wh,
                 )
 

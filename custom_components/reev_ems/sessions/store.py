@@ -89,7 +89,13 @@ class SessionLog:
         def work(connection: Connection) -> int:
             own = (SESSIONS.c.charge_point_id == charge_point_id, SESSIONS.c.key == key)
             known = connection.execute(select(SESSIONS).where(*own)).mappings().first()
-            if known is not None:
+            if known is not None and known["ended_by_report"] and remote_id is None:
+                # A start is not repeated after its end was reported: another session of a charge point whose
+                # clock and register begin anew each time.
+                connection.execute(
+                    update(SESSIONS).where(*own).values(key=f"{key}#{known['id']}")
+                )
+            elif known is not None:
                 if _text(started_at) < known["started_at"]:
                     connection.execute(
                         update(SESSIONS)
