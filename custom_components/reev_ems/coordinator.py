@@ -115,6 +115,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         self.server = server
         self.controls = Controls()
         self.charge_points: dict[str, ChargePoint] = {}
+        self.profiles: Mapping[str, MeterProfile] = {}
         self.history = History(hass)
         self.circuit_names = {ROOT_CIRCUIT: "Grid connection"} | {
             subentry.subentry_id: subentry.title
@@ -130,6 +131,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         """Take up the site: charge points, meters, loop. Everything ends with the entry's unload."""
         entry = self.config_entry
         shared = self.hass.data[DATA]
+        self.profiles = profiles
         if stored := await self._store.async_load():
             self.controls = Controls.from_json(stored)
         self._site = build_site(entry, self.controls)

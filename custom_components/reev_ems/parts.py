@@ -32,6 +32,7 @@ from .energy_management.observation import (
     ConnectorState,
     MeterReading,
 )
+from .meters import MeterProfile
 from .names import connector_name
 from .ocpp_server import ChargePoint, ConnectorView, SelfTest
 from .site import ConnectorControls, connector_id
@@ -159,9 +160,7 @@ class CircuitPart(SubentryPart):
     @property
     def follows_pv(self) -> bool:
         """Return the PV switch of this circuit."""
-        return self.coordinator.controls.follows_pv.get(
-            self.circuit.id, self.circuit.follows_pv
-        )
+        return self.coordinator.controls.follows_pv.get(self.circuit.id, False)
 
     @property
     @override
@@ -180,6 +179,16 @@ class CircuitPart(SubentryPart):
 @dataclass(frozen=True, kw_only=True)
 class MeterPart(SubentryPart):
     """A meter."""
+
+    @property
+    def profile(self) -> MeterProfile | None:
+        """Return what is known of its model; None: the model is no longer known."""
+        return self.coordinator.profiles.get(self.subentry.data[CONF_PROFILE])
+
+    def offers(self, quantity: str) -> bool:
+        """Return whether its model measures a quantity; one that says so itself may offer any."""
+        quantities = self.profile.quantities if self.profile else ()
+        return not quantities or quantity in quantities
 
     @property
     def status(self) -> MeterStatus | None:
@@ -205,9 +214,11 @@ class MeterPart(SubentryPart):
     def device_info(self) -> DeviceInfo:
         """Return the meter's device."""
         data = self.subentry.data
+        profile = self.profile
         return DeviceInfo(
             identifiers={(DOMAIN, self.key)},
-            model=data[CONF_PROFILE],
+            manufacturer=profile.manufacturer if profile else None,
+            model=profile.name if profile else data[CONF_PROFILE],
             name=self.subentry.title,
             serial_number=data.get(CONF_SERIAL),
             via_device_id=self.site_device_id,

@@ -245,9 +245,17 @@ def _phase_of_reading(
     return _of_reading(lambda reading: values_fn(reading)[index])
 
 
+def _offers(quantity: str) -> Callable[[MeterPart], bool]:
+    """Leave out what a meter's model does not measure."""
+    return lambda meter: meter.offers(quantity)
+
+
 METER_SENSORS: tuple[ReevSensorDescription[MeterPart], ...] = (
     _power(
-        "power", _of_reading(lambda reading: reading.power_total_w), needs_live=True
+        "power",
+        _of_reading(lambda reading: reading.power_total_w),
+        needs_live=True,
+        exists_fn=_offers("power_total"),
     ),
     *(
         _current(
@@ -256,6 +264,7 @@ METER_SENSORS: tuple[ReevSensorDescription[MeterPart], ...] = (
             translation_key="current",
             placeholders={"phase": phase},
             needs_live=True,
+            exists_fn=_offers(f"current_{phase.lower()}"),
         )
         for index, phase in enumerate(PHASES)
     ),
@@ -266,6 +275,7 @@ METER_SENSORS: tuple[ReevSensorDescription[MeterPart], ...] = (
             translation_key="power",
             placeholders={"phase": phase},
             needs_live=True,
+            exists_fn=_offers(f"power_{phase.lower()}"),
         )
         for index, phase in enumerate(PHASES)
     ),
@@ -281,6 +291,7 @@ METER_SENSORS: tuple[ReevSensorDescription[MeterPart], ...] = (
             suggested_display_precision=1,
             immediate=False,
             needs_live=True,
+            exists_fn=_offers(f"voltage_{phase.lower()}"),
             value_fn=_phase_of_reading(lambda reading: reading.voltage_v, index),
         )
         for index, phase in enumerate(PHASES)
@@ -294,17 +305,20 @@ METER_SENSORS: tuple[ReevSensorDescription[MeterPart], ...] = (
         suggested_display_precision=2,
         immediate=False,
         needs_live=True,
+        exists_fn=_offers("frequency"),
         value_fn=_of_reading(lambda reading: reading.frequency_hz),
     ),
     _energy(
         "energy_import",
         _of_reading(lambda reading: reading.energy_import_wh),
         needs_live=True,
+        exists_fn=_offers("energy_import"),
     ),
     _energy(
         "energy_export",
         _of_reading(lambda reading: reading.energy_export_wh),
         needs_live=True,
+        exists_fn=_offers("energy_export"),
     ),
 )
 

@@ -44,7 +44,6 @@ def circuit(title: str, subentry_id: str) -> ConfigSubentryData:
             "limit_a": [40.0, 40.0, 40.0],
             "limit_w": None,
             "reserve_a": [0.0, 0.0, 0.0],
-            "follows_pv": False,
         },
         subentry_id=subentry_id,
         subentry_type="circuit",

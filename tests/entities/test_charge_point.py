@@ -9,6 +9,7 @@ from homeassistant.helpers import device_registry as dr
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.reev_ems import entity
 from custom_components.reev_ems.const import DOMAIN
 
 from .charger import Charger
@@ -69,9 +70,13 @@ async def test_boot_tells_the_device(
 
 
 async def test_session(
-    hass: HomeAssistant, entry: MockConfigEntry, charger: Charger
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    charger: Charger,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A session from plugging in to its end, as the entities tell it."""
+    monkeypatch.setattr(entity, "MEASURED_VALUE_INTERVAL_S", 0.1)
     await charger.status("Available")
     await shows(hass, entry, "sensor", "1_status", "available")
     await shows(hass, entry, "binary_sensor", "1_car_plugged", "off")

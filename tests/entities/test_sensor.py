@@ -26,9 +26,11 @@ from custom_components.reev_ems.energy_management.observation import (
     MeterReading,
 )
 from custom_components.reev_ems.ocpp_server import SelfTest
+from custom_components.reev_ems.parts import meter_parts
 from custom_components.reev_ems.sensor import REGISTER_RESET_S
+from custom_components.reev_ems.sensor_descriptions import METER_SENSORS
 
-from .site import entity_id, set_up, state, subentry_id
+from .site import PROFILE, entity_id, set_up, state, subentry_id
 
 type Push = Callable[..., SiteData]
 
@@ -233,6 +235,21 @@ async def test_meter(hass: HomeAssistant, entry: MockConfigEntry, push: Push) ->
     for key in ("current_l2", "energy_import", "power"):
         shown = state(hass, entry, "sensor", "Grid meter", key)
         assert shown.state == STATE_UNAVAILABLE, key
+
+
+async def test_meter_offers_what_its_model_measures(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """There is no sensor for what a model does not have: a Shelly Pro 3EM tells no frequency."""
+    (part,) = meter_parts(entry.runtime_data)
+    assert part.profile
+    assert part.device_info["manufacturer"] == part.profile.manufacturer
+    described = {item.key: item for item in METER_SENSORS}
+    assert {key for key, item in described.items() if not item.exists_fn(part)} == set()
+    coordinator = entry.runtime_data
+    coordinator.profiles = {PROFILE: coordinator.profiles["shelly_pro_3em"]}
+    missing = {key for key, item in described.items() if not item.exists_fn(part)}
+    assert missing == {"frequency"}
 
 
 async def test_register_never_runs_backwards(
