@@ -546,6 +546,40 @@ async def test_meter_values_that_do_not_come_are_asked_for(
     )
 
 
+async def test_changed_settings_keep_the_socket(
+    adopt: Any, dial: Any, server: OcppServer
+) -> None:
+    """The same settings change nothing; others are applied to the connection that is there."""
+    point, recorder = adopt()
+    client = await dial()
+    await client.boot()
+    await recorder.wait(FloorAccepted)
+    await client.until(lambda: client.sent("TriggerMessage"))
+    assert server.adopt(ChargePointConfig(id="CP1")) is point
+    assert len(client.profiles("TxDefaultProfile")) == 1
+    asked = len(client.sent("TriggerMessage"))
+    server.adopt(
+        ChargePointConfig(id="CP1", connector_ids=(1, 2), floor=Floor(limit_a=8))
+    )
+    await recorder.wait(FloorAccepted, count=2)
+    floor = client.profiles("TxDefaultProfile")[-1]["chargingSchedule"][
+        "chargingSchedulePeriod"
+    ]
+    assert floor == [{"startPeriod": 0, "limit": 8}]
+    await client.until(
+        lambda: any(
+            request.get("connectorId") == 2
+            for request in client.sent("TriggerMessage")[asked:]
+        )
+    )
+    await client.status("Charging", 2)
+    assert point.connectors[2].state is ConnectorState.CHARGING
+    server.remove("CP1")
+    assert await client.closed() == 1001
+    with pytest.raises(InvalidStatus):
+        await dial()
+
+
 async def test_data_transfer_and_unknown_actions_are_answered(
     adopt: Any, dial: Any
 ) -> None:
@@ -568,6 +602,8 @@ async def test_metering_is_configured_only_where_it_differs(
         {"key": "MeterValueSampleInterval", "readonly": False, "value": "60"},
         {"key": "WebSocketPingInterval", "readonly": False, "value": "30"},
         {"key": "MeterValuesSampledData", "readonly": False, "value": "Voltage"},
+        {"key": "StopTransactionOnInvalidId", "readonly": False, "value": "True"},
+        {"key": "AllowOfflineTxForUnknownId", "readonly": False, "value": "true"},
     ]
     taken: list[str] = []
 
@@ -585,10 +621,12 @@ async def test_metering_is_configured_only_where_it_differs(
         }
     )
     await client.boot()
-    await client.until(lambda: any("Temperature" in entry for entry in taken))
+    await client.until(lambda: any("AllowOfflineTx" in entry for entry in taken))
     assert taken[0] == "MeterValueSampleInterval=10"
     assert not any("WebSocketPingInterval" in entry for entry in taken)
-    assert taken[-1] == (
+    assert taken[-1] == "AllowOfflineTxForUnknownId=false"
+    assert not any("StopTransactionOnInvalidId" in entry for entry in taken)
+    assert taken[-2] == (
         "MeterValuesSampledData=Power.Active.Import,Current.Import,Energy.Active.Import.Register,"
         "Voltage,Current.Offered,Power.Offered,Temperature"
     )

@@ -197,22 +197,26 @@ class ChargePoint(RemoteControl):
         before, self.config = self.config, config
         if config == before:
             return
-        if (config.connector_ids, config.supply) != (
+        places = (config.connector_ids, config.supply) != (
             before.connector_ids,
             before.supply,
-        ):
+        )
+        if places:
             self._make_connectors()
         if config.quirks != before.quirks:
             self.steering.abilities = Abilities()
-            self._learnt = False
             self._know_model()
-        if (config.floor, config.connector_ids, config.supply, config.quirks) != (
-            before.floor,
-            before.connector_ids,
-            before.supply,
-            before.quirks,
-        ):
+            self._learnt = False
+        if places or config.floor != before.floor or not self._learnt:
             self.steering.install_floor()
+        if (
+            places
+            or not self._learnt
+            or config.meter_interval_s != before.meter_interval_s
+        ):
+            self._configured = False
+            if self._session is not None and not self._awaiting_boot:
+                self._begin_set_up()
 
     async def close(self, reason: str) -> None:
         """Drop the connection."""

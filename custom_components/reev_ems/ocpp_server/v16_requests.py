@@ -26,6 +26,13 @@ _LEARN_KEYS = (
 )
 
 
+_AUTHORIZATION_KEYS = {
+    "StopTransactionOnInvalidId": "true",
+    "AllowOfflineTxForUnknownId": "false",
+}
+"""Who may not charge does not, also while the connection is lost."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Key:
     """A configuration key as the charge point gives it."""
@@ -234,12 +241,14 @@ class Requests16(Dialect):
         await self._set("MeterValueSampleInterval", str(interval_s))
         await self._set("WebSocketPingInterval", str(PING_INTERVAL_S))
         await self._set_measurands()
+        for name, value in _AUTHORIZATION_KEYS.items():
+            await self._set(name, value)
 
     async def _set(self, name: str, value: str) -> bool:
         """Write a key that has another value; returns whether it now has this one. Writing wears some chargers out."""
         key = self._keys.get(name.lower())
-        if key is None or key.readonly or key.value == value:
-            return key is not None and key.value == value
+        if key is None or key.readonly or _same(key.value, value):
+            return key is not None and _same(key.value, value)
         try:
             status = await self.change_configuration(key.name, value)
         except CallError as error:
@@ -268,3 +277,8 @@ class Requests16(Dialect):
         for measurand in wanted:
             if await self._set(name, ",".join([*taken, measurand])):
                 taken.append(measurand)
+
+
+def _same(value: str | None, wanted: str) -> bool:
+    """Whether a key has a value; true and True are the same."""
+    return value is not None and value.strip().lower() == wanted.lower()
