@@ -321,6 +321,8 @@ async def test_remote_control(
     await point.set_availability(1, operative=True)
     await point.trigger("StatusNotification", 1)
     await point.data_transfer("vendor", None, "x")
+    await point.raw_call(*point.dialect.clear_profile(101))
+    await point.raw_call(*point.dialect.composite_schedule(1, 60))
     await point.clear_cache()
     await point.reserve(1, "TAG", datetime.now(UTC), 5)
     await point.cancel_reservation(5)
