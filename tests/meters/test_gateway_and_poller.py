@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 import contextlib
+import gc
 
 import pytest
 
@@ -146,6 +147,42 @@ async def test_a_person_does_not_wait_for_the_next_attempt(
     await reader.read()
     assert server.connections == 1
     await reader.close()
+
+
+@pytest.fixture
+async def deaf_port(
+    socket_enabled: None, monkeypatch: pytest.MonkeyPatch
+) -> asyncio.Event:
+    """A network in which an attempt to connect takes a while, then fails; set while one is under way."""
+    begun = asyncio.Event()
+
+    async def slowly(*_: object, **__: object) -> None:
+        begun.set()
+        await asyncio.sleep(0.2)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", slowly)
+    return begun
+
+
+async def test_nobody_is_left_behind_who_was_connecting(
+    gateways: ModbusGateways,
+    profile: MeterProfile,
+    deaf_port: asyncio.Event,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A reading that is cancelled while it connects ends without a trace: no task runs on, asyncio misses nobody."""
+    before = asyncio.all_tasks()
+    reader = MeterReader(gateways, profile, host="127.0.0.1", port=1, unit_id=1)
+    reading = asyncio.create_task(reader.read())
+    await deaf_port.wait()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    await reader.close()
+    gc.collect()
+    assert asyncio.all_tasks() == before
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_dead_connection_is_replaced(

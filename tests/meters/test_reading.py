@@ -98,3 +98,28 @@ def test_direction_of_a_magnitude(power_w: float, current_a: float) -> None:
         "power_total": power_w - 1410.0,
     }
     assert make_reading(PROFILE, values, at_s=0.0).current_a[0] == current_a
+
+
+@pytest.mark.parametrize(
+    ("power_w", "current_a"),
+    [
+        (-2300.0, 10.0),
+        (-1.0, 10.0),
+        (1.0, 10.0),
+        (1149.0, 10.0),
+        (1151.0, -10.0),
+        (2300.0, -10.0),
+    ],
+)
+def test_s1_backwards_meter_does_not_make_export_of_a_reactive_current(
+    power_w: float, current_a: float
+) -> None:
+    """The direction of a magnitude is judged as the power really flows, or what loads a phase would relieve it."""
+    values = GRID | {
+        "voltage_l1": 230.0,
+        "current_l1": 10.0,
+        "power_l1": power_w,
+        "power_total": power_w - 1410.0,
+    }
+    reading = make_reading(PROFILE, values, at_s=0.0, invert=True)
+    assert (reading.current_a[0], reading.power_w[0]) == (current_a, -power_w)

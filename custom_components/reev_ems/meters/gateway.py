@@ -113,6 +113,43 @@ class MeterUnit(PymodbusUnit):
 type _Read = Callable[[int, int], Awaitable[list[int]]]
 
 
+class _Connection(ModbusConnection):
+    """A connection whose attempts to connect are its own.
+
+    The library shields an attempt from the cancellation of whoever waits for it, and asyncio logs as unexpected how
+    such an orphan ends. Here nobody waits at the shield but a task that is never cancelled.
+    """
+
+    def __init__(self, params: ModbusTcpParams, *, timeout: float) -> None:
+        """Initialize; nothing is connected yet."""
+        super().__init__(params, timeout=timeout)
+        self._attempts: set[asyncio.Task[None]] = set()
+
+    @override
+    async def connect(self) -> None:
+        """Connect, if that is not so yet."""
+        if self.connected:
+            return
+        attempt = asyncio.create_task(super().connect())
+        self._attempts.add(attempt)
+        attempt.add_done_callback(self._ended)
+        await asyncio.wait({attempt})
+        attempt.result()
+
+    def _ended(self, attempt: asyncio.Task[None]) -> None:
+        self._attempts.discard(attempt)
+        if not attempt.cancelled():
+            # Who would have wanted to know may be gone.
+            attempt.exception()
+
+    @override
+    async def close(self) -> None:
+        """Close for good, and let the attempts end."""
+        await super().close()
+        if self._attempts:
+            await asyncio.wait(self._attempts)
+
+
 class _Gateway:
     """A connection and those who use it."""
 
@@ -124,7 +161,7 @@ class _Gateway:
     ) -> None:
         self.host = params.host
         self.port = params.port
-        self.connection = ModbusConnection(params, timeout=timeout_s)
+        self.connection = _Connection(params, timeout=timeout_s)
         self.leases = 0
         self.silences = 0
         self._unused = unused

@@ -53,7 +53,11 @@ def make_reading(
     frequency_hz = values.get("frequency")
     _check(voltage_v, current_a, power_w, total_w, frequency_hz)
 
-    current_a = _directed(profile, values, voltage_v, current_a)
+    if invert:
+        current_a, power_w = _negated(current_a), _negated(power_w)
+        total_w = None if total_w is None else -total_w
+    # Judged by the power as it really flows: a backwards meter must not turn a reactive current into export.
+    current_a = _directed(profile, power_w, voltage_v, current_a)
     undirected = [
         name
         for name, amperes in zip(PHASE_CURRENTS, current_a, strict=True)
@@ -68,8 +72,6 @@ def make_reading(
         _energy(values.get(name)) for name in ("energy_import", "energy_export")
     )
     if invert:
-        current_a, power_w = _negated(current_a), _negated(power_w)
-        total_w = None if total_w is None else -total_w
         imported_wh, exported_wh = exported_wh, imported_wh
     known_w = [power for power in power_w if power is not None]
     if total_w is None and len(known_w) == len(PHASES):
@@ -132,7 +134,7 @@ def _implausible(what: str) -> MeterError:
 
 def _directed(
     profile: MeterProfile,
-    values: Mapping[str, float | None],
+    power_w: PartPerPhase,
     voltage_v: PartPerPhase,
     current_a: PartPerPhase,
 ) -> PartPerPhase:
@@ -144,7 +146,7 @@ def _directed(
         )
         if source is None or amperes is None:
             return amperes
-        watts = values[source]
+        watts = power_w[PHASE_POWERS.index(source)]
         if watts is None:
             return None
         magnitude_a = abs(amperes)
