@@ -37,7 +37,6 @@ CONF_SERIAL: Final = "serial"
 
 # Subentry: circuit (beside limits; its name is the subentry's title)
 CONF_PARENT: Final = "parent"
-CONF_FOLLOWS_PV: Final = "follows_pv"
 CONF_RESERVE_A: Final = "reserve_a"
 
 # Subentry: charge point (its name is the subentry's title)
@@ -49,6 +48,8 @@ CONF_NUMBER: Final = "number"
 CONF_SUPPLY: Final = "supply"
 CONF_PHASES: Final = "phases"
 CONF_PHASE_COUNT: Final = "phase_count"
+# Whether the charge point switches a running session between three phases and one.
+CONF_CAN_SWITCH_PHASES: Final = "can_switch_phases"
 CONF_MIN_A: Final = "min_a"
 CONF_MAX_A: Final = "max_a"
 CONF_MIN_W: Final = "min_w"

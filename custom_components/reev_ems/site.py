@@ -1,16 +1,16 @@
 """The site that a config entry describes, in the words of the energy management."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 
 from .const import (
+    CONF_CAN_SWITCH_PHASES,
     CONF_CHARGE_POINT_ID,
     CONF_CIRCUIT,
     CONF_CONNECTORS,
-    CONF_FOLLOWS_PV,
     CONF_IMBALANCE_LIMIT_A,
     CONF_LIMIT_A,
     CONF_LIMIT_W,
@@ -108,6 +108,11 @@ def build_settings(options: Mapping[str, Any]) -> Settings:
 def build_site(entry: ConfigEntry[Any], controls: Controls) -> Site:
     """Return the site of a config entry with all its subentries."""
     options = entry.options
+    # A circuit that was removed leaves what named it hanging; the grid connection's limit holds for that in any case.
+    known = {ROOT_CIRCUIT} | {
+        subentry.subentry_id
+        for subentry in entry.get_subentries_of_type(SUBENTRY_CIRCUIT)
+    }
     metered = {
         subentry.data[CONF_CIRCUIT]
         for subentry in entry.get_subentries_of_type(SUBENTRY_METER)
@@ -123,14 +128,12 @@ def build_site(entry: ConfigEntry[Any], controls: Controls) -> Site:
     circuits += [
         Circuit(
             id=subentry.subentry_id,
-            parent=subentry.data[CONF_PARENT],
+            parent=_known(subentry.data[CONF_PARENT], known),
             limit_a=_per_phase(subentry.data.get(CONF_LIMIT_A)),
             limit_w=subentry.data.get(CONF_LIMIT_W),
             metered=subentry.subentry_id in metered,
             reserve_a=_per_phase(subentry.data.get(CONF_RESERVE_A)) or (0.0, 0.0, 0.0),
-            follows_pv=controls.follows_pv.get(
-                subentry.subentry_id, subentry.data.get(CONF_FOLLOWS_PV, False)
-            ),
+            follows_pv=controls.follows_pv.get(subentry.subentry_id, False),
         )
         for subentry in entry.get_subentries_of_type(SUBENTRY_CIRCUIT)
     ]
@@ -140,7 +143,9 @@ def build_site(entry: ConfigEntry[Any], controls: Controls) -> Site:
         connectors=tuple(
             connector
             for subentry in entry.get_subentries_of_type(SUBENTRY_CHARGE_POINT)
-            for connector in _connectors(subentry, controls)
+            for connector in _connectors(
+                subentry, controls, _known(subentry.data[CONF_CIRCUIT], known)
+            )
         ),
         sharing=SharingPolicy(options.get(CONF_SHARING, SharingPolicy.PRIORITY)),
         margin_a=options.get(CONF_MARGIN_A, 0.0),
@@ -159,7 +164,14 @@ def _per_phase(values: list[float] | None) -> PerPhase | None:
     return float(l1), float(l2), float(l3)
 
 
-def _connectors(subentry: ConfigSubentry, controls: Controls) -> list[Connector]:
+def _known(circuit_id: str, known: Container[str]) -> str:
+    """Return the circuit, or the grid connection in place of one that was removed."""
+    return circuit_id if circuit_id in known else ROOT_CIRCUIT
+
+
+def _connectors(
+    subentry: ConfigSubentry, controls: Controls, circuit_id: str
+) -> list[Connector]:
     """Return the connectors of a charge point."""
     connectors = []
     for item in subentry.data[CONF_CONNECTORS]:
@@ -174,12 +186,13 @@ def _connectors(subentry: ConfigSubentry, controls: Controls) -> list[Connector]
         connectors.append(
             Connector(
                 id=item_id,
-                circuit=subentry.data[CONF_CIRCUIT],
+                circuit=circuit_id,
                 supply=Supply(item[CONF_SUPPLY]),
                 phases=tuple(Phase(phase) for phase in phases) if phases else None,
                 phase_count=len(phases) if phases else item.get(CONF_PHASE_COUNT, 3),
                 priority=chosen.priority,
                 mode=chosen.mode,
+                can_switch_phases=item.get(CONF_CAN_SWITCH_PHASES, False),
                 **limits,
             )
         )

@@ -68,7 +68,6 @@ def entry(hass: HomeAssistant) -> MockConfigEntry:
                     "limit_a": [32.0, 32.0, 32.0],
                     "limit_w": None,
                     "reserve_a": [0.0, 0.0, 0.0],
-                    "follows_pv": False,
                 },
                 subentry_type="circuit",
                 title="Garage",

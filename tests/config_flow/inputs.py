@@ -90,7 +90,6 @@ def circuit_input(**changes: Any) -> dict[str, Any]:
         "limit_a": 40,
         "phase_limits": {},
         "reserve_a": 0,
-        "follows_pv": False,
         **changes,
     }
 
@@ -111,7 +110,12 @@ def connector_input(**changes: Any) -> dict[str, Any]:
     """Return the form of a connector, filled in."""
     return {
         "supply": "ac",
-        "ac": {"line_phases": "l1_l2_l3", "min_a": 6, "max_a": 16},
+        "ac": {
+            "line_phases": "l1_l2_l3",
+            "min_a": 6,
+            "max_a": 16,
+            "can_switch_phases": False,
+        },
         "dc": {"min_w": 5000, "max_w": 50000},
         **changes,
     }

@@ -23,7 +23,13 @@ from .inputs import (
 
 def ac(line_phases: str = "l1_l2_l3", **changes: Any) -> dict[str, Any]:
     """Return the AC part of a connector's form."""
-    return {"line_phases": line_phases, "min_a": 6, "max_a": 16, **changes}
+    return {
+        "line_phases": line_phases,
+        "min_a": 6,
+        "max_a": 16,
+        "can_switch_phases": False,
+        **changes,
+    }
 
 
 async def test_add(hass: HomeAssistant, entry: MockConfigEntry) -> None:
@@ -39,7 +45,9 @@ async def test_add(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     )
     assert form.placeholders["name"] == "Left"
     assert form.placeholders["number"] == "1"
-    await form.submit(connector_input(ac=ac("l2_l3_l1", max_a=32)))
+    await form.submit(
+        connector_input(ac=ac("l2_l3_l1", max_a=32, can_switch_phases=True))
+    )
     form.created()
     subentry = entry.subentries[subentry_id(entry, "Left")]
     assert subentry.unique_id == "charge_point_CP1"
@@ -53,6 +61,7 @@ async def test_add(hass: HomeAssistant, entry: MockConfigEntry) -> None:
                 "supply": "ac",
                 "phases": ["L2", "L3", "L1"],
                 "phase_count": 3,
+                "can_switch_phases": True,
                 "min_a": 6,
                 "max_a": 32,
             }

@@ -28,7 +28,6 @@ async def test_add(hass: HomeAssistant, entry: MockConfigEntry) -> None:
             limit_w=11_000,
             phase_limits={"limit_l1_a": 20},
             reserve_a=4.5,
-            follows_pv=True,
         )
     )
     form.created()
@@ -38,7 +37,6 @@ async def test_add(hass: HomeAssistant, entry: MockConfigEntry) -> None:
         "limit_a": [20, 40, 40],
         "limit_w": 11_000,
         "reserve_a": [4.5, 4.5, 4.5],
-        "follows_pv": True,
     }
 
 

@@ -16,6 +16,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.network import NoURLAvailableError, get_url
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
@@ -24,6 +25,7 @@ import probatio
 from yarl import URL
 
 from ..const import (
+    CONF_CAN_SWITCH_PHASES,
     CONF_CHARGE_POINT_ID,
     CONF_CIRCUIT,
     CONF_CONNECTORS,
@@ -85,6 +87,9 @@ CONNECTOR_SCHEMA = probatio.Schema(
                     ),
                     probatio.Required(CONF_MIN_A, default=_DEFAULTS.min_a): amperes(),
                     probatio.Required(CONF_MAX_A, default=_DEFAULTS.max_a): amperes(),
+                    probatio.Required(
+                        CONF_CAN_SWITCH_PHASES, default=_DEFAULTS.can_switch_phases
+                    ): BooleanSelector(),
                 }
             )
         ),
@@ -383,6 +388,7 @@ def _take_connector(
     connector |= {
         CONF_PHASES: phases,
         CONF_PHASE_COUNT: count,
+        CONF_CAN_SWITCH_PHASES: values[CONF_CAN_SWITCH_PHASES] and count == 3,
         CONF_MIN_A: low_a,
         CONF_MAX_A: high_a,
     }
@@ -397,7 +403,11 @@ def _show_connector(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored connector as the form shows it."""
     shown: dict[str, Any] = {
         CONF_SUPPLY: stored[CONF_SUPPLY],
-        SECTION_AC: {k: stored[k] for k in (CONF_MIN_A, CONF_MAX_A) if k in stored},
+        SECTION_AC: {
+            k: stored[k]
+            for k in (CONF_MIN_A, CONF_MAX_A, CONF_CAN_SWITCH_PHASES)
+            if k in stored
+        },
         SECTION_DC: {k: stored[k] for k in (CONF_MIN_W, CONF_MAX_W) if k in stored},
     }
     if stored[CONF_SUPPLY] == Supply.AC:

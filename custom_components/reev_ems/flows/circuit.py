@@ -5,11 +5,10 @@ from typing import Any
 
 from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
 from homeassistant.const import CONF_NAME
-from homeassistant.helpers.selector import BooleanSelector, TextSelector
+from homeassistant.helpers.selector import TextSelector
 import probatio
 
 from ..const import (
-    CONF_FOLLOWS_PV,
     CONF_LIMIT_A,
     CONF_LIMIT_W,
     CONF_PARENT,
@@ -52,7 +51,6 @@ class CircuitSubentryFlow(ConfigSubentryFlow):
                 CONF_PARENT: subentry.data[CONF_PARENT],
                 **show_limits(subentry.data),
                 CONF_RESERVE_A: max(subentry.data[CONF_RESERVE_A]),
-                CONF_FOLLOWS_PV: subentry.data[CONF_FOLLOWS_PV],
             },
         )
 
@@ -97,7 +95,6 @@ class CircuitSubentryFlow(ConfigSubentryFlow):
                 probatio.Required(CONF_PARENT): named_choice(names),
                 **limit_fields(required=False),
                 probatio.Required(CONF_RESERVE_A, default=0): amperes(0, 10_000),
-                probatio.Required(CONF_FOLLOWS_PV, default=False): BooleanSelector(),
             }
         )
         return self.async_show_form(
@@ -130,6 +127,5 @@ class CircuitSubentryFlow(ConfigSubentryFlow):
             CONF_PARENT: parent,
             **limits,
             CONF_RESERVE_A: [user_input[CONF_RESERVE_A]] * 3,
-            CONF_FOLLOWS_PV: user_input[CONF_FOLLOWS_PV],
         }
         return title, data, errors

@@ -1,0 +1,61 @@
+"""The site that a config entry describes."""
+
+from homeassistant.config_entries import ConfigSubentryData
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.reev_ems.const import DOMAIN, ROOT_CIRCUIT
+from custom_components.reev_ems.energy_management.controller import (
+    ControllerState,
+    step,
+)
+from custom_components.reev_ems.energy_management.observation import Observation
+from custom_components.reev_ems.site import Controls, build_site
+
+
+@pytest.fixture
+def entry_with_orphans() -> MockConfigEntry:
+    """Return a site in which a circuit was removed that another circuit, a meter and a charge point still name."""
+    return MockConfigEntry(
+        domain=DOMAIN,
+        data={"limit_a": [63, 63, 63], "ocpp_port": 9000},
+        subentries_data=[
+            ConfigSubentryData(
+                data={"parent": "gone", "limit_a": [16, 16, 16]},
+                subentry_type="circuit",
+                title="Hut",
+                unique_id=None,
+            ),
+            ConfigSubentryData(
+                data={"circuit": "gone", "profile": "tq_em420"},
+                subentry_type="meter",
+                title="Meter",
+                unique_id=None,
+            ),
+            ConfigSubentryData(
+                data={
+                    "charge_point_id": "CP1",
+                    "circuit": "gone",
+                    "connectors": [
+                        {"number": 1, "supply": "ac", "phases": ["L1", "L2", "L3"]}
+                    ],
+                },
+                subentry_type="charge_point",
+                title="CP1",
+                unique_id=None,
+            ),
+        ],
+    )
+
+
+def test_what_hung_on_a_removed_circuit_hangs_on_the_grid_connection_s1(
+    entry_with_orphans: MockConfigEntry,
+) -> None:
+    """A removed circuit must not stop the energy management of all others."""
+    site = build_site(entry_with_orphans, Controls())
+    (hut,) = (circuit for circuit in site.circuits if circuit.id != ROOT_CIRCUIT)
+    assert hut.parent == ROOT_CIRCUIT
+    assert [connector.circuit for connector in site.connectors] == [ROOT_CIRCUIT]
+    assert not any(circuit.metered for circuit in site.circuits)
+    _, decision = step(site, ControllerState(), Observation(at_s=0))
+    assert set(decision.connectors) == {"CP1:1"}
