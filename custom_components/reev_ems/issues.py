@@ -18,15 +18,8 @@ if TYPE_CHECKING:
     # The coordinator imports this module.
     from .coordinator import ReevConfigEntry, ReevCoordinator
 
-# An error: somebody gets less than he should, or a limit is broken. A warning: it works, and could work better.
-_SEVERITIES = {
-    IssueKind.METER_SILENT: ir.IssueSeverity.ERROR,
-    IssueKind.BASE_LOAD_OVER_LIMIT: ir.IssueSeverity.ERROR,
-    IssueKind.FLOORS_OVER_LIMIT: ir.IssueSeverity.ERROR,
-    IssueKind.DISOBEDIENT: ir.IssueSeverity.ERROR,
-    IssueKind.IMBALANCE_RESIDUAL: ir.IssueSeverity.WARNING,
-    IssueKind.NO_AUTONOMOUS_FALLBACK: ir.IssueSeverity.WARNING,
-}
+# It works, and could work better. Everything else is an error: somebody gets less than he should, or a limit is broken.
+_WARNINGS = {IssueKind.IMBALANCE_RESIDUAL, IssueKind.NO_AUTONOMOUS_FALLBACK}
 
 # Troubles of a meter that have a text of their own; without a cause the general text is shown.
 METER_TROUBLES = frozenset(
@@ -163,9 +156,10 @@ def _finding(coordinator: ReevCoordinator, issue: Issue) -> _Finding:
                     for number in charge_point.connectors
                 }:
                     subentry_id = charge_point_id
-    return _Finding(
-        key, _SEVERITIES[issue.kind], _placeholders(coordinator, issue), subentry_id
+    severity = (
+        ir.IssueSeverity.WARNING if issue.kind in _WARNINGS else ir.IssueSeverity.ERROR
     )
+    return _Finding(key, severity, _placeholders(coordinator, issue), subentry_id)
 
 
 def _data(
