@@ -178,7 +178,7 @@ def test_s8_a_permit_that_was_not_accepted_is_sent_again_and_stays_booked() -> N
     loop.commands.clear()
     decision = loop.step()
     assert decision.connectors["c0"].permit_a == 10
-    assert decision.circuits["main"].booked_a == (16, 16, 16)
+    assert decision.circuits["main"].booked_a == (16.0, 16.0, 16.0)
     loop.step(50)
     assert [at_s - loop.commands[0][0] for at_s, _ in loop.commands] == [0, 15, 45]
 

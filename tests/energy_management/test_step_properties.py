@@ -34,7 +34,7 @@ def permit(decision: Decision, name: str) -> float:
 def test_s1_s6_nobody_is_raised_beyond_what_is_there(
     history: tuple[Site, list[Observation]],
 ) -> None:
-    """Where base load and bookings exceed a limit, nobody below was raised in that step."""
+    """Where base load and bookings exceed a limit, nobody below was raised beyond what he was booked with."""
     site, observations = history
     parents = {circuit.id: circuit.parent for circuit in site.circuits}
     state, before = ControllerState(), None
@@ -55,6 +55,14 @@ def test_s1_s6_nobody_is_raised_beyond_what_is_there(
                 or state.connectors[connector.id].permit.raised_s != observation.at_s
                 or not site.load_management
             ):
+                continue
+            given = state.connectors[connector.id].permit
+            if (
+                given.lowered_s is not None
+                and observation.at_s < given.lowered_s + site.settings.follow_s
+                and given.value <= given.before
+            ):
+                # Lowered a moment ago, its car may still draw as much: nothing is booked on top.
                 continue
             dc = connector.supply is Supply.DC
             places = [
@@ -117,8 +125,8 @@ def test_the_order_of_input_is_irrelevant(
         state, decision = step(site, state, observation)
         shuffled = replace(
             observation,
-            meters=dict(reversed(observation.meters.items())),
-            connectors=dict(reversed(observation.connectors.items())),
+            meters=dict(reversed(list(observation.meters.items()))),
+            connectors=dict(reversed(list(observation.connectors.items()))),
         )
         other, again = step(turned, other, shuffled)
         assert dict(decision.connectors) == dict(again.connectors)
