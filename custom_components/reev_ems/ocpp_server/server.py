@@ -11,7 +11,7 @@ import logging
 import re
 from ssl import SSLContext, VerifyMode
 import time
-from typing import override
+from typing import Any, override
 from urllib.parse import unquote, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -58,13 +58,28 @@ class _Connection(ServerConnection):
     Otherwise whoever opens sockets and says nothing would hold them all for the time of a handshake.
     """
 
+    def __init__(
+        self, unserved: set[ServerConnection], *args: Any, **kwargs: Any
+    ) -> None:
+        """Join the connections of the same server that are still in their handshake."""
+        super().__init__(*args, **kwargs)
+        self._unserved = unserved
+
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take or drop a socket."""
         super().connection_made(transport)
-        waiting = len(self.server.handler_tasks) - len(self.server.all_connections)
-        if waiting > _MAX_HANDSHAKES and isinstance(transport, asyncio.Transport):
+        self._unserved.add(self)
+        if len(self._unserved) > _MAX_HANDSHAKES and isinstance(
+            transport, asyncio.Transport
+        ):
             transport.abort()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone."""
+        self._unserved.discard(self)
+        super().connection_lost(exc)
 
 
 class OcppServer:
@@ -98,6 +113,7 @@ class OcppServer:
         self._guests: dict[str, Guest] = {}
         self._unknown: dict[str, UnknownChargePoint] = {}
         self._pairing = False
+        self._unserved: set[ServerConnection] = set()
         self._closing: set[asyncio.Task[None]] = set()
 
     @property
@@ -145,7 +161,8 @@ class OcppServer:
             self._port,
             ssl=self._ssl_context,
             process_request=self._admit,
-            create_connection=_Connection,
+            # Documented as a factory, typed as a class.
+            create_connection=self._connection,  # type: ignore[arg-type]
             select_subprotocol=_select_protocol,
             compression=None,
             server_header=None,
@@ -166,7 +183,7 @@ class OcppServer:
             *(point.fall_back(_FALL_BACK_S) for point in self._charge_points.values())
         )
         server, self._server = self._server, None
-        server.close(code=1001)
+        server.close()
         await server.wait_closed()
 
     def adopt(self, config: ChargePointConfig) -> ChargePoint:
@@ -191,8 +208,12 @@ class OcppServer:
         if point is not None:
             self._run(point.close("removed"))
 
+    def _connection(self, *args: Any, **kwargs: Any) -> ServerConnection:
+        return _Connection(self._unserved, *args, **kwargs)
+
     async def _serve(self, connection: ServerConnection) -> None:
         """Serve one connection from its handshake to its end."""
+        self._unserved.discard(connection)
         version = _PROTOCOLS.get((connection.subprotocol or "ocpp1.6").lower())
         charge_point_id = (
             _charge_point_id(connection.request.path) if connection.request else None
