@@ -229,6 +229,25 @@ def test_s3_a_restart_knows_running_cars_by_their_draw() -> None:
     assert plant.permits() == {"c0": 13.5, "c1": 13.5}
 
 
+def test_s8_a_restart_makes_nobody_disobedient() -> None:
+    """Charge points connect one after the other; by then nobody remembers what they were permitted."""
+    plant = Plant(site=site(2), cars=cars(2), base=lambda _: steady(5))
+    plant.run(100)
+    plant.state = ControllerState()
+    draws = {name: car.draw_a for name, car in plant.cars.items()}
+    for car in plant.cars.values():
+        car.state = ConnectorState.OFFLINE
+    for second in range(60):
+        for number, (name, car) in enumerate(plant.cars.items()):
+            if second < 3 + 2 * number:
+                car.draw_a = draws[name]
+            else:
+                car.state = ConnectorState.CHARGING
+        decision = plant.tick()
+        assert not decision.issues
+    assert plant.permits() == {"c0": 13.5, "c1": 13.5}
+
+
 def test_s3_only_the_circuit_with_the_silent_meter_goes_to_the_failsafe() -> None:
     """The rest of the site gets what that circuit leaves, once it has left it."""
     two = Site(

@@ -194,7 +194,9 @@ def _followed(
 ) -> ConnectorMemory:
     """Return the memory of a connector after what was seen of it."""
     state = seen.state
-    if memory is None:
+    # After a start charge points are offline until they connect: that is no sight of them yet.
+    unseen = memory is None or memory.state is ConnectorState.OFFLINE
+    if memory is None or (unseen and state is not ConnectorState.OFFLINE):
         memory = ConnectorMemory(
             state=state,
             arrived_s=now_s,
@@ -268,7 +270,7 @@ def _arrived(
             disobedient=memory.disobedient,
         )
     permit = memory.permit
-    if state is ConnectorState.CHARGING or was is ConnectorState.OFFLINE:
+    if state is ConnectorState.CHARGING:
         # Some charge points drop a profile that they accepted before the car began to charge (S8).
         permit = replace(permit, sent_s=None)
     return replace(memory, state=state, permit=permit)
