@@ -4,45 +4,34 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 import time
 from typing import Any, override
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.storage import Store
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
 from .const import (
     CONF_CHARGE_POINT_ID,
-    CONF_CIRCUIT,
     CONF_CONNECTORS,
-    CONF_INVERT,
     CONF_MIN_W,
     CONF_NUMBER,
     CONF_OCPP_PORT,
     CONF_PASSWORD,
     CONF_PHASE_COUNT,
-    CONF_PHASE_ORDER,
-    CONF_POLL_S,
-    CONF_PROFILE,
-    CONF_SERIAL,
     CONF_SUPPLY,
-    CONF_UNIT_ID,
     DOMAIN,
     LOGGER,
     ROOT_CIRCUIT,
     SUBENTRY_CHARGE_POINT,
     SUBENTRY_CIRCUIT,
-    SUBENTRY_METER,
 )
 from .energy_management.controller import ControllerState, step
 from .energy_management.decision import Command, Decision
 from .energy_management.model import (
     ChargingMode,
     FailsafeAction,
-    Phase,
     Settings,
     Site,
     Supply,
@@ -51,14 +40,14 @@ from .energy_management.observation import (
     ConnectorObservation,
     ConnectorState,
     MeterObservation,
-    MeterReading,
     Observation,
 )
 from .history import History
 from .issues import async_update_issues
 from .listener import DATA, KeptOverReload, async_set_pairing
-from .meters import MeterError, MeterPoller, MeterProfile, MeterReader
+from .meters import Load, MeterProfile
 from .ocpp_server import (
+    Booted,
     ChargePoint,
     ChargePointConfig,
     ChargePointEvent,
@@ -66,8 +55,10 @@ from .ocpp_server import (
     Metered,
     OcppServer,
     Permit,
+    SelfTested,
 )
 from .site import Controls, build_site, connector_id
+from .site_meters import MeterStatus, SiteMeters
 
 type ReevConfigEntry = ConfigEntry[ReevCoordinator]
 
@@ -76,17 +67,6 @@ STEP_INTERVAL_S = 1.0
 STORAGE_VERSION = 1
 # Controls are moved by automations too; storage sees them at most this often.
 STORAGE_DELAY_S = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterStatus:
-    """How a meter's reading goes."""
-
-    circuit: str
-    reading: MeterReading | None = None
-    """The last complete reading."""
-    problem: str | None = None
-    """The key of the MeterError while reading fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,10 +102,12 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             for subentry in entry.get_subentries_of_type(SUBENTRY_CIRCUIT)
         }
         self._connectors: dict[str, tuple[ChargePoint, int]] = {}
-        self._meters: dict[str, MeterStatus] = {}
+        self._wake = asyncio.Event()
+        self._meters = SiteMeters(
+            hass, entry, loads=self._loads, on_news=self._wake.set
+        )
         self._state = ControllerState()
         self._store = _store(hass, entry.entry_id)
-        self._wake = asyncio.Event()
 
     async def async_start(self, profiles: Mapping[str, MeterProfile]) -> None:
         """Take up the site: charge points, meters, loop. Everything ends with the entry's unload."""
@@ -155,35 +137,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             self.server.remove(gone)
         shared.adopted[entry.entry_id] = adopted
 
-        for subentry in entry.get_subentries_of_type(SUBENTRY_METER):
-            data = subentry.data
-            self._meters[subentry.subentry_id] = MeterStatus(
-                circuit=data[CONF_CIRCUIT],
-                reading=kept.readings.get(subentry.subentry_id),
-            )
-            if (profile := profiles.get(data[CONF_PROFILE])) is None:
-                self._on_meter_problem(subentry.subentry_id, "profile_missing")
-                continue
-            reader = MeterReader(
-                shared.gateways,
-                profile,
-                host=data[CONF_HOST],
-                port=data[CONF_PORT],
-                unit_id=data[CONF_UNIT_ID],
-                invert=data.get(CONF_INVERT, False),
-                phase_order=_phase_order(data.get(CONF_PHASE_ORDER)),
-                expected_serial=data.get(CONF_SERIAL),
-            )
-            entry.async_on_unload(reader.close)
-            poller = MeterPoller(
-                reader,
-                poll_s=data[CONF_POLL_S],
-                on_reading=partial(self._on_meter_reading, subentry.subentry_id),
-                on_error=partial(self._on_meter_error, subentry.subentry_id),
-            )
-            entry.async_create_background_task(
-                self.hass, poller.run(), f"{self.name} meter {subentry.title}"
-            )
+        self._meters.start(self._site, shared.gateways, profiles, kept.readings)
 
         self._step()
         entry.async_create_background_task(
@@ -221,14 +175,14 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                 site=self._site,
                 observation=observation,
                 decision=decision,
-                meters=dict(self._meters),
+                meters=dict(self._meters.statuses),
             )
         )
 
     def _observe(self, at_s: float) -> Observation:
         """Return all that is known now."""
         meters = {}
-        for status in self._meters.values():
+        for status in self._meters.statuses.values():
             if (reading := status.reading) is None:
                 meters[status.circuit] = MeterObservation()
                 continue
@@ -252,6 +206,8 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         charge_point, number = self._connectors[item_id]
         view = charge_point.connectors[number]
         permit = view.permit
+        if view.permit_expires_at_s is not None and view.permit_expires_at_s <= at_s:
+            permit = None
         return ConnectorObservation(
             state=view.state if charge_point.connected else ConnectorState.OFFLINE,
             current_a=view.current_a,
@@ -276,40 +232,38 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             ),
         )
 
-    @callback
-    def _on_meter_reading(self, subentry_id: str, reading: MeterReading) -> None:
-        """Take a complete reading and step."""
-        status = self._meters[subentry_id]
-        if status.problem:
-            LOGGER.info("Meter %s answers again", self._title(subentry_id))
-        self._meters[subentry_id] = replace(status, reading=reading, problem=None)
-        self._wake.set()
-
-    @callback
-    def _on_meter_error(self, subentry_id: str, error: MeterError) -> None:
-        """Note that there is no reading; the last one only gets older (S3)."""
-        self._on_meter_problem(subentry_id, error.key, error)
-
-    def _on_meter_problem(
-        self, subentry_id: str, key: str, error: MeterError | None = None
-    ) -> None:
-        """Log a problem once, when it begins."""
-        status = self._meters[subentry_id]
-        if status.problem is None:
-            LOGGER.warning(
-                "Meter %s gives no reading: %s", self._title(subentry_id), error or key
-            )
-        self._meters[subentry_id] = replace(status, problem=key)
-
-    def _title(self, subentry_id: str) -> str:
-        """Return the name of a subentry for the log."""
-        return self.config_entry.subentries[subentry_id].title
+    def _loads(self) -> dict[str, Load]:
+        """Return what the connectors were last reported to draw."""
+        loads = {}
+        for item_id, (charge_point, number) in self._connectors.items():
+            view = charge_point.connectors[number]
+            if view.current_a is not None and view.measured_at_s is not None:
+                loads[item_id] = Load(
+                    current_a=sum(current or 0.0 for current in view.current_a),
+                    at_s=view.measured_at_s,
+                )
+        return loads
 
     @callback
     def _on_charge_point_event(self, event: ChargePointEvent) -> None:
         """Step at once when something happened; a new measurement waits for the next meter reading."""
+        if isinstance(event, SelfTested | Booted):
+            self._note_fallback(event.charge_point_id)
         if not isinstance(event, Metered):
             self._wake.set()
+
+    def _note_fallback(self, charge_point_id: str) -> None:
+        """Remember whether a charge point falls to its floor by itself: it is booked accordingly (S7)."""
+        falls_back = self.server.charge_points[charge_point_id].autonomous_fallback
+        if falls_back is None:
+            return
+        without = set(self.controls.without_fallback) - {charge_point_id}
+        if not falls_back:
+            without.add(charge_point_id)
+        if without != set(self.controls.without_fallback):
+            self._change(
+                replace(self.controls, without_fallback=tuple(sorted(without)))
+            )
 
     @callback
     def _keep(self) -> None:
@@ -318,7 +272,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             self._state,
             {
                 subentry_id: status.reading
-                for subentry_id, status in self._meters.items()
+                for subentry_id, status in self._meters.statuses.items()
                 if status.reading
             },
         )
@@ -370,12 +324,6 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
     async def _async_update_data(self) -> SiteData:
         """Return the last turn: the loop pushes, nothing is polled."""
         return self.data
-
-
-def _phase_order(values: list[str] | None) -> tuple[Phase, Phase, Phase]:
-    """Return the grid phases that the meter's own inputs 1 to 3 are wired to."""
-    first, second, third = values or list(Phase)
-    return Phase(first), Phase(second), Phase(third)
 
 
 def charge_point_config(

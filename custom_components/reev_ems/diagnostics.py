@@ -9,11 +9,12 @@ from homeassistant.const import CONF_HOST, CONF_PASSWORD
 from homeassistant.core import HomeAssistant
 
 from .const import CONF_SERIAL
-from .coordinator import MeterStatus, ReevConfigEntry
+from .coordinator import ReevConfigEntry
 from .energy_management.replay import record
 from .energy_management.serialise import to_json
 from .history import Step
 from .ocpp_server import ChargePoint
+from .site_meters import MeterStatus
 
 TO_REDACT = {
     CONF_HOST,

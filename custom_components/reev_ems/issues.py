@@ -30,6 +30,7 @@ METER_TROUBLES = frozenset(
         "incomplete",
         "implausible",
         "wrong_identity",
+        "frozen",
         "profile_missing",
     }
 )

@@ -24,7 +24,7 @@ from .const import (
     SUBENTRY_CHARGE_POINT,
     SUBENTRY_METER,
 )
-from .coordinator import MeterStatus, ReevCoordinator, SiteData
+from .coordinator import ReevCoordinator, SiteData
 from .energy_management.decision import CircuitDecision, ConnectorDecision, Limit
 from .energy_management.model import Circuit, Connector, PartPerPhase, Supply
 from .energy_management.observation import (
@@ -36,6 +36,7 @@ from .meters import MeterProfile
 from .names import connector_name
 from .ocpp_server import ChargePoint, ConnectorView, SelfTest
 from .site import ConnectorControls, connector_id
+from .site_meters import MeterStatus
 
 MANUFACTURER = "reev EMS"
 

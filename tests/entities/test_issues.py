@@ -89,7 +89,7 @@ async def test_silent_meter_tells_the_cause(
     async_update_issues(coordinator, [SILENT])
     assert set(shown(hass)) == {"meter_silent"}
     ((meter_id, status),) = push().meters.items()
-    for problem in ("no_answer", "wrong_identity"):
+    for problem in ("no_answer", "wrong_identity", "frozen"):
         push(meters={meter_id: replace(status, problem=problem)})
         async_update_issues(coordinator, [SILENT])
         assert set(shown(hass)) == {f"meter_silent_{problem}"}

@@ -13,6 +13,7 @@ import yaml
 
 from custom_components.reev_ems.energy_management.decision import IssueKind
 from custom_components.reev_ems.issues import CHARGE_POINT_PROBLEMS, METER_TROUBLES
+from custom_components.reev_ems.meter_profiles import ISSUE_FILE_REFUSED
 from custom_components.reev_ems.meters.errors import Trouble
 
 from .site import entity_id, state
@@ -137,6 +138,7 @@ def test_every_issue_has_a_text(texts: Any) -> None:
     """Whatever may be raised can be explained."""
     keys = set(IssueKind) | set(CHARGE_POINT_PROBLEMS)
     keys |= {f"{IssueKind.METER_SILENT}_{trouble}" for trouble in METER_TROUBLES}
+    keys.add(ISSUE_FILE_REFUSED)
     assert keys == set(texts["issues"])
     assert set(Trouble) <= METER_TROUBLES
     allowed = {
@@ -148,10 +150,12 @@ def test_every_issue_has_a_text(texts: Any) -> None:
         "charge_point",
         "detail",
     }
-    for issue in texts["issues"].values():
+    of_files = {"file", "folder", "line", "reason"}
+    for key, issue in texts["issues"].items():
         # Either a text, or a dialog with one.
         assert ("description" in issue) != ("fix_flow" in issue)
-        assert set(re.findall(r"{(\w+)}", json.dumps(issue))) <= allowed
+        filled = of_files if key == ISSUE_FILE_REFUSED else allowed
+        assert set(re.findall(r"{(\w+)}", json.dumps(issue))) <= filled
 
 
 def test_problems_are_those_that_the_server_reports() -> None:

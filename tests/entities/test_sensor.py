@@ -12,7 +12,7 @@ from pytest_homeassistant_custom_component.common import (
     mock_restore_cache_with_extra_data,
 )
 
-from custom_components.reev_ems.coordinator import MeterStatus, SiteData
+from custom_components.reev_ems.coordinator import SiteData
 from custom_components.reev_ems.energy_management.decision import (
     CircuitDecision,
     ConnectorDecision,
@@ -29,6 +29,7 @@ from custom_components.reev_ems.ocpp_server import SelfTest
 from custom_components.reev_ems.parts import meter_parts
 from custom_components.reev_ems.sensor import REGISTER_RESET_S
 from custom_components.reev_ems.sensor_descriptions import METER_SENSORS
+from custom_components.reev_ems.site_meters import MeterStatus
 
 from .site import PROFILE, entity_id, set_up, state, subentry_id
 

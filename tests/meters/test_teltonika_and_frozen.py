@@ -1,12 +1,14 @@
 """The gateway's own health, and meters that answer without measuring."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from custom_components.reev_ems.energy_management.observation import MeterReading
 from custom_components.reev_ems.meters import (
     FrozenWatch,
+    Load,
     LoadedProfiles,
     MeterError,
     MeterReader,
@@ -125,25 +127,53 @@ def reading(at_s: float, current_a: float) -> MeterReading:
     )
 
 
+def reports(
+    second: float, every_s: float, draws: Callable[[float], float]
+) -> dict[str, Load]:
+    """Return the last report of a charge point that reports at times, of what it drew then."""
+    at_s = second // every_s * every_s
+    return {"car": Load(current_a=draws(at_s), at_s=at_s)}
+
+
 def test_s2_frozen_registers_are_noticed_when_cars_ramp() -> None:
     """Ten equal readings while a car ramps by 6 A are no measurement; the first that differs is one again."""
     watch = FrozenWatch()
     verdicts = [
-        watch.is_frozen(reading(second, 12.0), load_a=6.0 + min(second, 6))
+        watch.is_frozen(
+            reading(second, 12.0),
+            reports(second, 1, lambda at_s: 6.0 + min(at_s, 9.0)),
+        )
         for second in range(12)
     ]
     assert verdicts == [False] * 9 + [True] * 3
-    assert not watch.is_frozen(reading(12, 12.1), load_a=12.0)
+    assert not watch.is_frozen(reading(12, 12.1), reports(12, 1, lambda at_s: 15.0))
 
 
 def test_steady_site_is_not_frozen() -> None:
     """Where nothing moves, equal readings prove nothing; where the readings move, nothing is frozen."""
     watch = FrozenWatch()
     assert not any(
-        watch.is_frozen(reading(second, 12.0), load_a=6.0) for second in range(100)
+        watch.is_frozen(reading(second, 12.0), reports(second, 1, lambda at_s: 6.0))
+        for second in range(100)
     )
     watch = FrozenWatch()
     assert not any(
-        watch.is_frozen(reading(second, float(second)), load_a=float(second))
+        watch.is_frozen(reading(second, float(second)), reports(second, 1, float))
         for second in range(100)
+    )
+
+
+@pytest.mark.parametrize("every_s", [10, 60])
+def test_late_report_of_a_ramp_is_not_held_against_the_meter(every_s: float) -> None:
+    """A car that starts is seen by the meter at once, and reported by its charge point much later."""
+    watch = FrozenWatch()
+
+    def draws(at_s: float) -> float:
+        return 16.0 if at_s >= 25 else 0.0
+
+    assert not any(
+        watch.is_frozen(
+            reading(second, 1.0 + draws(second)), reports(second, every_s, draws)
+        )
+        for second in range(300)
     )

@@ -9,7 +9,7 @@ from .commissioning import (
 )
 from .detect import DetectedMeter, DetectionStep, detect_meters
 from .errors import MeterError, Trouble
-from .frozen import FrozenWatch
+from .frozen import FrozenWatch, Load
 from .gateway import ModbusGateways
 from .library import LoadedProfiles, ProfileError, load_profiles
 from .poller import MeterPoller
@@ -25,6 +25,7 @@ __all__ = [
     "GatewayStatus",
     "InvalidProfile",
     "LinePhaseLearner",
+    "Load",
     "LoadedProfiles",
     "MeterError",
     "MeterPoller",

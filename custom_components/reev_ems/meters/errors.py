@@ -18,6 +18,8 @@ class Trouble(StrEnum):
     """The numbers contradict physics or each other."""
     WRONG_IDENTITY = "wrong_identity"
     """It is a meter, but not the one that was set up."""
+    FROZEN = "frozen"
+    """It answers, but no longer measures."""
 
 
 class MeterError(Exception):

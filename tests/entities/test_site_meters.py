@@ -1,0 +1,95 @@
+"""What the site makes of its meters' readings, and of the files that describe meters."""
+
+from dataclasses import replace
+from pathlib import Path
+import time
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.reev_ems.const import DOMAIN
+from custom_components.reev_ems.energy_management.observation import MeterReading
+from custom_components.reev_ems.listener import DATA
+from custom_components.reev_ems.meters import Load
+from custom_components.reev_ems.site import Controls, build_site
+from custom_components.reev_ems.site_meters import SiteMeters, connectors_below
+
+from .site import set_up
+
+
+def refused(hass: HomeAssistant) -> dict[str, dict[str, str]]:
+    """Return what is told of refused files, by their names."""
+    return {
+        issue.translation_placeholders["file"]: issue.translation_placeholders
+        for (domain, _), issue in ir.async_get(hass).issues.items()
+        if domain == DOMAIN
+        and issue.translation_key == "meter_file_refused"
+        and issue.translation_placeholders
+    }
+
+
+async def test_refused_meter_file(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """A wrong file is told with line and reason, a right one beside it is used; a reload after its removal ends it."""
+    folder = Path(hass.config.path(DOMAIN, "meters"))
+    folder.mkdir(parents=True)
+    good = "name: Mine\nquantities:\n" + "".join(
+        f"  {name}_l{phase}: {{address: {address}}}\n"
+        for address, (name, phase) in enumerate(
+            (name, phase)
+            for name in ("voltage", "current", "power")
+            for phase in (1, 2, 3)
+        )
+    )
+    good = "id: mine\ntype: int16\nfunction_code: 3\n" + good
+    (folder / "good.yaml").write_text(good)
+    bad = good.replace("id: mine", "id: bad").replace("address: 4}", "address: 70000}")
+    (folder / "bad.yaml").write_text(bad)
+    await set_up(hass, entry)
+    assert "mine" in entry.runtime_data.profiles
+    assert "bad" not in entry.runtime_data.profiles
+    (told,) = refused(hass).values()
+    line = int(told["line"])
+    assert "70000" in bad.splitlines()[line - 1]
+    assert "65535" in told["reason"]
+    (folder / "bad.yaml").unlink()
+    await set_up(hass, entry)
+    assert refused(hass) == {}
+
+
+async def test_connectors_behind_a_meter(entry: MockConfigEntry) -> None:
+    """The grid connection's meter sees every connector, the garage's its own."""
+    site = build_site(entry, Controls())
+    assert connectors_below(site, "garage") == {"CP-LEFT:1"}
+    assert connectors_below(site, "main") == {item.id for item in site.connectors}
+
+
+async def test_s2_frozen_meter_gives_no_reading(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Equal values while a car behind the meter ramps are no reading, and the last one ages; the next news is one."""
+    ((meter_id, status),) = entry.runtime_data.data.meters.items()
+    assert status.reading
+    begin_s = time.monotonic()
+    loads: dict[str, Load] = {}
+    news: list[MeterReading | None] = []
+    meters = SiteMeters(
+        hass,
+        entry,
+        loads=lambda: loads,
+        on_news=lambda: news.append(meters.statuses[meter_id].reading),
+    )
+    site = entry.runtime_data.data.site
+    meters.start(site, hass.data[DATA].gateways, {}, {})
+    for second in range(20):
+        loads["CP-LEFT:1"] = Load(current_a=float(second), at_s=begin_s + second)
+        meters._on_reading(meter_id, replace(status.reading, at_s=begin_s + second))
+    assert meters.statuses[meter_id].problem == "frozen"
+    assert len(news) == 9
+    kept = meters.statuses[meter_id].reading
+    assert kept
+    assert kept.at_s == begin_s + 8
+    moved = replace(status.reading, frequency_hz=49.9, at_s=begin_s + 20)
+    meters._on_reading(meter_id, moved)
+    assert meters.statuses[meter_id].problem is None
+    assert meters.statuses[meter_id].reading == moved
