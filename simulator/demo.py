@@ -15,6 +15,7 @@ from .process import SimulatorProcess, free_port
 from .site_file import load_site
 
 SITE_FILE = PROJECT / "simulator/sites/demo.yaml"
+DASHBOARD_FILE = PROJECT / "simulator/sites/demo_dashboard.yaml"
 HOME_ASSISTANT_PORT = 8123
 OCPP_PORT = 9000
 # The charge points redial within this time, each gets its floor and its first permit.
@@ -43,6 +44,7 @@ class Demo:
             folder / "home_assistant",
             port=free_port(HOME_ASSISTANT_PORT),
             python=str(PROJECT / ".venv-demo/bin/python"),
+            dashboard=DASHBOARD_FILE if site_file == SITE_FILE else None,
         )
         self.entry_id = ""
 
@@ -126,7 +128,7 @@ async def run(arguments: argparse.Namespace) -> int:
             return 130
         starting.result()
         print(f"ready after {time.monotonic() - began_s:.0f} s")
-        print(f"  URL       {demo.home_assistant.url}")
+        print(f"  URL       {demo.home_assistant.url}/demo-site")
         print(f"  user      {USER}")
         print(f"  password  {PASSWORD}")
         print("  stop      Ctrl-C", flush=True)

@@ -45,6 +45,17 @@ logger:
     custom_components.reev_ems: info
 """
 
+DASHBOARD = """\
+lovelace:
+  dashboards:
+    demo-site:
+      mode: yaml
+      filename: dashboard.yaml
+      title: Demo site
+      icon: mdi:ev-station
+      show_in_sidebar: true
+"""
+
 
 class HomeAssistantError(Exception):
     """Home Assistant did not start, or refused a request."""
@@ -54,7 +65,12 @@ class HomeAssistant:
     """Home Assistant on loopback with our integration; `python` is the interpreter it is installed for."""
 
     def __init__(
-        self, config_dir: Path, *, port: int, python: str = sys.executable
+        self,
+        config_dir: Path,
+        *,
+        port: int,
+        python: str = sys.executable,
+        dashboard: Path | None = None,
     ) -> None:
         """Initialize; prepare() writes the configuration, start() the process."""
         self.config_dir = config_dir
@@ -62,6 +78,7 @@ class HomeAssistant:
         self.url = f"http://127.0.0.1:{port}"
         self.log_path = config_dir / "process.log"
         self._python = python
+        self._dashboard = dashboard
         self._process: asyncio.subprocess.Process | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -70,7 +87,11 @@ class HomeAssistant:
         shutil.rmtree(self.config_dir, ignore_errors=True)
         storage = self.config_dir / ".storage"
         storage.mkdir(parents=True)
-        (self.config_dir / "configuration.yaml").write_text(CONFIGURATION)
+        configuration = CONFIGURATION
+        if self._dashboard:
+            configuration += DASHBOARD
+            shutil.copy(self._dashboard, self.config_dir / "dashboard.yaml")
+        (self.config_dir / "configuration.yaml").write_text(configuration)
         (self.config_dir / "custom_components").symlink_to(
             PROJECT / "custom_components"
         )

@@ -64,6 +64,8 @@ class Controls:
     follows_pv: Mapping[str, bool] = field(default_factory=dict)
     """PV switch of a circuit, by its id."""
     connectors: Mapping[str, ConnectorControls] = field(default_factory=dict)
+    without_fallback: tuple[str, ...] = ()
+    """Charge points that did not fall to their floor by themselves when that was tested (S7)."""
 
     def connector(self, connector_id: str) -> ConnectorControls:
         """Return the controls of a connector; nobody touched them yet: the defaults."""
@@ -85,7 +87,14 @@ class Controls:
             )
             for connector_id, item in data["connectors"].items()
         }
-        return cls(**{**data, "connectors": connectors})
+        without_fallback = tuple(data.get("without_fallback", ()))
+        return cls(
+            **{
+                **data,
+                "connectors": connectors,
+                "without_fallback": without_fallback,
+            }
+        )
 
 
 def connector_id(charge_point_id: str, number: int) -> str:
@@ -174,11 +183,12 @@ def _connectors(
 ) -> list[Connector]:
     """Return the connectors of a charge point."""
     connectors = []
+    charge_point_id = subentry.data[CONF_CHARGE_POINT_ID]
     for item in subentry.data[CONF_CONNECTORS]:
-        item_id = connector_id(subentry.data[CONF_CHARGE_POINT_ID], item[CONF_NUMBER])
+        item_id = connector_id(charge_point_id, item[CONF_NUMBER])
         chosen = controls.connector(item_id)
         phases = item.get(CONF_PHASES)
-        limits = {
+        limits: dict[str, Any] = {
             key: float(item[key])
             for key in (CONF_MIN_A, CONF_MAX_A, CONF_MIN_W, CONF_MAX_W)
             if item.get(key) is not None
@@ -192,6 +202,7 @@ def _connectors(
                 phase_count=len(phases) if phases else item.get(CONF_PHASE_COUNT, 3),
                 priority=chosen.priority,
                 mode=chosen.mode,
+                autonomous_fallback=charge_point_id not in controls.without_fallback,
                 can_switch_phases=item.get(CONF_CAN_SWITCH_PHASES, False),
                 **limits,
             )
