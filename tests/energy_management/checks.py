@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 import importlib
 import json
-from math import nan
+from math import ceil, nan
 from types import SimpleNamespace
 from typing import Any
 
@@ -189,6 +189,16 @@ def surplus_per_phase(em: SimpleNamespace) -> None:
 
 
 @check
+def s10_the_guard_knows_minimums_in_whole_steps(em: SimpleNamespace) -> None:
+    """A minimum of 6.2 A is 6.5 A in steps of 0.5 A, and none of it needs surplus."""
+    odd = demand(em, "a", min_a=6.2, step_a=0.5, solar_above_min=True, pv_budgets=("",))
+    assert guarded(em, {"a": 6.5}, site=site(em), demands=(odd,)) == {"a": (6.5, None)}
+    assert guarded(em, {"a": 7.0}, site=site(em), demands=(odd,)) == {
+        "a": (6.5, "pv surplus")
+    }
+
+
+@check
 def a_demand_has_to_fit_the_site(em: SimpleNamespace) -> None:
     """Unknown circuits, doubled connectors and phases that are none are errors, not shares."""
     twice = (demand(em, "a"), demand(em, "a"))
@@ -359,6 +369,10 @@ def overloads(
         )
         return permits_a[demand.connector.id] if on_it else 0.0
 
+    def least_a(demand: Any) -> float:
+        step_a = demand.step_a(case.site.voltage_v)
+        return float(ceil(demand.min_a / step_a - 1e-9) * step_a)
+
     def watts(demands: list[Any]) -> float:
         return sum(
             d.phase_count * permits_a[d.connector.id] * case.site.voltage_v
@@ -386,7 +400,7 @@ def overloads(
     for budget, surplus_w in case.surplus_w.items():
         used_w = sum(
             d.phase_count
-            * max(0.0, permits_a[d.connector.id] - (0.0 if d.solar else d.min_a))
+            * max(0.0, permits_a[d.connector.id] - (0.0 if d.solar else least_a(d)))
             * case.site.voltage_v
             for d in case.demands
             if budget in d.pv_budgets and (d.solar or d.solar_above_min)

@@ -111,7 +111,7 @@ MUTATIONS = [
     ),
     Mutation(
         "one phase instead of nothing", "allocation",
-        "and demand.may_use_one_phase:", "and False:",
+        "if demand.may_use_one_phase:", "if False:",
     ),
     Mutation(
         "three phases if they fit", "allocation",
@@ -124,7 +124,7 @@ MUTATIONS = [
         "self._bounds_a[row] += coefficient * minimum_a",
     ),
     Mutation(
-        "mode off", "allocation", "connector.mode is ChargingMode.OFF", "False"
+        "mode off", "allocation", "demand.connector.mode is ChargingMode.OFF", "False"
     ),
     Mutation("own maximum pauses", "allocation", "most < fewest or", ""),
     # Classes and levels.
@@ -219,6 +219,10 @@ MUTATIONS = [
     ),
     Mutation("S10 pv rows", "guard", "+ _pv_rows(case, demands)", ""),
     Mutation("S10 pv minimum", "guard", "if not demand.solar\n", "if False\n"),
+    Mutation(
+        "S10 minimum in whole steps", "guard",
+        "ceil(demand.min_a / step_a - 1e-9) * step_a", "demand.min_a",
+    ),
     Mutation("S10 imbalance rows", "guard", "+ _imbalance_rows(case, demands)", ""),
     Mutation(
         "S10 imbalance base", "guard", "- (on_p - on_q)", ""
@@ -239,7 +243,7 @@ MUTATIONS = [
         "            if not still(row):\n                return\n", "",
     ),
     Mutation("S10 the last goes first", "guard", "reverse=True", "reverse=False"),
-    Mutation("S10 lowers before it pauses", "guard", "(safe_a[name] - least_a) * kept", "0"),
+    Mutation("S10 lowers before it pauses", "guard", "(safe_a[name] - at_least_a) * kept", "0"),
     Mutation("S10 maximum", "guard", "else demand.max_a", "else asked_a"),
     Mutation(
         "S10 minimum", "guard", "if asked_a < demand.min_a - _TOLERANCE_A or", "if"

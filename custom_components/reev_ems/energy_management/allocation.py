@@ -111,12 +111,7 @@ class _Sharing:
         # Most connectors of a site are of a few kinds.
         known: dict[tuple[float, float, float], tuple[int, int, float]] = {}
         for index, demand in enumerate(self._demands):
-            connector = demand.connector
-            step_a = (
-                connector.step_a
-                if connector.supply is Supply.AC
-                else dc_power_to_a(connector.step_w, voltage_v, connector.efficiency)
-            )
+            step_a = demand.step_a(voltage_v)
             kind = demand.min_a, demand.max_a, step_a
             if (bounds := known.get(kind)) is None:
                 bounds = known[kind] = (
@@ -129,13 +124,13 @@ class _Sharing:
             self._steps_per_a.append(per_a)
             self._steps.append(fewest)
             self._most.append(most)
-            if connector.mode is ChargingMode.OFF:
+            if demand.connector.mode is ChargingMode.OFF:
                 self._paused[index] = Limit(kind=LimitKind.MODE_OFF)
             elif most < fewest or most <= 0:
                 self._paused[index] = Limit(kind=LimitKind.OWN_MAXIMUM)
             else:
                 self._signatures[index] = self._rows.signature(demand)
-                if connector.can_switch_phases and demand.may_use_one_phase:
+                if demand.may_use_one_phase:
                     self._one_phase[index] = self._rows.signature(demand.on_one_phase())
 
     def _select_rows(self) -> None:

@@ -89,6 +89,13 @@ class Demand:
             return self.connector.phase_count
         return len(self.phases)
 
+    def step_a(self, voltage_v: float) -> float:
+        """Return the charger's step in A per phase used (DC: AC side)."""
+        connector = self.connector
+        if connector.supply is Supply.AC:
+            return connector.step_a
+        return dc_power_to_a(connector.step_w, voltage_v, connector.efficiency)
+
     @property
     def may_use_one_phase(self) -> bool:
         """Return whether it may be given one phase instead of the three that it uses."""

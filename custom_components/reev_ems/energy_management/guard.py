@@ -8,7 +8,7 @@ current that its connector can have (NaN, below its minimum, for an unknown conn
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from math import ceil, isfinite
 
 from .case import Case, Demand, PhaseCount
 from .decision import Limit, LimitKind
@@ -78,12 +78,15 @@ def guard(
         demands, key=lambda name: (rank.get(name, len(rank)), name), reverse=True
     )
     rows = _rows(case, demands)
+    least_a = {
+        name: _least_a(demand, case.site.voltage_v) for name, demand in demands.items()
+    }
 
     def too_full(row: _Row) -> bool:
         return row.excess_a(safe_a) > _TOLERANCE_A
 
     def too_full_at_minimum(row: _Row) -> bool:
-        return row.excess_a(_at_minimum(row, demands, safe_a)) > _TOLERANCE_A
+        return row.excess_a(_at_minimum(row, least_a, safe_a)) > _TOLERANCE_A
 
     def lower(name: str, to_a: float, row: _Row) -> None:
         if to_a < safe_a[name]:
@@ -99,14 +102,14 @@ def guard(
     for _ in range(_ROUNDS):
         for row in filter(too_full, rows):
             pause_while(too_full_at_minimum, row)
-            at_minimum_a = _at_minimum(row, demands, safe_a)
+            at_minimum_a = _at_minimum(row, least_a, safe_a)
             excess_a = row.excess_a(safe_a)
             above_a = excess_a - row.excess_a(at_minimum_a)
             if excess_a > _TOLERANCE_A:
                 kept = max(0.0, 1 - excess_a / above_a)
                 for name in row.coefficients:
-                    least_a = at_minimum_a[name]
-                    lower(name, least_a + (safe_a[name] - least_a) * kept, row)
+                    at_least_a = at_minimum_a[name]
+                    lower(name, at_least_a + (safe_a[name] - at_least_a) * kept, row)
         if not any(map(too_full, rows)):
             break
     while any(map(too_full, rows)):
@@ -125,13 +128,11 @@ def _possible_a(demand: Demand | None, asked_a: float) -> float:
 
 
 def _at_minimum(
-    row: _Row, demands: Mapping[str, Demand], permits_a: Mapping[str, float]
+    row: _Row, least_a: Mapping[str, float], permits_a: Mapping[str, float]
 ) -> dict[str, float]:
     """Return the permits with the row's members at their minimums."""
     return {
-        name: min(permit_a, demands[name].min_a)
-        if name in row.coefficients
-        else permit_a
+        name: min(permit_a, least_a[name]) if name in row.coefficients else permit_a
         for name, permit_a in permits_a.items()
     }
 
@@ -193,7 +194,9 @@ def _pv_rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
             if budget in demand.pv_budgets and (demand.solar or demand.solar_above_min)
         }
         free_a = {
-            name: demand.min_a for name, demand in members.items() if not demand.solar
+            name: _least_a(demand, case.site.voltage_v)
+            for name, demand in members.items()
+            if not demand.solar
         }
         rows.append(
             _Row(
@@ -266,6 +269,12 @@ def _draw_a(demand: Demand) -> float:
         return 0.0
     drawn = [demand.measured_a[PHASES.index(phase)] for phase in demand.phases]
     return max(0.0, min(0.0 if current_a is None else current_a for current_a in drawn))
+
+
+def _least_a(demand: Demand, voltage_v: float) -> float:
+    """Return the least that a connector can have: its minimum in whole steps of its charger."""
+    step_a = demand.step_a(voltage_v)
+    return ceil(demand.min_a / step_a - 1e-9) * step_a
 
 
 def _phase_counts(demands: Mapping[str, Demand]) -> dict[str, float]:
