@@ -97,6 +97,9 @@ def _wait(
     now_s: float,
 ) -> Limit | None:
     """Return why a raise has to wait; None: it has not."""
+    if turn.memory.over_s is not None:
+        # Whoever drew more than his permit by his last report has to show first that he keeps to it (S8).
+        return Limit(kind=LimitKind.RAISE_WAIT)
     from_s = raise_from_s
     for circuit in turn.outlet.metered:
         allowed_s = circuits.raise_from_s[circuit]
