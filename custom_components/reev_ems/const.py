@@ -34,6 +34,10 @@ CONF_POLL_S: Final = "poll_s"
 CONF_INVERT: Final = "invert"
 CONF_PHASE_ORDER: Final = "phase_order"
 CONF_SERIAL: Final = "serial"
+# A meter made of sensors has instead of an address an entity for each quantity, and what they are wired to.
+SENSORS_MODEL: Final = "sensors"
+CONF_SENSORS: Final = "sensors"
+CONF_WIRING: Final = "wiring"
 
 # Subentry: circuit (beside limits; its name is the subentry's title)
 CONF_PARENT: Final = "parent"

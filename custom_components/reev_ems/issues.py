@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.util.hass_dict import HassKey
 
-from .const import DOMAIN
+from .const import CONF_SENSORS, DOMAIN
 from .energy_management.decision import Issue, IssueKind
 from .names import connector_names
 from .site import connector_id
@@ -32,6 +32,8 @@ METER_TROUBLES = frozenset(
         "wrong_identity",
         "frozen",
         "profile_missing",
+        # Of a meter made of sensors, whatever is wrong with them.
+        "sensors",
     }
 )
 
@@ -148,8 +150,12 @@ def _finding(coordinator: ReevCoordinator, issue: Issue) -> _Finding:
         case IssueKind.METER_SILENT if coordinator.data is not None:
             # Each cause has its own remedy, hence its own text.
             for meter_id, meter in coordinator.data.meters.items():
-                if meter.circuit == issue.circuit and meter.problem in METER_TROUBLES:
-                    key, subentry_id = f"{issue.kind}_{meter.problem}", meter_id
+                if meter.circuit != issue.circuit or meter.problem is None:
+                    continue
+                data = coordinator.config_entry.subentries[meter_id].data
+                trouble = "sensors" if CONF_SENSORS in data else meter.problem
+                if trouble in METER_TROUBLES:
+                    key, subentry_id = f"{issue.kind}_{trouble}", meter_id
         case IssueKind.DISOBEDIENT:
             for charge_point_id, charge_point in coordinator.charge_points.items():
                 if issue.connector in {

@@ -18,6 +18,7 @@ from .const import (
     CONF_CONNECTORS,
     CONF_NUMBER,
     CONF_PROFILE,
+    CONF_SENSORS,
     CONF_SERIAL,
     DOMAIN,
     ROOT_CIRCUIT,
@@ -32,7 +33,7 @@ from .energy_management.observation import (
     ConnectorState,
     MeterReading,
 )
-from .meters import MeterProfile
+from .meters import SENSOR_QUANTITIES, MeterProfile
 from .names import connector_name
 from .ocpp_server import ChargePoint, ConnectorView, SelfTest
 from .site import ConnectorControls, connector_id
@@ -188,6 +189,8 @@ class MeterPart(SubentryPart):
 
     def offers(self, quantity: str) -> bool:
         """Return whether its model measures a quantity; one that says so itself may offer any."""
+        if CONF_SENSORS in self.subentry.data:
+            return quantity in SENSOR_QUANTITIES
         quantities = self.profile.quantities if self.profile else ()
         return not quantities or quantity in quantities
 

@@ -15,8 +15,10 @@ from .const import (
     CONF_PHASE_ORDER,
     CONF_POLL_S,
     CONF_PROFILE,
+    CONF_SENSORS,
     CONF_SERIAL,
     CONF_UNIT_ID,
+    CONF_WIRING,
     LOGGER,
     SUBENTRY_METER,
 )
@@ -31,7 +33,9 @@ from .meters import (
     MeterReader,
     ModbusGateways,
     Trouble,
+    Wiring,
 )
+from .sensor_meter import SensorMeter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +87,26 @@ class SiteMeters:
             )
             self._watches[meter_id] = FrozenWatch()
             self._behind[meter_id] = connectors_below(site, circuit)
+            if CONF_SENSORS in subentry.data:
+                self._listen(subentry)
+                continue
             if (profile := profiles.get(subentry.data[CONF_PROFILE])) is None:
                 self._note_problem(meter_id, "profile_missing")
                 continue
             self._poll(subentry, gateways, profile)
+
+    def _listen(self, subentry: ConfigSubentry) -> None:
+        """Take the readings of sensors."""
+        data = subentry.data
+        meter = SensorMeter(
+            self._hass,
+            data[CONF_SENSORS],
+            wiring=Wiring(data[CONF_WIRING]),
+            invert=data[CONF_INVERT],
+            on_reading=partial(self._on_reading, subentry.subentry_id),
+            on_error=partial(self._on_error, subentry.subentry_id),
+        )
+        self._entry.async_on_unload(meter.start())
 
     def _poll(
         self, subentry: ConfigSubentry, gateways: ModbusGateways, profile: MeterProfile

@@ -13,7 +13,13 @@ from homeassistant.const import CONF_HOST, CONF_NAME
 from homeassistant.data_entry_flow import FlowContext, FlowHandler, FlowResult
 import probatio
 
-from ..const import CONF_CIRCUIT, CONF_POLL_S, CONF_UNIT_ID, SUBENTRY_METER
+from ..const import (
+    CONF_CIRCUIT,
+    CONF_POLL_S,
+    CONF_UNIT_ID,
+    SENSORS_MODEL,
+    SUBENTRY_METER,
+)
 from .fields import named_choice
 from .meter_map import CONF_MAP, MAP_SCHEMA
 from .meter_setup import (
@@ -24,6 +30,7 @@ from .meter_setup import (
     MeterSetup,
     connection_schema,
 )
+from .sensor_meter import SENSORS_SCHEMA
 from .site import circuit_names
 
 
@@ -49,12 +56,46 @@ class MeterFlow[
         """Go on with the connection that was entered."""
         if errors := await self._meter.async_connect(user_input):
             return self._show_connection(errors)
+        if self._meter.model == SENSORS_MODEL:
+            return await self.async_step_sensors()
         if self._meter.model == UNKNOWN_MODEL:
             self._detection = None
             return await self.async_step_detect()
         if self._meter.model == CUSTOM_MODEL:
             return await self.async_step_custom()
         return await self.async_step_confirm()
+
+    async def async_step_sensors(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ResultT:
+        """Ask for the sensors that stand in for a meter, until they make a reading."""
+        sensors = self._meter.sensors
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            errors = sensors.take(user_input)
+            if not errors:
+                return await self.async_step_confirm_sensors()
+        return self.async_show_form(
+            step_id="sensors",
+            data_schema=self.add_suggested_values_to_schema(
+                SENSORS_SCHEMA, sensors.shown
+            ),
+            errors=errors,
+            description_placeholders={"detail": sensors.detail},
+        )
+
+    async def async_step_confirm_sensors(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ResultT:
+        """Show what the sensors make together and let the person confirm it."""
+        sensors = self._meter.sensors
+        if user_input is not None:
+            return self._save(sensors.name)
+        return self.async_show_form(
+            step_id="confirm_sensors",
+            data_schema=probatio.Schema({}),
+            description_placeholders=sensors.placeholders,
+        )
 
     async def async_step_custom(
         self, user_input: dict[str, Any] | None = None

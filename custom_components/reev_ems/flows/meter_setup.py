@@ -21,6 +21,7 @@ from ..const import (
     CONF_UNIT_ID,
     DOMAIN,
     ROOT_CIRCUIT,
+    SENSORS_MODEL,
     SUBENTRY_METER,
 )
 from ..energy_management.model import PHASES, PartPerPhase, Phase
@@ -41,6 +42,7 @@ from ..meters import (
 from ..meters.detect import common_unit_ids
 from .fields import choice, named_choice, seconds, whole_number
 from .meter_map import CONF_MAP, MAP_TEMPLATE, async_store_profile, new_profile
+from .sensor_meter import SensorSetup
 
 DEFAULT_MODBUS_PORT = 502
 DEFAULT_UNIT_ID = 1
@@ -86,12 +88,13 @@ def connection_schema(
         fields[probatio.Required(CONF_CIRCUIT)] = named_choice(circuits)
     fields |= {
         probatio.Required(CONF_PROFILE): named_choice(
-            {UNKNOWN_MODEL: UNKNOWN_MODEL}
+            {UNKNOWN_MODEL: UNKNOWN_MODEL, SENSORS_MODEL: SENSORS_MODEL}
             | dict(sorted(names.items(), key=lambda item: item[1].casefold()))
             | {CUSTOM_MODEL: CUSTOM_MODEL},
             translation_key="meter_profile",
         ),
-        probatio.Required(CONF_HOST): TextSelector(),
+        # Sensors have no address.
+        probatio.Optional(CONF_HOST): TextSelector(),
         probatio.Required(CONF_PORT, default=DEFAULT_MODBUS_PORT): whole_number(
             1, 65535
         ),
@@ -117,6 +120,8 @@ class MeterSetup:
         self._subentry = subentry
         self._connection = dict(subentry.data) if subentry else {}
         self._new_profile: dict[str, Any] | None = None
+        self.sensors = SensorSetup(hass, subentry)
+        """What is chosen instead of an address."""
         self.map_shown: dict[str, Any] = {CONF_MAP: MAP_TEMPLATE}
         """The register map as it was entered last."""
         self.profiles = profiles
@@ -148,13 +153,15 @@ class MeterSetup:
         """Remember the connection as entered, so that it can be shown again; return it."""
         self._connection = {
             **user_input,
-            CONF_HOST: user_input[CONF_HOST].strip().lower(),
+            CONF_HOST: user_input.get(CONF_HOST, "").strip().lower(),
         }
         return self._connection
 
     async def async_connect(self, user_input: Mapping[str, Any]) -> dict[str, str]:
         """Read the meter once, if its model is known; return the errors by field."""
         connection = self.keep(user_input)
+        if self.model == SENSORS_MODEL:
+            return {}
         if not connection[CONF_HOST]:
             return {CONF_HOST: "host_missing"}
         if (profile := self.profiles.get(self.model)) is None:
@@ -270,7 +277,10 @@ class MeterSetup:
     def _known_already(self, connection: Mapping[str, Any]) -> dict[str, str]:
         """Return an error if another meter is reached at the same place."""
         endpoint = _endpoint(connection)
-        if any(_endpoint(data) == endpoint for data in self._other_meters()):
+        if any(
+            CONF_HOST in data and _endpoint(data) == endpoint
+            for data in self._other_meters()
+        ):
             return {CONF_HOST: "meter_already_configured"}
         return {}
 
@@ -291,7 +301,7 @@ class MeterSetup:
                 CONF_PHASE_ORDER: "l1_l2_l3",
             }
         else:
-            order = self._subentry.data[CONF_PHASE_ORDER]
+            order = self._subentry.data.get(CONF_PHASE_ORDER, list(PHASES))
             self.shown = {
                 CONF_NAME: self._subentry.title,
                 CONF_INVERT: self._subentry.data[CONF_INVERT],
@@ -323,6 +333,9 @@ class MeterSetup:
     @property
     def data(self) -> dict[str, Any]:
         """What is stored of the meter, once confirmed."""
+        if self.model == SENSORS_MODEL:
+            circuit = self._connection.get(CONF_CIRCUIT, ROOT_CIRCUIT)
+            return {CONF_CIRCUIT: circuit, **self.sensors.data}
         data = {
             CONF_CIRCUIT: ROOT_CIRCUIT,
             **self._connection,
@@ -335,7 +348,9 @@ class MeterSetup:
 
     @property
     def unique_id(self) -> str:
-        """The meter's identity within its site: where it is reached."""
+        """The meter's identity within its site: where it is reached, or what it measures."""
+        if self.model == SENSORS_MODEL:
+            return f"{SUBENTRY_METER}_{self.data[CONF_CIRCUIT]}"
         host, port, unit_id = _endpoint(self._connection)
         return f"{SUBENTRY_METER}_{host}:{port}/{unit_id}"
 

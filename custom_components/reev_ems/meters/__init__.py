@@ -16,9 +16,11 @@ from .poller import MeterPoller
 from .profile import MeterProfile, Status
 from .reader import MeterProbe, MeterReader, probe_meter
 from .schema import InvalidProfile, parse_profile
+from .sensors import SENSOR_QUANTITIES, Wiring
 from .teltonika import GatewayStatus, TeltonikaGateway
 
 __all__ = [
+    "SENSOR_QUANTITIES",
     "DetectedMeter",
     "DetectionStep",
     "FrozenWatch",
@@ -38,6 +40,7 @@ __all__ = [
     "Status",
     "TeltonikaGateway",
     "Trouble",
+    "Wiring",
     "detect_meters",
     "is_inverted",
     "load_profiles",

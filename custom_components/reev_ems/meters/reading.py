@@ -51,7 +51,7 @@ def make_reading(
     current_a = _per_phase(values, PHASE_CURRENTS)
     total_w = values.get("power_total")
     frequency_hz = values.get("frequency")
-    _check(voltage_v, current_a, power_w, total_w, frequency_hz)
+    check_plausible(voltage_v, current_a, power_w, total_w, frequency_hz)
 
     if invert:
         current_a, power_w = _negated(current_a), _negated(power_w)
@@ -88,7 +88,7 @@ def make_reading(
     )
 
 
-def _check(
+def check_plausible(
     voltage_v: PartPerPhase,
     current_a: PartPerPhase,
     power_w: PartPerPhase,
@@ -132,6 +132,15 @@ def _implausible(what: str) -> MeterError:
     )
 
 
+def directed_current(amperes: float, watts: float, volts: float | None) -> float:
+    """Return a current, of which the sign is not to be trusted, with the direction of its power."""
+    magnitude_a = abs(amperes)
+    exports = watts < 0 and (
+        volts is None or -watts >= EXPORT_POWER_FACTOR * volts * magnitude_a
+    )
+    return -magnitude_a if exports else magnitude_a
+
+
 def _directed(
     profile: MeterProfile,
     power_w: PartPerPhase,
@@ -149,11 +158,7 @@ def _directed(
         watts = power_w[PHASE_POWERS.index(source)]
         if watts is None:
             return None
-        magnitude_a = abs(amperes)
-        exports = watts < 0 and (
-            volts is None or -watts >= EXPORT_POWER_FACTOR * volts * magnitude_a
-        )
-        return -magnitude_a if exports else magnitude_a
+        return directed_current(amperes, watts, volts)
 
     one, two, three = (
         directed(*phase)

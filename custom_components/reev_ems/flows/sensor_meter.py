@@ -1,0 +1,142 @@
+"""A meter made of Home Assistant's sensors being set up."""
+
+from collections.abc import Mapping
+import time
+from typing import Any
+
+from homeassistant.config_entries import ConfigSubentry
+from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT, CONF_NAME
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    EntitySelector,
+    EntitySelectorConfig,
+    TextSelector,
+)
+import probatio
+
+from ..const import CONF_INVERT, CONF_PROFILE, CONF_SENSORS, CONF_WIRING, SENSORS_MODEL
+from ..energy_management.model import PHASES
+from ..energy_management.observation import MeterReading
+from ..meters import SENSOR_QUANTITIES, MeterError, Wiring
+from ..sensor_meter import converter_of, read_sensors
+from .fields import choice
+
+
+def _entity(quantity: str) -> EntitySelector:
+    """Return a choice of the sensors that can measure a quantity."""
+    device_class = "current" if quantity.startswith("current") else "power"
+    return EntitySelector(
+        EntitySelectorConfig(domain="sensor", device_class=device_class)
+    )
+
+
+SENSORS_SCHEMA = probatio.Schema(
+    {
+        probatio.Required(CONF_NAME): TextSelector(),
+        **{
+            probatio.Optional(quantity): _entity(quantity)
+            for quantity in SENSOR_QUANTITIES
+        },
+        probatio.Required(CONF_WIRING, default=Wiring.THREE_PHASE.value): choice(
+            "sensor_wiring", Wiring
+        ),
+        probatio.Required(CONF_INVERT, default=False): BooleanSelector(),
+    }
+)
+
+
+class SensorSetup:
+    """Sensors that are to stand in for a meter; the subentry is the one that is reconfigured."""
+
+    _reading: MeterReading
+
+    def __init__(self, hass: HomeAssistant, subentry: ConfigSubentry | None) -> None:
+        """Initialize."""
+        self._hass = hass
+        self.detail = ""
+        """What is wrong, in a sentence."""
+        self.shown: Mapping[str, Any] = {}
+        """The form as it was entered last."""
+        if subentry is not None and CONF_SENSORS in subentry.data:
+            self.shown = {
+                **subentry.data[CONF_SENSORS],
+                CONF_NAME: subentry.title,
+                CONF_WIRING: subentry.data[CONF_WIRING],
+                CONF_INVERT: subentry.data[CONF_INVERT],
+            }
+
+    def take(self, user_input: Mapping[str, Any]) -> dict[str, str]:
+        """Read the sensors once; return the errors by field."""
+        self.shown = user_input
+        sensors = self._sensors
+        if not user_input[CONF_NAME].strip():
+            return {CONF_NAME: "name_missing"}
+        if not sensors:
+            return {"base": "no_sensors"}
+        entities = list(sensors.values())
+        errors: dict[str, str] = {}
+        for quantity, entity_id in sensors.items():
+            state = self._hass.states.get(entity_id)
+            if entities.count(entity_id) > 1:
+                errors[quantity] = "sensor_twice"
+            elif state is not None and (
+                state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)
+                not in converter_of(quantity).VALID_UNITS
+            ):
+                errors[quantity] = "sensor_unit"
+        if errors:
+            return errors
+        try:
+            self._reading = read_sensors(
+                self._hass,
+                sensors,
+                wiring=Wiring(user_input[CONF_WIRING]),
+                invert=user_input[CONF_INVERT],
+                at_s=time.monotonic(),
+            )
+        except MeterError as err:
+            self.detail = str(err)
+            return {"base": err.key}
+        return {}
+
+    @property
+    def _sensors(self) -> dict[str, str]:
+        """The entities that were chosen, by quantity."""
+        return {
+            quantity: self.shown[quantity]
+            for quantity in SENSOR_QUANTITIES
+            if self.shown.get(quantity)
+        }
+
+    @property
+    def name(self) -> str:
+        """What the person calls it."""
+        name: str = self.shown[CONF_NAME]
+        return name.strip()
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What is stored of it, beside its circuit."""
+        return {
+            CONF_PROFILE: SENSORS_MODEL,
+            CONF_SENSORS: self._sensors,
+            CONF_WIRING: self.shown[CONF_WIRING],
+            CONF_INVERT: self.shown[CONF_INVERT],
+        }
+
+    @property
+    def placeholders(self) -> dict[str, str]:
+        """The live values for the confirmation; unknown is a dash, never zero (S2)."""
+        reading = self._reading
+
+        def text(value: float | None, unit: str) -> str:
+            """Return a value with its unit."""
+            return "–" if value is None else f"{value:.1f} {unit}"
+
+        found = {"power_total": text(reading.power_total_w, "W")}
+        for index, phase in enumerate(PHASES):
+            key = phase.lower()
+            found[f"current_{key}"] = text(reading.current_a[index], "A")
+            found[f"power_{key}"] = text(reading.power_w[index], "W")
+        return found
