@@ -220,6 +220,18 @@ def test_s3_a_restart_keeps_what_cars_charge_with() -> None:
     assert plant.permits() == before
 
 
+def test_s3_a_restart_believes_the_permit_before_the_draw() -> None:
+    """A car that draws 9 A of its 10 A keeps its 10 A."""
+    plant = Plant(site=site(1), cars=cars(1), base=lambda _: steady(5))
+    plant.cars["c0"].wants_a = 9.0
+    plant.run(100)
+    assert plant.permits() == {"c0": 10}
+    plant.state = ControllerState()
+    plant.cars["c0"].confirms = True
+    for decision in plant.run(29):
+        assert decision.connectors["c0"].permit_a == 10
+
+
 def test_s3_a_restart_knows_running_cars_by_their_draw() -> None:
     """Nothing is remembered, nothing accepted is known: the draw shows what is permitted."""
     plant = Plant(site=site(2), cars=cars(2), base=lambda _: steady(5))
