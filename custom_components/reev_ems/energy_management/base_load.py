@@ -9,6 +9,9 @@ So the estimate is held, and only evidence moves it. Each reading M gives bounds
 - certain: base ≥ M − Σ of the most that each connector may be drawing (latest report, permit in force, permit that it
   may not have left yet). This moves the estimate *at once*. Hence, as estimate + Σ booked ≥ M always holds, every
   overload that the meter shows lowers the permits in the same step by at least its size.
+  Where the meter fell after a lowering and has stood still since, the cars have followed: then they draw no more than
+  their permits, whatever they reported before. (Loads of different power factors add up to less than the sum of
+  their currents; so an overload of a few per cent may remain after the first answer.)
   Only while permits were just lowered and the meter does not show any of it, it may be the meter that is late:
   then the estimate rises by what the meter rose since. Otherwise one overload would be answered twice.
 - likely: M − Σ highest reports ≤ base ≤ M − Σ lowest reports of the last 16 s or more (`Settings.align_s`), so that
@@ -29,11 +32,13 @@ from dataclasses import replace
 
 from .model import Circuit, Settings
 from .observation import MeterObservation
-from .state import Bounds, Cut, MeterMemory, PartVector, Vector
+from .state import Bounds, Cut, MeterMemory, PartVector, Still, Vector
 
 _BUCKET_S = 4.0
 _NEW_SAMPLE_S = 0.05
 _SEEN_A = 0.5
+# A car that ramps moves the meter all the time; half a ramp (5 s, IEC 61851-1) and the meter's own delay without that.
+_STILL_S = 4.0
 
 
 def sample(
@@ -98,6 +103,7 @@ def estimate(
     reported_low: Vector,
     reported_high: Vector,
     most: Vector,
+    permitted: Vector,
     settings: Settings,
 ) -> MeterMemory:
     """Return the memory after a reading.
@@ -109,6 +115,7 @@ def estimate(
         reported_low: the sum of their lowest reports of the last while.
         reported_high: the sum of their highest.
         most: the sum of the most that each may be drawing now.
+        permitted: the sum of the most that each may draw once it has followed its permit.
         settings: the times.
     """
     low = _less(reading, reported_high)
@@ -133,8 +140,10 @@ def estimate(
         )
     spans = (bucket - bounds[0].bucket) * _BUCKET_S >= settings.align_s
     cut = _still_pending(memory.cut, reading, now_s, settings)
+    still = _still(memory.still, reading, now_s)
     if cut is None:
-        certain = _less(reading, most)
+        has_followed = now_s - still.since_s >= _STILL_S
+        certain = _less(reading, permitted if has_followed else most)
     else:
         certain = _grown(cut, reading)
     known = memory.base or (None, None, None, None)
@@ -158,6 +167,7 @@ def estimate(
         bounds=bounds,
         proven=proven,
         cut=cut,
+        still=still,
     )
 
 
@@ -166,6 +176,17 @@ def lowered(memory: MeterMemory, reading: PartVector, now_s: float) -> MeterMemo
     if memory.cut is not None or memory.base is None:
         return memory
     return replace(memory, cut=Cut(since_s=now_s, reading=reading, base=memory.base))
+
+
+def _still(still: Still | None, reading: PartVector, now_s: float) -> Still:
+    """Return since when the meter has stood still."""
+    if still is None or any(
+        (value is None) != (then is None)
+        or (value is not None and then is not None and abs(value - then) > _SEEN_A)
+        for value, then in zip(reading[:3], still.reading[:3], strict=True)
+    ):
+        return Still(since_s=now_s, reading=reading)
+    return still
 
 
 def _still_pending(

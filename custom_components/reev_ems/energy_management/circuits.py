@@ -78,7 +78,7 @@ class Circuits:
         """Estimate the base load of the circuits that were read, and put all base loads down."""
         settings, now_s = self._settings, self._now_s
         if self.readings:
-            sums = {circuit.id: [0.0] * 12 for circuit in self._site.circuits}
+            sums = {circuit.id: [0.0] * 16 for circuit in self._site.circuits}
             for turn in turns:
                 if not turn.outlet.metered:
                     continue
@@ -100,6 +100,7 @@ class Circuits:
                     reported_low=_vector(total, 0),
                     reported_high=_vector(total, 4),
                     most=_vector(total, 8),
+                    permitted=_vector(total, 12),
                     settings=settings,
                 )
         self._put_down_base()

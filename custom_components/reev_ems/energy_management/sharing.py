@@ -11,9 +11,10 @@ from .circuits import Circuits
 from .decision import Issue, IssueKind, Limit, LimitKind
 from .guard import guard
 from .imbalance import NAMES, PAIRS, bounds_a, pairs_loaded, supports
-from .model import PHASES, ChargingMode, PerPhase, Phase, Settings
+from .model import PHASES, ChargingMode, PartPerPhase, PerPhase, Phase, Settings
 from .observation import ConnectorState, Observation
 from .outlets import Layout
+from .raises import booked_by_group
 from .state import ControllerState
 from .turns import Turn
 
@@ -22,6 +23,7 @@ LACKING: Final = frozenset(
         LimitKind.CIRCUIT_PHASE,
         LimitKind.CIRCUIT_POWER,
         LimitKind.EXTERNAL_LIMIT,
+        LimitKind.USER_GROUP,
         LimitKind.IMBALANCE,
         LimitKind.GUARD,
         LimitKind.ROTATION,
@@ -52,6 +54,7 @@ def share(
     circuits: Circuits,
     state: ControllerState,
     observation: Observation,
+    turns: Sequence[Turn],
     now_s: float,
 ) -> Shared:
     """Set the candidates' targets."""
@@ -60,12 +63,17 @@ def share(
     if over:
         for turn in candidates.turns:
             _end_turn(turn, now_s)
-    case = _case(plan, candidates, circuits, observation, now_s)
+    case = _case(plan, candidates, circuits, observation, turns, now_s)
     skewed_s: Mapping[str, float] = {}
     issues: tuple[Issue, ...] = ()
     if plan.site.imbalance is not None and case.imbalance_base_a is not None:
+        meter = circuits.readings.get(plan.root.id)
         case, skewed_s, issues = _with_imbalance_hold(
-            case, candidates.turns, state, now_s
+            case,
+            candidates.turns,
+            state,
+            now_s,
+            measured_a=meter[:3] if meter else None,
         )
     allocation = allocate(case)
     _apply(case, allocation, candidates, circuits, settings, now_s)
@@ -95,6 +103,7 @@ def _case(
     candidates: Candidates,
     circuits: Circuits,
     observation: Observation,
+    turns: Sequence[Turn],
     now_s: float,
 ) -> Case:
     site, root = plan.site, plan.root
@@ -120,6 +129,12 @@ def _case(
         base_a=circuits.base_a,
         base_w=circuits.base_w,
         reservations_a=reserved_a,
+        group_reservations_a={
+            name: (total[0], total[1], total[2])
+            for name, total in booked_by_group(
+                site, (turn for turn in turns if turn.reserved)
+            ).items()
+        },
         surplus_w={
             budget: max(
                 candidates.surplus_w.get(budget, 0.0), committed_w.get(budget, 0.0)
@@ -155,6 +170,7 @@ def _demand(turn: Turn, settings: Settings, now_s: float) -> Demand:
         solar=solar,
         solar_above_min=turn.follows and not solar,
         pv_budgets=budgets_of(turn) if turn.follows else (),
+        groups=turn.seen.groups,
         served_wh=_FULL_CAR_LAST_WH
         if turn.seen.state is ConnectorState.SUSPENDED_EV
         else 0.0,
@@ -167,9 +183,18 @@ def _demand(turn: Turn, settings: Settings, now_s: float) -> Demand:
 
 
 def _with_imbalance_hold(
-    case: Case, turns: Sequence[Turn], state: ControllerState, now_s: float
+    case: Case,
+    turns: Sequence[Turn],
+    state: ControllerState,
+    now_s: float,
+    *,
+    measured_a: PartPerPhase | None,
 ) -> tuple[Case, dict[str, float], tuple[Issue, ...]]:
-    """Let violations of the imbalance limit stand for the hold time, and report what nobody can mend."""
+    """Let violations of the imbalance limit stand for the hold time, and report what nobody can mend.
+
+    A violation is one that the meter shows: an estimate that is late on one phase is no reason to stop a car. It still
+    keeps raises back.
+    """
     bounds = bounds_a(case, supports(case))
     if bounds is None:
         return case, {}, ()
@@ -182,8 +207,18 @@ def _with_imbalance_hold(
     skewed_s: dict[str, float] = {}
     relief_a: dict[str, float] = {}
     issues: list[Issue] = []
-    for name, bound, load_a in zip(NAMES, bounds, loads_a, strict=True):
-        if bound < 0:
+    limit_a = case.site.imbalance.limit_a if case.site.imbalance else 0.0
+    for (p, q), name, bound, load_a in zip(PAIRS, NAMES, bounds, loads_a, strict=True):
+        excess_a = load_a - bound
+        if excess_a <= 0:
+            continue
+        if _differs_less(measured_a, p, q, limit_a):
+            relief_a[name] = excess_a
+            continue
+        since_s = skewed_s[name] = state.skewed_s.get(name, now_s)
+        if now_s - since_s < case.site.settings.imbalance_hold_s:
+            relief_a[name] = excess_a
+        elif bound < 0:
             issues.append(
                 Issue(
                     kind=IssueKind.IMBALANCE_RESIDUAL,
@@ -191,14 +226,19 @@ def _with_imbalance_hold(
                     value=round(-bound, 3),
                 )
             )
-        if load_a <= bound or load_a <= 0:
-            continue
-        since_s = skewed_s[name] = state.skewed_s.get(name, now_s)
-        if now_s - since_s < case.site.settings.imbalance_hold_s:
-            relief_a[name] = load_a - bound
     if relief_a:
         case = replace(case, imbalance_relief_a=relief_a)
     return case, skewed_s, tuple(issues)
+
+
+def _differs_less(
+    measured_a: PartPerPhase | None, p: int, q: int, limit_a: float
+) -> bool:
+    """Return whether the meter shows that phase p is over phase q by no more than the limit."""
+    if measured_a is None:
+        return False
+    on_p, on_q = measured_a[p], measured_a[q]
+    return on_p is not None and on_q is not None and on_p - on_q <= limit_a
 
 
 def _apply(
@@ -305,21 +345,27 @@ def _change_phases(
 
 def _name_turns(turns: Sequence[Turn], remaining_s: float) -> None:
     """Tell those who wait while others have their turn that theirs will come."""
-    lowest: dict[str | None, int] = {}
+    # By circuit, by user group, and for the whole site.
+    lowest: dict[tuple[str | None, str | None], int] = {}
     for turn in turns:
         if turn.target > 0:
-            for name in (None, *(circuit.id for circuit in turn.outlet.path)):
-                lowest[name] = min(lowest.get(name, turn.priority), turn.priority)
+            for place in (
+                (None, None),
+                *((circuit.id, None) for circuit in turn.outlet.path),
+                *((None, group) for group in turn.seen.groups),
+            ):
+                lowest[place] = min(lowest.get(place, turn.priority), turn.priority)
     for turn in turns:
         limit = turn.limit
         if (
             turn.target <= 0
             and limit.kind in LACKING
-            and turn.priority >= lowest.get(limit.circuit, 11)
+            and turn.priority >= lowest.get((limit.circuit, limit.group), 11)
         ):
             turn.limit = Limit(
                 kind=LimitKind.ROTATION,
                 circuit=limit.circuit,
                 phase=limit.phase,
+                group=limit.group,
                 remaining_s=remaining_s,
             )

@@ -142,6 +142,14 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Still:
+    """A reading that the meter has stayed at."""
+
+    since_s: float
+    reading: PartVector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeterMemory:
     """What is remembered of a metered circuit."""
 
@@ -160,6 +168,7 @@ class MeterMemory:
     """Whether there were readings for long enough to tell it from our connectors' draw."""
     bounds: tuple[Bounds, ...] = ()
     cut: Cut | None = None
+    still: Still | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

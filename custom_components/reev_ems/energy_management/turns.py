@@ -131,15 +131,15 @@ class Turn:
 
     def draw_bounds(
         self, now_s: float, settings: Settings
-    ) -> tuple[Vector, Vector, Vector]:
-        """Return the lowest and the highest reported draw, and the most that it may be drawing now.
+    ) -> tuple[Vector, Vector, Vector, Vector]:
+        """Return the lowest and the highest reported draw, and the most that it may be drawing now and once it followed.
 
         Without a report it may be drawing nothing or all that it is permitted.
         """
         memory, state = self.memory, self.seen.state
         if state is ConnectorState.OFFLINE:
             load = self.offline_load(now_s, settings, metered=True)
-            return NOTHING, load, load
+            return NOTHING, load, load, load
         allowed = self._allowed_load
         if state in _NO_SESSION:
             lowered_s = memory.permit.lowered_s
@@ -148,15 +148,22 @@ class Turn:
         draw = memory.draw
         if draw is None:
             if state is not ConnectorState.CHARGING:
-                return NOTHING, NOTHING, allowed
-            return NOTHING, allowed, allowed
-        upper = most(allowed, draw.high)
+                return NOTHING, NOTHING, allowed, allowed
+            return NOTHING, allowed, allowed, allowed
+        upper = followed = most(allowed, draw.high)
+        lowered_s = memory.permit.lowered_s
+        if (
+            lowered_s is not None
+            and draw.reported_s < lowered_s + settings.follow_s
+            and not memory.disobedient
+        ):
+            followed = self.load(self.before)
         if now_s - draw.reported_s > settings.reading_timeout_s:
-            return NOTHING, upper, upper
+            return NOTHING, upper, upper, followed
         low, high = envelope(draw, now_s, settings.align_s)
         if now_s - draw.reported_s > _BELIEVED * settings.align_s:
             low = NOTHING
-        return low, high, upper
+        return low, high, upper, followed
 
     def offline_load(
         self, now_s: float, settings: Settings, *, metered: bool
