@@ -1,0 +1,92 @@
+"""What the meter shows goes before what is estimated."""
+
+from dataclasses import replace
+from math import hypot
+
+from custom_components.reev_ems.energy_management.model import (
+    Circuit,
+    Connector,
+    ImbalanceLimit,
+    PartPerPhase,
+    Phase,
+    Site,
+)
+from custom_components.reev_ems.energy_management.observation import Observation
+from tests.energy_management.plant import Car, Plant
+
+CIRCUIT = Circuit(id="main", limit_a=(63, 63, 63), metered=True)
+
+
+def test_nobody_is_stopped_for_an_imbalance_that_the_meter_does_not_show() -> None:
+    """L1 loses 13 A, L3 keeps its load 18 s longer: the estimate of L3 is late, the meter is not."""
+
+    def base(now_s: float) -> dict[str, tuple[float, float, float]]:
+        if now_s < 100:
+            return {"main": (14, 10, 14)}
+        if now_s < 140:
+            return {"main": (14, 10, 20)}
+        return {"main": (1, 10, 20 if now_s < 158 else 5)}
+
+    plant = Plant(
+        site=Site(
+            circuits=(CIRCUIT,),
+            connectors=(
+                Connector(id="c0", circuit="main", phases=(Phase.L3,), max_a=6),
+            ),
+            imbalance=ImbalanceLimit(limit_a=20),
+        ),
+        cars={"c0": Car(wants_a=6, phases=(Phase.L3,))},
+        base=base,
+    )
+    plant.run(100)
+    assert plant.permits() == {"c0": 6.0}
+    assert all(decision.connectors["c0"].permit_a == 6.0 for decision in plant.run(150))
+    assert plant.decision is not None
+    assert not plant.decision.issues
+
+
+def test_s1_what_is_left_of_an_overload_is_lowered_once_the_meter_stands_still() -> (
+    None
+):
+    """A reactive load and cars add up to less than the sum of their currents, the more the more the cars draw.
+
+    The base load that is inferred while the cars draw much is therefore too small. When they have followed the first
+    answer some overload is left, and it must not wait for reports that come every 30 s.
+    """
+    cars = {f"c{i}": Car(wants_a=32, report_s=30) for i in range(3)}
+    plant = Plant(
+        site=Site(
+            circuits=(CIRCUIT,),
+            connectors=tuple(
+                Connector(id=name, circuit="main", max_a=32) for name in cars
+            ),
+            imbalance=None,
+        ),
+        cars=cars,
+        base=lambda now_s: {"main": (5.0,) * 3 if now_s < 200 else (38.0,) * 3},
+    )
+    power_factor = 0.8
+    sine = (1 - power_factor**2) ** 0.5
+
+    def metered_a() -> float:
+        (base_a, _, _) = plant.base(plant.now_s)["main"]
+        cars_a = sum(car.draw_a for car in cars.values())
+        return hypot(base_a * power_factor + cars_a, base_a * sine)
+
+    def as_phasors(observation: Observation) -> Observation:
+        current_a: PartPerPhase = (metered_a(),) * 3
+        meter = replace(observation.meters["main"], current_a=current_a)
+        return replace(observation, meters={"main": meter})
+
+    plant.before_step = as_phasors
+    plant.run(199)
+    plant.tick()
+    over_s = 0
+    while metered_a() > 63:
+        plant.tick()
+        over_s += 1
+        assert over_s <= 15
+    # 8 s for the cars at 4 A/s and the stillness of 4 s, twice.
+    plant.run(20)
+    assert metered_a() <= 63
+    assert all(permit_a >= 6 for permit_a in plant.permits().values())
