@@ -44,6 +44,7 @@ from .energy_management.observation import (
 )
 from .history import History
 from .issues import async_update_issues
+from .line_phases import LinePhases
 from .listener import DATA, KeptOverReload, async_set_pairing
 from .meters import Load, MeterProfile
 from .ocpp_server import (
@@ -106,6 +107,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         self._meters = SiteMeters(
             hass, entry, loads=self._loads, on_news=self._wake.set
         )
+        self.line_phases = LinePhases()
         self._state = ControllerState()
         self._store = _store(hass, entry.entry_id)
 
@@ -249,8 +251,34 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         """Step at once when something happened; a new measurement waits for the next meter reading."""
         if isinstance(event, SelfTested | Booted):
             self._note_fallback(event.charge_point_id)
-        if not isinstance(event, Metered):
+        if isinstance(event, Metered):
+            self._learn(event)
+        else:
             self._wake.set()
+
+    def place_of(self, item_id: str) -> tuple[str, int]:
+        """Return the subentry of a connector's charge point, and the connector's number there."""
+        charge_point, number = self._connectors[item_id]
+        subentry_id = next(
+            key for key, item in self.charge_points.items() if item is charge_point
+        )
+        return subentry_id, number
+
+    def _learn(self, event: Metered) -> None:
+        """Learn from new measured values which phases a connector is wired to."""
+        item_id = connector_id(event.charge_point_id, event.connector_id)
+        if item_id not in self._connectors:
+            return
+        charge_point, number = self._connectors[item_id]
+        view = charge_point.connectors[number]
+        if view.measured_at_s is not None:
+            self.line_phases.observe(
+                self._site,
+                item_id,
+                view.current_a,
+                view.measured_at_s,
+                self._meters.statuses,
+            )
 
     def _note_fallback(self, charge_point_id: str) -> None:
         """Remember whether a charge point falls to its floor by itself: it is booked accordingly (S7)."""

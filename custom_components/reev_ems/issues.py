@@ -1,7 +1,7 @@
 """Repair issues: what a person has to know of and can do something about, shown while it lasts."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,10 @@ METER_TROUBLES = frozenset(
 CHARGE_POINT_PROBLEMS = ("floor_rejected", "profile_rejected")
 
 
+# A wiring that the cars show, see line_phases.py.
+LINE_PHASES_DIFFER = "line_phases_differ"
+
+
 @dataclass(frozen=True, slots=True)
 class _Finding:
     """An issue as the registry takes it."""
@@ -51,6 +55,8 @@ class _Finding:
     placeholders: Mapping[str, str]
     subentry_id: str | None = None
     """The meter or charge point with which it can be fixed (repairs.py); None: not by a dialog."""
+    remedy: Mapping[str, str | int] = field(default_factory=dict)
+    """What the dialog has to know beside it."""
 
 
 # The translation keys of what is shown now, by config entry and issue, so that a turn without news costs nothing.
@@ -140,6 +146,36 @@ def _findings(
                     subentry_id,
                 ),
             )
+    yield from _line_phase_findings(coordinator)
+
+
+def _line_phase_findings(
+    coordinator: ReevCoordinator,
+) -> Iterator[tuple[str, _Finding]]:
+    """Return the connectors whose cars show another wiring than is set."""
+    if coordinator.data is None:
+        return
+    entry, site = coordinator.config_entry, coordinator.data.site
+    connectors = {connector.id: connector for connector in site.connectors}
+    names = connector_names(entry)
+    for item_id, learnt in coordinator.line_phases.proposals(site).items():
+        subentry_id, number = coordinator.place_of(item_id)
+        phases = connectors[item_id].phases
+        yield (
+            "_".join((entry.entry_id, LINE_PHASES_DIFFER, item_id, *learnt)),
+            _Finding(
+                LINE_PHASES_DIFFER,
+                ir.IssueSeverity.WARNING,
+                {
+                    "site": entry.title,
+                    "connector": names[item_id],
+                    "set": ", ".join(phases) if phases else "–",
+                    "learnt": ", ".join(learnt),
+                },
+                subentry_id,
+                {"number": number, "phases": ",".join(learnt)},
+            ),
+        )
 
 
 def _finding(coordinator: ReevCoordinator, issue: Issue) -> _Finding:
@@ -179,6 +215,7 @@ def _data(
         "entry_id": entry.entry_id,
         "subentry_id": subentry_id,
         "subentry_type": entry.subentries[subentry_id].subentry_type,
+        **finding.remedy,
     }
 
 

@@ -17,7 +17,14 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 import probatio
 
-from .const import DOMAIN, SUBENTRY_CHARGE_POINT, SUBENTRY_METER
+from .const import (
+    CONF_CONNECTORS,
+    CONF_NUMBER,
+    CONF_PHASES,
+    DOMAIN,
+    SUBENTRY_CHARGE_POINT,
+    SUBENTRY_METER,
+)
 from .coordinator import ReevConfigEntry
 from .ocpp_server import CallError
 
@@ -29,6 +36,9 @@ async def async_create_fix_flow(
     if data is None:
         raise ValueError(f"nothing is known that fixes {issue_id}")
     entry_id, subentry_id = str(data["entry_id"]), str(data["subentry_id"])
+    if "phases" in data:
+        phases = str(data["phases"]).split(",")
+        return LinePhasesFlow(entry_id, subentry_id, int(str(data["number"])), phases)
     if data["subentry_type"] == SUBENTRY_CHARGE_POINT:
         return RestartFlow(entry_id, subentry_id)
     return MeterFlow(entry_id, subentry_id)
@@ -73,6 +83,33 @@ class _SubentryFlow(RepairsFlow):
     @abstractmethod
     async def async_fix(self, entry: ReevConfigEntry) -> RepairsFlowResult:
         """Do what may help."""
+
+
+class LinePhasesFlow(_SubentryFlow):
+    """Sets the wiring of a connector to what its cars have shown."""
+
+    def __init__(
+        self, entry_id: str, subentry_id: str, number: int, phases: list[str]
+    ) -> None:
+        """Initialize."""
+        super().__init__(entry_id, subentry_id)
+        self.number = number
+        self.phases = phases
+
+    @override
+    async def async_fix(self, entry: ReevConfigEntry) -> RepairsFlowResult:
+        """Change the setting; the site takes it up with the reload that follows."""
+        subentry = entry.subentries[self.subentry_id]
+        connectors = [
+            item | {CONF_PHASES: self.phases}
+            if item[CONF_NUMBER] == self.number
+            else item
+            for item in subentry.data[CONF_CONNECTORS]
+        ]
+        self.hass.config_entries.async_update_subentry(
+            entry, subentry, data={**subentry.data, CONF_CONNECTORS: connectors}
+        )
+        return self.async_create_entry(data={})
 
 
 class RestartFlow(_SubentryFlow):

@@ -12,7 +12,11 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 import yaml
 
 from custom_components.reev_ems.energy_management.decision import IssueKind
-from custom_components.reev_ems.issues import CHARGE_POINT_PROBLEMS, METER_TROUBLES
+from custom_components.reev_ems.issues import (
+    CHARGE_POINT_PROBLEMS,
+    LINE_PHASES_DIFFER,
+    METER_TROUBLES,
+)
 from custom_components.reev_ems.meter_profiles import ISSUE_FILE_REFUSED
 from custom_components.reev_ems.meters.errors import Trouble
 
@@ -138,7 +142,7 @@ def test_every_issue_has_a_text(texts: Any) -> None:
     """Whatever may be raised can be explained."""
     keys = set(IssueKind) | set(CHARGE_POINT_PROBLEMS)
     keys |= {f"{IssueKind.METER_SILENT}_{trouble}" for trouble in METER_TROUBLES}
-    keys.add(ISSUE_FILE_REFUSED)
+    keys |= {ISSUE_FILE_REFUSED, LINE_PHASES_DIFFER}
     assert keys == set(texts["issues"])
     assert set(Trouble) <= METER_TROUBLES
     allowed = {
@@ -149,6 +153,8 @@ def test_every_issue_has_a_text(texts: Any) -> None:
         "value",
         "charge_point",
         "detail",
+        "set",
+        "learnt",
     }
     of_files = {"file", "folder", "line", "reason"}
     for key, issue in texts["issues"].items():
