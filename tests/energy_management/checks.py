@@ -69,7 +69,7 @@ def demand(em: SimpleNamespace, name: str, **fields: Any) -> Any:
     own = {
         field: fields.pop(field)
         for field in tuple(fields)
-        if field in {"solar", "solar_above_min", "pv_budgets", "measured_a"}
+        if field in {"solar", "solar_above_min", "pv_budgets", "measured_a", "groups"}
     }
     connector = em.Connector(id=name, **{"circuit": "main", **fields})
     return replace(em.Demand.of(connector, 230.0), **own)
@@ -111,6 +111,42 @@ def a_reservation_takes_room(em: SimpleNamespace) -> None:
     assert guarded(em, dict.fromkeys(em.PHASES, 16.0), site=power, **fields) == (
         dict.fromkeys(em.PHASES, (12.0, "main, power"))
     )
+
+
+@check
+def a_user_group_shares_its_limit(em: SimpleNamespace) -> None:
+    """Also with its members' connectors that take no part; the guard knows nothing else."""
+    fields = {
+        "demands": (
+            demand(em, "a", groups=("g", "h")),
+            demand(em, "b", phases=("L1",), groups=("g",)),
+            demand(em, "c", phases=("L2",)),
+        ),
+        "group_reservations_a": {"g": (4.0, 0.0, 0.0)},
+    }
+    wishes = dict.fromkeys("abc", 16.0)
+    limits = {"limit_a": (20.0, 20.0, 20.0)}, {"limit_w": 36 * 230.0}
+    for limit, a, b, text in zip(
+        limits, (8.0, 8.0), (8.0, 8.0), ("user group g, L1", "user group g, power"),
+        strict=True,
+    ):  # fmt: skip
+        group = em.UserGroup(id="g", **limit)
+        by_group = replace(site(em, 99.0), user_groups=(group,))
+        assert shared(em, site=by_group, **fields) == {"a": a, "b": b, "c": 16.0}
+        found = guarded(em, wishes, site=by_group, **fields)
+        assert found["a"] == (a, text)
+        assert found["b"] == (b, text)
+        assert found["c"] == (16.0, None)
+
+
+@check
+def a_user_group_keeps_the_margin(em: SimpleNamespace) -> None:
+    """In the guard as in the allocation."""
+    group = em.UserGroup(id="g", limit_a=(10.0, 10.0, 10.0))
+    narrow = replace(site(em), user_groups=(group,), margin_a=1.0)
+    fields = {"site": narrow, "demands": (demand(em, "a", groups=("g",)),)}
+    assert shared(em, **fields) == {"a": 9.0}
+    assert guarded(em, {"a": 16.0}, **fields) == {"a": (9.0, "user group g, L1")}
 
 
 @check
@@ -166,7 +202,7 @@ def s2_an_unknown_surplus_is_none(em: SimpleNamespace) -> None:
         "demands": (demand(em, "a", solar=True, pv_budgets=("",)),),
     }
     assert shared(em, **fields) == {}
-    assert guarded(em, {"a": 16.0}, **fields) == {"a": (0.0, "pv surplus")}
+    assert guarded(em, {"a": 16.0}, **fields) == {"a": (0.0, "PV surplus")}
 
 
 @check
@@ -183,8 +219,8 @@ def surplus_per_phase(em: SimpleNamespace) -> None:
     }
     assert shared(em, **fields) == {"a": 7.5, "b": 7.5}
     assert guarded(em, {"a": 7.0, "b": 16.0}, **fields) == {
-        "a": (6.272727, "pv surplus"),
-        "b": (8.0, "pv surplus"),
+        "a": (6.272727, "PV surplus, L1"),
+        "b": (8.0, "PV surplus, L2"),
     }
 
 
@@ -194,7 +230,7 @@ def s10_the_guard_knows_minimums_in_whole_steps(em: SimpleNamespace) -> None:
     odd = demand(em, "a", min_a=6.2, step_a=0.5, solar_above_min=True, pv_budgets=("",))
     assert guarded(em, {"a": 6.5}, site=site(em), demands=(odd,)) == {"a": (6.5, None)}
     assert guarded(em, {"a": 7.0}, site=site(em), demands=(odd,)) == {
-        "a": (6.5, "pv surplus")
+        "a": (6.5, "PV surplus")
     }
 
 
@@ -219,7 +255,7 @@ def a_maximum_below_the_minimum_pauses(em: SimpleNamespace) -> None:
     allocation = em.allocate(em.Case(site=site(em), demands=(low,)))
     assert str(allocation.paused["a"]) == "own maximum"
     assert guarded(em, {"a": 6.0}, site=site(em), demands=(low,)) == {
-        "a": (0.0, "guard")
+        "a": (0.0, "final safety check")
     }
 
 
@@ -262,11 +298,11 @@ def s10_the_guard_lets_nothing_impossible_pass(em: SimpleNamespace) -> None:
         site=site(em, 300.0),
         demands=tuple(demand(em, name) for name in ("nan", "low", "high", "below")),
     ) == {
-        "nan": (0.0, "guard"),
-        "low": (0.0, "guard"),
-        "high": (16.0, "guard"),
-        "below": (0.0, "guard"),
-        "stranger": (0.0, "guard"),
+        "nan": (0.0, "final safety check"),
+        "low": (0.0, "final safety check"),
+        "high": (16.0, "final safety check"),
+        "below": (0.0, "final safety check"),
+        "stranger": (0.0, "final safety check"),
     }
 
 
@@ -406,7 +442,7 @@ def overloads(
             if budget in d.pv_budgets and (d.solar or d.solar_above_min)
         )
         if used_w > max(0.0, surplus_w) + 1e-2:
-            yield f"pv surplus {budget}"
+            yield f"PV surplus {budget}"
     if case.site.imbalance is not None and case.imbalance_base_a is not None:
         yield from _uneven(em, case, permits_a)
 

@@ -13,6 +13,7 @@ from custom_components.reev_ems.energy_management.model import (
     SharingPolicy,
     Site,
     Supply,
+    UserGroup,
 )
 from custom_components.reev_ems.energy_management.observation import (
     BatteryObservation,
@@ -70,8 +71,17 @@ def sites(draw: st.DrawFn) -> Site:
         )
         for index in range(draw(st.integers(1, 5)))
     ]
+    groups = [
+        UserGroup(
+            id=f"u{index}",
+            limit_a=draw(st.none() | st.tuples(*[st.integers(6, 40).map(float)] * 3)),
+            limit_w=draw(st.none() | st.integers(1400, 20_000).map(float)),
+        )
+        for index in range(draw(st.integers(0, 2)))
+    ]
     return Site(
         circuits=tuple(circuits),
+        user_groups=tuple(groups),
         connectors=tuple(connectors),
         sharing=draw(st.sampled_from(list(SharingPolicy))),
         margin_a=draw(st.sampled_from([0.0, 1.0])),
@@ -116,6 +126,7 @@ def observations(draw: st.DrawFn, site: Site, at_s: float) -> Observation:
             if connector.supply is Supply.DC
             else None,
             priorities=draw(st.just(()) | st.tuples(st.integers(1, 10))),
+            groups=tuple(group.id for group in site.user_groups if draw(st.booleans())),
             enabled=bool(draw(st.integers(0, 5))),
         )
         for connector in site.connectors

@@ -17,6 +17,7 @@ from custom_components.reev_ems.energy_management.model import (
     SharingPolicy,
     Site,
     Supply,
+    UserGroup,
 )
 
 L1, L2, L3 = PHASES
@@ -76,6 +77,20 @@ def random_case(
         )
     ids = [circuit.id for circuit in tree]
     budgets = [SITE_BUDGET, *ids] if one_in(2) else []
+    groups = (
+        [
+            UserGroup(
+                id=f"u{index}",
+                limit_a=None
+                if one_in(3)
+                else (amperes(6, 60), amperes(6, 60), amperes(6, 60)),
+                limit_w=amperes(1400, 30000) if one_in(2) else None,
+            )
+            for index in range(draw.randint(1, 2))
+        ]
+        if one_in(3)
+        else []
+    )
     demands = []
     for index in range(draw.randint(0, connectors)):
         supply = Supply.DC if one_in(8) else Supply.AC
@@ -113,6 +128,7 @@ def random_case(
                 pv_budgets=tuple(
                     budget for budget in budgets if budget == SITE_BUDGET or one_in(3)
                 ),
+                groups=tuple(group.id for group in groups if one_in(2)),
                 served_wh=draw.choice((0.0, 0.0, 500.0, draw.uniform(0, 2000))),
                 arrived_s=draw.choice((0.0, draw.uniform(0, 9000))),
                 inside_min_on=one_in(8),
@@ -124,6 +140,7 @@ def random_case(
     return Case(
         site=Site(
             circuits=tuple(tree),
+            user_groups=tuple(groups),
             sharing=policy or draw.choice(list(SharingPolicy)),
             voltage_v=VOLTAGE_V,
             margin_a=draw.choice((0.0, 0.0, 1.0)),
@@ -141,6 +158,9 @@ def random_case(
         },
         base_w={name: amperes(-3000, 9000) for name in ids if one_in(4)},
         reservations_a={name: (6.0, 6.0, 6.0) for name in ids if one_in(6)},
+        group_reservations_a={
+            group.id: (6.0, 0.0, 3.0) for group in groups if one_in(4)
+        },
         surplus_w={budget: amperes(-2000, 20000) for budget in budgets if one_in(2)},
         surplus_a={SITE_BUDGET: (amperes(-5, 30), amperes(0, 30), amperes(0, 30))}
         if budgets and one_in(4)

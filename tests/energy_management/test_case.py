@@ -27,6 +27,7 @@ CASE: dict[str, Any] = {
         {"id": "a", "circuit": "main", "phases": ["L1"], "measured_a": [1, None, 0]},
         {"id": "b", "circuit": "board", "supply": "dc", "mode": "solar"},
     ],
+    "user_groups": [{"id": "g", "limit_a": [9, 9, 9], "limit_w": 4000}],
     "sharing": "equal",
     "surplus_w": 5000,
     "group_surplus_w": {"board": 100},

@@ -79,6 +79,14 @@ MUTATIONS = [
         "circuits above", "rows", "place = self.circuits[place].parent", "place = None"
     ),
     Mutation("loads above", "rows", "if node.parent is not None:", "if False:"),
+    # The limits of user groups.
+    Mutation("user groups", "rows", "for group in demand.groups:", "for group in ():"),
+    Mutation("user groups' amperes", "rows", "if phase_rows is not None:\n                common", "if False:\n                common"),
+    Mutation("user groups' power", "rows", "common.append((power_row, count))", "pass"),
+    Mutation("user groups' phases in power", "rows", "common.append((power_row, count))", "common.append((power_row, 1))"),
+    Mutation("user groups' reservations", "rows", "group.limit_a, _NOTHING, reserved_a", "group.limit_a, _NOTHING, _NOTHING"),
+    Mutation("user groups' reservations in W", "rows", "group.limit_w / voltage_v - sum(reserved_a)", "group.limit_w / voltage_v"),
+    Mutation("who is in a user group", "case_format", "groups=read_groups(fields, group_ids)", "groups=read_groups(fields, group_ids) and ()"),
     # The imbalance limit.
     Mutation("imbalance sign", "imbalance", "base_a[p] - base_a[q]", "base_a[p]"),
     Mutation("imbalance margin", "imbalance", "- case.site.margin_a", ""),
@@ -217,6 +225,12 @@ MUTATIONS = [
         "S10 external limit", "guard", "if case.external_limit_w is not None:",
         "if False:",
     ),
+    Mutation("S10 user groups", "guard", "rows += _group_rows(case, demands)", "pass"),
+    Mutation("S10 user groups' members", "guard", "if group.id in demand.groups", "if True"),
+    Mutation("S10 user groups' amperes", "guard", "if group.limit_a is not None:", "if False:"),
+    Mutation("S10 user groups' power", "guard", "if group.limit_w is not None:", "if False:"),
+    Mutation("S10 user groups' margin", "guard", "limit_a - case.site.margin_a - reserved,", "limit_a - reserved,"),
+    Mutation("S10 user groups' reservations in W", "guard", "group.limit_w / case.site.voltage_v - sum(reserved_a)", "group.limit_w / case.site.voltage_v"),
     Mutation("S10 pv rows", "guard", "+ _pv_rows(case, demands)", ""),
     Mutation("S10 pv minimum", "guard", "if not demand.solar\n", "if False\n"),
     Mutation(

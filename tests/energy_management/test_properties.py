@@ -109,6 +109,10 @@ def rotated(case: Case) -> Case:
                 )
                 for circuit in case.site.circuits
             ),
+            user_groups=tuple(
+                replace(group, limit_a=group.limit_a and turn(group.limit_a))
+                for group in case.site.user_groups
+            ),
         ),
         demands=tuple(
             replace(
@@ -123,6 +127,9 @@ def rotated(case: Case) -> Case:
         base_a={name: base and turn(base) for name, base in case.base_a.items()},
         reservations_a={
             name: turn(reserved) for name, reserved in case.reservations_a.items()
+        },
+        group_reservations_a={
+            name: turn(reserved) for name, reserved in case.group_reservations_a.items()
         },
         surplus_a={name: turn(surplus) for name, surplus in case.surplus_a.items()},
         imbalance_base_a=case.imbalance_base_a and turn(case.imbalance_base_a),
@@ -200,6 +207,14 @@ def test_doubling_everything_doubles_the_shares(case: Case) -> None:
                 )
                 for circuit in case.site.circuits
             ),
+            user_groups=tuple(
+                replace(
+                    group,
+                    limit_a=group.limit_a and twice(group.limit_a),
+                    limit_w=group.limit_w and group.limit_w * 2,
+                )
+                for group in case.site.user_groups
+            ),
             margin_a=case.site.margin_a * 2,
             imbalance=case.site.imbalance
             and replace(case.site.imbalance, limit_a=case.site.imbalance.limit_a * 2),
@@ -221,6 +236,9 @@ def test_doubling_everything_doubles_the_shares(case: Case) -> None:
         base_a={name: base and twice(base) for name, base in case.base_a.items()},
         base_w={name: base_w and base_w * 2 for name, base_w in case.base_w.items()},
         reservations_a={name: twice(r) for name, r in case.reservations_a.items()},
+        group_reservations_a={
+            name: twice(r) for name, r in case.group_reservations_a.items()
+        },
         surplus_w={name: value * 2 for name, value in case.surplus_w.items()},
         surplus_a={name: twice(value) for name, value in case.surplus_a.items()},
         external_limit_w=case.external_limit_w and case.external_limit_w * 2,

@@ -156,7 +156,7 @@ async def test_limited_by(
     shown = state(hass, entry, "sensor", "Garage left", "1_limited_by")
     assert shown.state == "pv_waiting"
     assert shown.attributes["remaining_s"] == 40
-    assert shown.attributes["reason"] == "pv waiting, 40 s"
+    assert shown.attributes["reason"] == "waiting for PV surplus, 40 s"
 
 
 async def test_no_decision_no_permit(

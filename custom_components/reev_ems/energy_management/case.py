@@ -60,6 +60,8 @@ class Demand:
     arrived_s: float = 0.0
     inside_min_on: bool = False
     """Whether it started so lately that it should not be paused."""
+    groups: tuple[str, ...] = ()
+    """Ids of the user groups of whoever charges; those without a limit on the site are passed over."""
     measured_a: PartPerPhase | None = None
     """What it really draws from L1, L2, L3; lets the other phases follow under the imbalance limit."""
 
@@ -135,6 +137,8 @@ class Case:
     """Base load per circuit in W, for `limit_w`. Left out or None: what `base_a` amounts to."""
     reservations_a: Mapping[str, PerPhase] = field(default_factory=dict)
     """What connectors without a demand are booked with, as far as `base_a` does not hold it already."""
+    group_reservations_a: Mapping[str, PerPhase] = field(default_factory=dict)
+    """Per user group with a limit, what its members' connectors without a demand are booked with."""
     surplus_w: Mapping[str, float] = field(default_factory=dict)
     """Per PV budget, what its members may draw together: in `solar_min` above their minimums. A budget that binds
     someone and is left out is unknown, so there is none (S2)."""

@@ -16,6 +16,7 @@ from .model import (
     SharingPolicy,
     Site,
     Supply,
+    UserGroup,
 )
 from .tree import paths_to_root
 
@@ -70,6 +71,43 @@ def read_connector(fields: Fields) -> Connector:
     if connector.supply is Supply.DC and connector.max_w < connector.min_w:
         fields.refuse("max_w", "is below min_w")
     return connector
+
+
+def read_user_groups(fields: Fields) -> tuple[UserGroup, ...]:
+    """Read the user groups that have a limit.
+
+    Raises:
+        RefusedError: a field cannot be used, or an id is there twice.
+    """
+    groups: dict[str, UserGroup] = {}
+
+    def read(fields: Fields) -> None:
+        group = UserGroup(
+            id=fields.text("id"),
+            limit_a=fields.per_phase("limit_a", least=0),
+            limit_w=fields.optional_number("limit_w", least=0),
+        )
+        if group.id in groups:
+            fields.refuse("id", f"{group.id!a} is there twice")
+        groups[group.id] = group
+
+    for _ in fields.each("user_groups", read):
+        pass
+    return tuple(groups.values())
+
+
+def read_groups(fields: Fields, known: frozenset[str]) -> tuple[str, ...]:
+    """Read which of the site's user groups somebody belongs to.
+
+    Raises:
+        RefusedError: there is no such group, or it is named twice.
+    """
+    names = (fields.texts("groups") or ()) if fields.has("groups") else ()
+    if missing := [name for name in names if name not in known]:
+        fields.refuse("groups", f"there is no {missing[0]!a}")
+    if len(set(names)) < len(names):
+        fields.refuse("groups", "must not name a group twice")
+    return names
 
 
 def _phases(fields: Fields) -> tuple[Phase, ...] | None:
@@ -143,6 +181,8 @@ def read_case(text: str) -> Case:
     voltage_v = fields.number("voltage_v", 230.0, least=50, most=1000)
     base_a: dict[str, PerPhase | None] = {}
     base_w: dict[str, float | None] = {}
+    user_groups = read_user_groups(fields)
+    group_ids = frozenset(group.id for group in user_groups)
 
     def circuit_of(fields: Fields) -> Circuit:
         circuit = read_circuit(fields)
@@ -161,6 +201,7 @@ def read_case(text: str) -> Case:
             served_wh=fields.number("served_wh", 0.0, least=0),
             arrived_s=fields.number("arrived_s", 0.0),
             inside_min_on=fields.flag("current_min_on", default=False),
+            groups=read_groups(fields, group_ids),
             measured_a=fields.part_per_phase("measured_a", least=0),
         )
 
@@ -184,6 +225,7 @@ def read_case(text: str) -> Case:
         site=Site(
             circuits=circuits,
             connectors=connectors,
+            user_groups=user_groups,
             sharing=sharing,
             voltage_v=voltage_v,
             margin_a=margin_a,

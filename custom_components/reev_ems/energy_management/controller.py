@@ -76,7 +76,7 @@ def step(
     reserve(turns, now_s, settings)
     circuits.book_reserved(turns)
     candidates = choose(plan, turns, circuits, state, observation, now_s)
-    shared = share(plan, candidates, circuits, state, observation, now_s)
+    shared = share(plan, candidates, circuits, state, observation, turns, now_s)
     take(
         turns,
         circuits,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import override
+from typing import Final, override
 
 from .model import PerPhase
 
@@ -34,6 +34,7 @@ class LimitKind(StrEnum):
     PV_WAITING = "pv_waiting"
     PV_STOPPING = "pv_stopping"
     EXTERNAL_LIMIT = "external_limit"
+    USER_GROUP = "user_group"
     IMBALANCE = "imbalance"
     METER_AGE = "meter_age"
     FAILSAFE = "failsafe"
@@ -57,29 +58,57 @@ class Limit:
     circuit: str | None = None
     phase: str | None = None
     """"L1", or "L1 over L3" for the imbalance rows."""
+    group: str | None = None
+    """The group of users whose limit it is."""
     remaining_s: float | None = None
 
     @override
     def __str__(self) -> str:
         """Return the English text, as the case and run commands print it ("main, L1")."""
-        parts = [self.circuit or "", self.phase or ""]
+        group = f"user group {self.group}" if self.group else None
+        parts = (self.circuit, group, self.phase)
         place = ", ".join(part for part in parts if part)
         match self.kind:
             case LimitKind.CIRCUIT_PHASE:
                 return place
             case LimitKind.CIRCUIT_POWER:
                 return f"{place}, power"
-            case LimitKind.ROTATION if place:
-                text = f"{place}, rotation"
+            case LimitKind.USER_GROUP:
+                return place if self.phase else f"{place}, power"
             case LimitKind.IMBALANCE:
                 return f"phase imbalance {self.phase}"
-            case (
-                LimitKind.PV_SURPLUS | LimitKind.PV_WAITING | LimitKind.PV_STOPPING
-            ) if self.circuit:
-                text = f"{self.kind.replace('_', ' ')} of {self.circuit}"
+            case LimitKind.ROTATION if place:
+                text = f"{place}, {_TEXTS[self.kind]}"
+            case LimitKind.PV_SURPLUS | LimitKind.PV_WAITING | LimitKind.PV_STOPPING:
+                text = _TEXTS[self.kind]
+                if self.circuit:
+                    text = f"{text} of {self.circuit}"
+                if self.phase:
+                    text = f"{text}, {self.phase}"
             case _:
-                text = self.kind.replace("_", " ")
+                text = _TEXTS[self.kind]
         return text if self.remaining_s is None else f"{text}, {self.remaining_s:.0f} s"
+
+
+_TEXTS: Final[Mapping[LimitKind, str]] = {
+    LimitKind.OWN_MAXIMUM: "own maximum",
+    LimitKind.PV_SURPLUS: "PV surplus",
+    LimitKind.PV_WAITING: "waiting for PV surplus",
+    LimitKind.PV_STOPPING: "stopping for lack of PV surplus",
+    LimitKind.EXTERNAL_LIMIT: "external limit",
+    LimitKind.METER_AGE: "waiting for fresh meter readings",
+    LimitKind.FAILSAFE: "failsafe",
+    LimitKind.ROTATION: "waiting for its turn",
+    LimitKind.MINIMUM_OFF_TIME: "minimum pause",
+    LimitKind.RAISE_WAIT: "waiting to be raised",
+    LimitKind.CAR_DRAWS_LESS: "the car draws less",
+    LimitKind.MODE_OFF: "charging mode off",
+    LimitKind.SWITCHED_OFF: "charging switched off",
+    LimitKind.NOT_CONNECTED: "no car",
+    LimitKind.OFFLINE: "charge point offline",
+    LimitKind.GUARD: "final safety check",
+}
+"""Kinds that do not name their place alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

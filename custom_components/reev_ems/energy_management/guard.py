@@ -182,7 +182,43 @@ def _rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
                 _phase_counts(demands),
             )
         )
+    rows += _group_rows(case, demands)
     return rows + _pv_rows(case, demands) + _imbalance_rows(case, demands)
+
+
+def _group_rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
+    rows: list[_Row] = []
+    for group in case.site.user_groups:
+        members = {
+            name: demand
+            for name, demand in demands.items()
+            if group.id in demand.groups
+        }
+        reserved_a = case.group_reservations_a.get(group.id, (0.0, 0.0, 0.0))
+        if group.limit_a is not None:
+            rows += [
+                _Row(
+                    Limit(kind=LimitKind.USER_GROUP, group=group.id, phase=phase),
+                    limit_a - case.site.margin_a - reserved,
+                    {
+                        name: 1.0
+                        for name, demand in members.items()
+                        if _may_load(demand, phase)
+                    },
+                )
+                for phase, limit_a, reserved in zip(
+                    PHASES, group.limit_a, reserved_a, strict=True
+                )
+            ]
+        if group.limit_w is not None:
+            rows.append(
+                _Row(
+                    Limit(kind=LimitKind.USER_GROUP, group=group.id),
+                    group.limit_w / case.site.voltage_v - sum(reserved_a),
+                    _phase_counts(members),
+                )
+            )
+    return rows
 
 
 def _pv_rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:

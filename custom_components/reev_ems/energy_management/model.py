@@ -109,6 +109,15 @@ class Connector:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UserGroup:
+    """A limit for all connectors together on which members of a group of users charge; None: no such limit."""
+
+    id: str
+    limit_a: PerPhase | None = None
+    limit_w: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImbalanceLimit:
     """The phase imbalance limit: largest difference between two phases of the grid connection, in A."""
 
@@ -175,6 +184,8 @@ class Site:
 
     circuits: tuple[Circuit, ...]
     connectors: tuple[Connector, ...] = ()
+    user_groups: tuple[UserGroup, ...] = ()
+    """Those with a limit."""
     sharing: SharingPolicy = SharingPolicy.PRIORITY
     voltage_v: float = 230.0
     margin_a: float = 0.0

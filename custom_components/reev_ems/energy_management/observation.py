@@ -70,6 +70,8 @@ class ConnectorObservation:
     permit_w: float | None = None
     priorities: tuple[int, ...] = ()
     """Priorities of the session's user and user groups; the highest of these and the connector's applies."""
+    groups: tuple[str, ...] = ()
+    """Ids of the session's user groups, also while the charge point is offline; only those with a limit matter."""
     session_wh: float | None = None
     enabled: bool = True
     """The person's charging switch: False pauses."""

@@ -5,13 +5,13 @@ had, and cars that were permitted and have not ramped yet will: a raise may only
 Everything here only lowers the targets.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .case import Case
 from .circuits import Circuits, add
 from .decision import Limit, LimitKind
-from .model import Circuit, Settings
+from .model import Circuit, Settings, Site, UserGroup
 from .state import Vector
 from .turns import Turn
 
@@ -24,6 +24,7 @@ class Raise:
 
     connector: str
     path: tuple[Circuit, ...]
+    groups: tuple[str, ...]
     more: Vector
     """What it takes beyond what the connector is booked with."""
 
@@ -79,11 +80,13 @@ def take(
             Raise(
                 connector=name,
                 path=turn.outlet.path,
+                groups=turn.seen.groups,
                 more=_beyond(turn.load(turn.target), turn.booked),
             )
             for name, turn in wanted.items()
         ],
         external_limit_w,
+        booked_by_group(case.site, turns),
     )
     for name, turn in wanted.items():
         _raise(turn, parts[name], case.site.settings, circuits)
@@ -149,8 +152,9 @@ def _raise(turn: Turn, part: float, settings: Settings, circuits: Circuits) -> N
 def fitting(
     case: Case,
     circuits: Circuits,
-    raises: Iterable[Raise],
+    raises: Sequence[Raise],
     external_limit_w: float | None,
+    booked_groups: Mapping[str, Sequence[float]],
 ) -> dict[str, float]:
     """Return for each raise the part of it that fits, 0 to 1: in each row all are cut alike.
 
@@ -159,6 +163,7 @@ def fitting(
         circuits: base loads, and what is booked before the raises.
         raises: who could have more.
         external_limit_w: for all connectors together.
+        booked_groups: what is booked by user group, before the raises.
     """
     asked: dict[str, list[float]] = {}
     for item in raises:
@@ -175,18 +180,53 @@ def fitting(
         for circuit in case.site.circuits
         if circuit.id in asked
     }
+    group_parts = {
+        group.id: _group_parts(case.site, group, booked_groups[group.id], raises)
+        for group in case.site.user_groups
+    }
     return {
         item.connector: min(
             (
                 part
-                for circuit in item.path
-                for part, value in zip(parts[circuit.id], item.more, strict=True)
+                for fits in (
+                    *(parts[circuit.id] for circuit in item.path),
+                    *(group_parts[name] for name in item.groups if name in group_parts),
+                )
+                for part, value in zip(fits, item.more, strict=True)
                 if value > 0
             ),
             default=1.0,
         )
         for item in raises
     }
+
+
+def booked_by_group(site: Site, turns: Iterable[Turn]) -> dict[str, list[float]]:
+    """Return what connectors are booked with, by user group: L1, L2, L3 in A and the power in W."""
+    booked = {group.id: [0.0] * 4 for group in site.user_groups}
+    if booked:
+        for turn in turns:
+            for name in turn.seen.groups:
+                if name in booked:
+                    add(booked[name], turn.booked)
+    return booked
+
+
+def _group_parts(
+    site: Site, group: UserGroup, booked: Sequence[float], raises: Iterable[Raise]
+) -> Sequence[float]:
+    """Return what fits of the raises of a group's members, for each phase and the power."""
+    asked = [0.0] * 4
+    for item in raises:
+        if group.id in item.groups:
+            add(asked, item.more)
+    rooms: list[float | None] = [None] * 4
+    if group.limit_a is not None:
+        for index, limit_a in enumerate(group.limit_a):
+            rooms[index] = limit_a - site.margin_a - booked[index]
+    if group.limit_w is not None:
+        rooms[3] = group.limit_w - booked[3]
+    return _cut(rooms, asked)
 
 
 def _parts(
@@ -213,6 +253,11 @@ def _parts(
     if external_limit_w is not None:
         room_w = external_limit_w - booked[3]
         rooms[3] = room_w if rooms[3] is None else min(rooms[3], room_w)
+    return _cut(rooms, asked)
+
+
+def _cut(rooms: Sequence[float | None], asked: Sequence[float]) -> Sequence[float]:
+    """Return the part of what is asked for that the room allows, 0 to 1."""
     return [
         1.0
         if room is None or more <= max(0.0, room + _ROUNDING)

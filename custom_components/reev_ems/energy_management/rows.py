@@ -1,7 +1,7 @@
 """Everything that limits, as packing rows Σ a·x ≤ b with a ≥ 0, in A.
 
 Power rows are divided by the voltage, so that their coefficients are numbers of phases. Connectors that use the same
-phases and follow the same PV budgets have one `Shape`. Where they hang on the same circuit too, they stand in the same
+phases, follow the same PV budgets and belong to the same user groups have one `Shape`. Where they hang on the same circuit too, they stand in the same
 rows and have one signature, and the calculations run over signatures where they can. Loads are added up along the tree,
 once per circuit.
 """
@@ -29,6 +29,9 @@ _INDEXES: dict[tuple[Phase, ...] | None, tuple[int, ...]] = {
     },
 }
 """The places in a PerPhase value that a set of phases loads; unknown ones may load any."""
+
+
+_NOTHING: PerPhase = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class Rows:
         self.signatures: list[tuple[int, int]] = []
         """The place of a circuit in `circuits`, and of a shape in `shapes`."""
         self.shapes: list[Shape] = []
-        self._limits: list[tuple[LimitKind, str | None, str | None]] = []
+        self._limits: list[tuple[LimitKind, str | None, str | None, str | None]] = []
         self._known_shapes: dict[object, int] = {}
         self._known: dict[object, int] = {}
         self._add_circuits(case)
@@ -100,6 +103,21 @@ class Rows:
             self._external = self._add(
                 LimitKind.EXTERNAL_LIMIT, case.external_limit_w / voltage_v
             )
+        self._groups: dict[str, tuple[int | None, int | None]] = {}
+        for group in case.site.user_groups:
+            reserved_a = case.group_reservations_a.get(group.id, _NOTHING)
+            phase_rows = power_row = None
+            if group.limit_a is not None:
+                room_a = _less(group.limit_a, _NOTHING, reserved_a, case.site.margin_a)
+                phase_rows = self._add_phases(
+                    LimitKind.USER_GROUP, None, room_a, group.id
+                )
+            if group.limit_w is not None:
+                group_bound_a = group.limit_w / voltage_v - sum(reserved_a)
+                power_row = self._add(
+                    LimitKind.USER_GROUP, group_bound_a, group=group.id
+                )
+            self._groups[group.id] = phase_rows, power_row
         self._pairs: int | None = None
         if (pair_bounds_a := imbalance.bounds_a(case, support_a)) is not None:
             self._pairs = len(self.bounds_a)
@@ -148,25 +166,30 @@ class Rows:
         bound_a: float,
         circuit: str | None = None,
         phase: str | None = None,
+        group: str | None = None,
     ) -> int:
         """Add a row and return its index."""
-        self._limits.append((kind, circuit, phase))
+        self._limits.append((kind, circuit, phase, group))
         # What is no number is no room (S2).
         self.bounds_a.append(bound_a if isfinite(bound_a) else 0.0)
         return len(self.bounds_a) - 1
 
     def _add_phases(
-        self, kind: LimitKind, circuit: str | None, bounds_a: Sequence[float]
+        self,
+        kind: LimitKind,
+        circuit: str | None,
+        bounds_a: Sequence[float],
+        group: str | None = None,
     ) -> int:
         """Add a row for each phase and return the first one's index."""
         for phase, bound_a in zip(PHASES, bounds_a, strict=True):
-            self._add(kind, bound_a, circuit, phase)
+            self._add(kind, bound_a, circuit, phase, group)
         return len(self.bounds_a) - len(PHASES)
 
     def limit(self, row: int) -> Limit:
         """Return a row as the limit that it is."""
-        kind, circuit, phase = self._limits[row]
-        return Limit(kind=kind, circuit=circuit, phase=phase)
+        kind, circuit, phase, group = self._limits[row]
+        return Limit(kind=kind, circuit=circuit, phase=phase, group=group)
 
     def signature(self, demand: Demand) -> int:
         """Return the index of the demand's signature.
@@ -181,6 +204,7 @@ class Rows:
             connector.phase_count if phases is None else phases,
             demand.pv_budgets
             and (demand.solar, demand.solar_above_min, demand.pv_budgets),
+            demand.groups,
         )
         if (index := self._known.get(key)) is None:
             if connector.circuit not in self._place:
@@ -212,6 +236,12 @@ class Rows:
         if self._pairs is not None:
             pairs = imbalance.pairs_loaded(loaded, count, unknown=phases is None)
             common += [(self._pairs + pair, 1.0) for pair in pairs]
+        for group in demand.groups:
+            phase_rows, power_row = self._groups.get(group, (None, None))
+            if phase_rows is not None:
+                common += [(phase_rows + phase, 1.0) for phase in loaded]
+            if power_row is not None:
+                common.append((power_row, count))
         above_minimum: list[Entry] = []
         if demand.solar or demand.solar_above_min:
             solar = common if demand.solar else above_minimum

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields as fields_of, replace
 from typing import Any
 
-from .case_format import check_circuits, check_connectors, read_circuit, read_connector
+from .case_format import (
+    check_circuits,
+    check_connectors,
+    read_circuit,
+    read_connector,
+    read_groups,
+    read_user_groups,
+)
 from .decision import Decision
 from .fields import Fields, RefusedError
 from .model import Circuit, Connector, FailsafeAction, ImbalanceLimit, Settings, Site
@@ -60,6 +67,7 @@ def read_site(fields: Fields) -> tuple[Site, frozenset[str]]:
     site = Site(
         circuits=circuits,
         connectors=connectors,
+        user_groups=read_user_groups(fields),
         sharing=fields.choice("sharing", default.sharing),
         voltage_v=fields.number("voltage_v", default.voltage_v, least=50, most=1000),
         margin_a=fields.number("margin_a", default.margin_a, least=0),
@@ -119,6 +127,7 @@ def read_observation(fields: Fields, site: Site) -> Observation:
             raise RefusedError(f"meters.{ascii(name)[1:-1]}: there is no such circuit")
         meter = given.inner(name)
         meters[name] = MeterObservation() if meter is None else _meter(meter)
+    groups = frozenset(group.id for group in site.user_groups)
     found: dict[str, ConnectorObservation] = {}
     given = fields.inner("connectors")
     for name in given.names() if given else ():
@@ -128,7 +137,7 @@ def read_observation(fields: Fields, site: Site) -> Observation:
             )
         connector = given.inner(name)
         if connector is not None:
-            found[name] = _connector(connector)
+            found[name] = _connector(connector, groups)
     external_limit_w = fields.optional_number("external_limit_w", least=0)
     battery = fields.inner("battery")
     observation = Observation(
@@ -153,7 +162,7 @@ def _meter(fields: Fields) -> MeterObservation:
     return meter
 
 
-def _connector(fields: Fields) -> ConnectorObservation:
+def _connector(fields: Fields, groups: frozenset[str]) -> ConnectorObservation:
     if not fields.has("state"):
         fields.refuse("state", "is missing")
     connector = ConnectorObservation(
@@ -164,6 +173,7 @@ def _connector(fields: Fields) -> ConnectorObservation:
         permit_a=fields.optional_number("permit_a", least=0),
         permit_w=fields.optional_number("permit_w", least=0),
         priorities=_priorities(fields),
+        groups=read_groups(fields, groups),
         session_wh=fields.optional_number("session_wh", least=0),
         enabled=fields.flag("enabled", default=True),
     )
