@@ -19,10 +19,12 @@ from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
 from .parts import (
     ChargePointPart,
     ConnectorPart,
+    GatewayPart,
     MeterPart,
     SitePart,
     charge_point_parts,
     connector_parts,
+    gateway_parts,
     meter_parts,
 )
 
@@ -47,6 +49,34 @@ class ReevBinarySensorDescription[PartT: SitePart](
 
     value_fn: Callable[[PartT], bool | None]
 
+
+GATEWAY_BINARY_SENSORS: tuple[ReevBinarySensorDescription[GatewayPart], ...] = (
+    ReevBinarySensorDescription(
+        key="connectivity",
+        device_class=BinarySensorDeviceClass.CONNECTIVITY,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=lambda gateway: gateway.live,
+    ),
+    # Where the grid operator's ripple control receiver is wired to (§14a EnWG).
+    ReevBinarySensorDescription(
+        key="digital_input_1",
+        translation_key="digital_input",
+        placeholders={"number": "1"},
+        needs_live=True,
+        value_fn=lambda gateway: (
+            gateway.status.digital_input_1 if gateway.status else None
+        ),
+    ),
+    ReevBinarySensorDescription(
+        key="digital_input_2",
+        translation_key="digital_input",
+        placeholders={"number": "2"},
+        needs_live=True,
+        value_fn=lambda gateway: (
+            gateway.status.digital_input_2 if gateway.status else None
+        ),
+    ),
+)
 
 METER_BINARY_SENSORS: tuple[ReevBinarySensorDescription[MeterPart], ...] = (
     ReevBinarySensorDescription(
@@ -93,6 +123,8 @@ async def async_setup_entry(
     """Set up the binary sensors of a site."""
     coordinator = entry.runtime_data
     entities: list[ReevBinarySensor[Any]] = []
+    for gateway in gateway_parts(coordinator):
+        entities += _binary_sensors(gateway, GATEWAY_BINARY_SENSORS)
     for meter in meter_parts(coordinator):
         entities += _binary_sensors(meter, METER_BINARY_SENSORS)
     for charge_point in charge_point_parts(coordinator):

@@ -28,6 +28,7 @@ from .const import (
     IMBALANCE_LIMIT_A_BY_COUNTRY,
     SUBENTRY_CHARGE_POINT,
     SUBENTRY_CIRCUIT,
+    SUBENTRY_GATEWAY,
     SUBENTRY_METER,
 )
 from .flows.charge_point import (
@@ -39,6 +40,7 @@ from .flows.charge_point import (
 )
 from .flows.circuit import CircuitSubentryFlow
 from .flows.fields import amperes, limit_fields, show_limits, take_limits, whole_number
+from .flows.gateway import GatewaySubentryFlow
 from .flows.meter import MeterFlow, MeterSubentryFlow
 from .flows.meter_setup import MeterSetup, connection_schema
 from .flows.options import ReevOptionsFlow
@@ -80,6 +82,7 @@ class ReevConfigFlow(
         return {
             SUBENTRY_CHARGE_POINT: ChargePointSubentryFlow,
             SUBENTRY_CIRCUIT: CircuitSubentryFlow,
+            SUBENTRY_GATEWAY: GatewaySubentryFlow,
             SUBENTRY_METER: MeterSubentryFlow,
         }
 

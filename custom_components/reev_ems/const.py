@@ -14,6 +14,7 @@ ROOT_CIRCUIT: Final = "main"
 SUBENTRY_METER: Final = "meter"
 SUBENTRY_CIRCUIT: Final = "circuit"
 SUBENTRY_CHARGE_POINT: Final = "charge_point"
+SUBENTRY_GATEWAY: Final = "gateway"
 
 # Config entry: data. Limits are lists of three, L1 to L3, in A.
 CONF_LIMIT_A: Final = "limit_a"
@@ -38,6 +39,9 @@ CONF_SERIAL: Final = "serial"
 SENSORS_MODEL: Final = "sensors"
 CONF_SENSORS: Final = "sensors"
 CONF_WIRING: Final = "wiring"
+
+# Subentry: gateway (beside host, port and unit id): meters that are reached through it at addresses of their own.
+CONF_METERS: Final = "meters"
 
 # Subentry: circuit (beside limits; its name is the subentry's title)
 CONF_PARENT: Final = "parent"

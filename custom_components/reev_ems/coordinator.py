@@ -59,6 +59,7 @@ from .ocpp_server import (
     SelfTested,
 )
 from .site import Controls, build_site, connector_id
+from .site_gateways import SiteGateways
 from .site_meters import MeterStatus, SiteMeters
 
 type ReevConfigEntry = ConfigEntry[ReevCoordinator]
@@ -108,6 +109,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             hass, entry, loads=self._loads, on_news=self._wake.set
         )
         self.line_phases = LinePhases()
+        self.gateways = SiteGateways(hass, entry)
         self._state = ControllerState()
         self._store = _store(hass, entry.entry_id)
 
@@ -139,6 +141,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             self.server.remove(gone)
         shared.adopted[entry.entry_id] = adopted
 
+        self.gateways.start(shared.gateways)
         self._meters.start(self._site, shared.gateways, profiles, kept.readings)
 
         self._step()

@@ -34,6 +34,9 @@ METER_TROUBLES = frozenset(
         "profile_missing",
         # Of a meter made of sensors, whatever is wrong with them.
         "sensors",
+        # Of a meter that is silent, if the state of its gateway is known.
+        "behind_gateway",
+        "gateway_dead",
     }
 )
 
@@ -146,15 +149,14 @@ def _findings(
                     subentry_id,
                 ),
             )
-    yield from _line_phase_findings(coordinator)
+    if coordinator.data is not None:
+        yield from _line_phase_findings(coordinator)
 
 
 def _line_phase_findings(
     coordinator: ReevCoordinator,
 ) -> Iterator[tuple[str, _Finding]]:
     """Return the connectors whose cars show another wiring than is set."""
-    if coordinator.data is None:
-        return
     entry, site = coordinator.config_entry, coordinator.data.site
     connectors = {connector.id: connector for connector in site.connectors}
     names = connector_names(entry)
@@ -190,6 +192,9 @@ def _finding(coordinator: ReevCoordinator, issue: Issue) -> _Finding:
                     continue
                 data = coordinator.config_entry.subentries[meter_id].data
                 trouble = "sensors" if CONF_SENSORS in data else meter.problem
+                alive = coordinator.gateways.is_alive_for(meter_id)
+                if alive is not None and trouble in ("cannot_connect", "no_answer"):
+                    trouble = "behind_gateway" if alive else "gateway_dead"
                 if trouble in METER_TROUBLES:
                     key, subentry_id = f"{issue.kind}_{trouble}", meter_id
         case IssueKind.DISOBEDIENT:

@@ -23,6 +23,7 @@ from .const import (
     DOMAIN,
     ROOT_CIRCUIT,
     SUBENTRY_CHARGE_POINT,
+    SUBENTRY_GATEWAY,
     SUBENTRY_METER,
 )
 from .coordinator import ReevCoordinator, SiteData
@@ -33,7 +34,7 @@ from .energy_management.observation import (
     ConnectorState,
     MeterReading,
 )
-from .meters import SENSOR_QUANTITIES, MeterProfile
+from .meters import SENSOR_QUANTITIES, GatewayStatus, MeterProfile
 from .names import connector_name
 from .ocpp_server import ChargePoint, ConnectorView, SelfTest
 from .site import ConnectorControls, connector_id
@@ -225,6 +226,33 @@ class MeterPart(SubentryPart):
             model=profile.name if profile else data[CONF_PROFILE],
             name=self.subentry.title,
             serial_number=data.get(CONF_SERIAL),
+            via_device_id=self.site_device_id,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayPart(SubentryPart):
+    """A gateway through which meters are reached."""
+
+    @property
+    def status(self) -> GatewayStatus | None:
+        """Return what it last told; None while it does not answer."""
+        return self.coordinator.gateways.statuses.get(self.subentry_id)
+
+    @property
+    @override
+    def live(self) -> bool:
+        """Return whether it answers."""
+        return self.status is not None
+
+    @property
+    @override
+    def device_info(self) -> DeviceInfo:
+        """Return the gateway's device."""
+        return DeviceInfo(
+            identifiers={(DOMAIN, self.key)},
+            manufacturer="Teltonika",
+            name=self.subentry.title,
             via_device_id=self.site_device_id,
         )
 
@@ -435,6 +463,16 @@ def meter_parts(coordinator: ReevCoordinator) -> Iterator[MeterPart]:
             coordinator=coordinator,
             circuit=circuits[subentry.data[CONF_CIRCUIT]],
             subentry_id=subentry.subentry_id,
+        )
+
+
+def gateway_parts(coordinator: ReevCoordinator) -> Iterator[GatewayPart]:
+    """Return the gateways."""
+    root = _circuits(coordinator)[ROOT_CIRCUIT]
+    entry = coordinator.config_entry
+    for subentry in entry.get_subentries_of_type(SUBENTRY_GATEWAY):
+        yield GatewayPart(
+            coordinator=coordinator, circuit=root, subentry_id=subentry.subentry_id
         )
 
 

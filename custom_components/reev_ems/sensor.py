@@ -11,11 +11,13 @@ from homeassistant.helpers.typing import StateType
 from .const import LOGGER
 from .coordinator import ReevConfigEntry
 from .entity import ReevEntity, async_add_by_subentry
+from .gateway_descriptions import GATEWAY_SENSORS
 from .parts import (
     SitePart,
     charge_point_parts,
     circuit_parts,
     connector_parts,
+    gateway_parts,
     meter_parts,
     site_part,
 )
@@ -48,6 +50,8 @@ async def async_setup_entry(
     ]
     for circuit in circuit_parts(coordinator):
         entities += _sensors(circuit, CIRCUIT_SENSORS)
+    for gateway in gateway_parts(coordinator):
+        entities += _sensors(gateway, GATEWAY_SENSORS)
     for meter in meter_parts(coordinator):
         entities += _sensors(meter, METER_SENSORS)
     for charge_point in charge_point_parts(coordinator):

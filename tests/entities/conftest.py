@@ -13,7 +13,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.reev_ems.coordinator import ReevCoordinator, SiteData
 from custom_components.reev_ems.meters import load_profiles
 from tests.config_flow.inputs import free_port
-from tests.meters.wire import ModbusServer, twin
+from tests.meters.wire import ModbusServer, router, twin
 
 from .site import PROFILE, set_up, site_entry
 
@@ -33,7 +33,7 @@ def custom_integration(enable_custom_integrations: None) -> None:
 async def meter(socket_enabled: None) -> AsyncGenerator[ModbusServer]:
     """A meter that answers on unit 1 of a port of its own."""
     device = twin(load_profiles().profiles[PROFILE])
-    async with ModbusServer({1: device}) as server:
+    async with ModbusServer({1: device, 2: router(0)}) as server:
         yield server
 
 

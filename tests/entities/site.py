@@ -72,6 +72,16 @@ def charge_point(
     )
 
 
+def gateway(title: str, port: int) -> ConfigSubentryData:
+    """Return a router as it is stored; by its other name it is not at the address of any meter."""
+    return ConfigSubentryData(
+        data={"host": "localhost", "port": port, "unit_id": 2, "meters": []},
+        subentry_type="gateway",
+        title=title,
+        unique_id="gateway_localhost",
+    )
+
+
 def site_entry(meter_port: int, ocpp_port: int) -> MockConfigEntry:
     """Return a depot of 63 A: garage of 40 A, a wall box on rotated phases, a double post, a DC charger."""
     return MockConfigEntry(
@@ -81,6 +91,7 @@ def site_entry(meter_port: int, ocpp_port: int) -> MockConfigEntry:
         options={"imbalance_limit_a": 20.0},
         subentries_data=[
             meter("Grid meter", "main", meter_port),
+            gateway("Router", meter_port),
             circuit("Garage", "garage"),
             charge_point(
                 "Garage left",

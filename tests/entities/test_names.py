@@ -30,6 +30,8 @@ NAMED_BY_CLASS = {
     "frequency": "Frequency",
     "connectivity": "Connectivity",
     "restart": "Restart",
+    "signal_strength": "Signal strength",
+    "temperature": "Temperature",
 }
 
 

@@ -228,3 +228,28 @@ def twin(profile: MeterProfile, values: dict[str, float] | None = None) -> Devic
     for block in (*profile.blocks, *profile.identification_blocks):
         device.fill([3 if block.space == "holding" else 4], block.start, block.count)
     return device
+
+
+def router(
+    offset: int, *, signal: int = -71, temperature: int = 430, uptime: int = 3600
+) -> Device:
+    """Return a router whose registers begin at 1 + offset."""
+    device = Device()
+    device.fill([3], 1 + offset, 140)
+    device.put([3], 1 + offset, words("uint32", uptime))
+    device.put([3], 3 + offset, words("int32", signal))
+    device.put([3], 5 + offset, words("int32", temperature))
+    for register, text in (
+        (7, "RUT956"),
+        (23, "Telekom.de"),
+        (39, "1104123456"),
+        (55, "001E42AABBCC"),
+        (71, "RUT956"),
+        (87, "1"),
+        (103, "registered (home)"),
+        (119, "4G"),
+    ):
+        device.put([3], register + offset, text_words(text, 16))
+    device.put([3], 135 + offset, [0, 1])
+    device.inner.clear()
+    return device
