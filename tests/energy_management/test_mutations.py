@@ -225,19 +225,19 @@ MUTATIONS = [
         "S10 external limit", "guard", "if case.external_limit_w is not None:",
         "if False:",
     ),
-    Mutation("S10 user groups", "guard", "rows += _group_rows(case, demands)", "pass"),
+    Mutation("S10 user groups", "guard", "rows += _group_rows(case, demands, loads)", "pass"),
     Mutation("S10 user groups' members", "guard", "if group.id in demand.groups", "if True"),
     Mutation("S10 user groups' amperes", "guard", "if group.limit_a is not None:", "if False:"),
     Mutation("S10 user groups' power", "guard", "if group.limit_w is not None:", "if False:"),
     Mutation("S10 user groups' margin", "guard", "limit_a - case.site.margin_a - reserved,", "limit_a - reserved,"),
     Mutation("S10 user groups' reservations in W", "guard", "group.limit_w / case.site.voltage_v - sum(reserved_a)", "group.limit_w / case.site.voltage_v"),
-    Mutation("S10 pv rows", "guard", "+ _pv_rows(case, demands)", ""),
+    Mutation("S10 pv rows", "guard", "+ _pv_rows(case, demands, loads)", ""),
     Mutation("S10 pv minimum", "guard", "if not demand.solar\n", "if False\n"),
     Mutation(
         "S10 minimum in whole steps", "guard",
         "ceil(demand.min_a / step_a - 1e-9) * step_a", "demand.min_a",
     ),
-    Mutation("S10 imbalance rows", "guard", "+ _imbalance_rows(case, demands)", ""),
+    Mutation("S10 imbalance rows", "guard", "+ _imbalance_rows(case, demands, loads)", ""),
     Mutation(
         "S10 imbalance base", "guard", "- (on_p - on_q)", ""
     ),
@@ -246,8 +246,8 @@ MUTATIONS = [
     ),
     Mutation(
         "S10 unknown phases", "guard",
-        "demand.phases is None or demand.phase_count == 3 or phase in demand.phases",
-        "demand.phases is not None and phase in demand.phases",
+        "    if demand.phases is None or demand.phase_count == 3:\n        return PHASES\n    return demand.phases",
+        "    return demand.phases or ()",
     ),
     Mutation("S10 NaN", "guard", "if isfinite(room_a) else load_a", "if isfinite(room_a) else 0.0"),
     Mutation("S10 unknown base", "guard", "or circuit.reserve_a", "or (0.0, 0.0, 0.0)"),

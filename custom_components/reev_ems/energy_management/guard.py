@@ -6,9 +6,9 @@ where not even the minimums fit, whoever was admitted last is paused. A permit i
 current that its connector can have (NaN, below its minimum, for an unknown connector) becomes a pause.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil, isfinite
+from math import ceil, isfinite, sumprod
 
 from .case import Case, Demand, PhaseCount
 from .decision import Limit, LimitKind
@@ -34,10 +34,16 @@ class _Row:
 
     def excess_a(self, permits_a: Mapping[str, float]) -> float:
         """Return how much of the permits has to go; nothing if none counts here, however small the bound."""
-        load_a = sum(
-            coefficient * max(0.0, permits_a[name] - self.free_a.get(name, 0.0))
-            for name, coefficient in self.coefficients.items()
-        )
+        if self.free_a:
+            load_a = sum(
+                coefficient * max(0.0, permits_a[name] - self.free_a.get(name, 0.0))
+                for name, coefficient in self.coefficients.items()
+            )
+        else:
+            load_a = sumprod(
+                self.coefficients.values(),
+                [permits_a[name] for name in self.coefficients],
+            )
         room_a = self.bound_a + sum(
             min(draw_a, permits_a[name]) for name, draw_a in self.support_a.items()
         )
@@ -100,7 +106,9 @@ def guard(
                 lower(name, 0.0, row)
 
     for _ in range(_ROUNDS):
+        all_hold = True
         for row in filter(too_full, rows):
+            all_hold = False
             pause_while(too_full_at_minimum, row)
             at_minimum_a = _at_minimum(row, least_a, safe_a)
             excess_a = row.excess_a(safe_a)
@@ -110,11 +118,12 @@ def guard(
                 for name in row.coefficients:
                     at_least_a = at_minimum_a[name]
                     lower(name, at_least_a + (safe_a[name] - at_least_a) * kept, row)
-        if not any(map(too_full, rows)):
+        if all_hold:
             break
-    while any(map(too_full, rows)):
-        for row in filter(too_full, rows):
-            pause_while(too_full, row)
+    else:
+        while any(map(too_full, rows)):
+            for row in filter(too_full, rows):
+                pause_while(too_full, row)
     return {name: (safe_a[name], lowered_by[name]) for name in lowered_by}
 
 
@@ -137,9 +146,31 @@ def _at_minimum(
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Loads:
+    """How the demands load the phases."""
+
+    phases: Mapping[str, Sequence[Phase]]
+    """By connector, where its current may flow; unknown phases: on each (S2)."""
+    counts: Mapping[str, float]
+    """By connector, the phases that it uses at once."""
+
+    def on(self, members: Iterable[str], phase: Phase) -> dict[str, float]:
+        """Return the coefficients of a row of one phase."""
+        return {name: 1.0 for name in members if phase in self.phases[name]}
+
+    def power(self, members: Iterable[str]) -> dict[str, float]:
+        """Return the coefficients of a power row."""
+        return {name: self.counts[name] for name in members}
+
+
 def _rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
     """Write down every row of the case."""
     voltage_v = case.site.voltage_v
+    loads = _Loads(
+        {name: _may_load(demand) for name, demand in demands.items()},
+        {name: float(demand.phase_count) for name, demand in demands.items()},
+    )
     below = _below(case.site.circuits, demands)
     rows: list[_Row] = []
     for circuit in case.site.circuits:
@@ -153,11 +184,7 @@ def _rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
                         kind=LimitKind.CIRCUIT_PHASE, circuit=circuit.id, phase=phase
                     ),
                     limit_a - case.site.margin_a - base - reserved,
-                    {
-                        name: 1.0
-                        for name, demand in members.items()
-                        if _may_load(demand, phase)
-                    },
+                    loads.on(members, phase),
                 )
                 for phase, limit_a, base, reserved in zip(
                     PHASES, circuit.limit_a, base_a, reserved_a, strict=True
@@ -171,7 +198,7 @@ def _rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
                 _Row(
                     Limit(kind=LimitKind.CIRCUIT_POWER, circuit=circuit.id),
                     (circuit.limit_w - base_w) / voltage_v - sum(reserved_a),
-                    _phase_counts(members),
+                    loads.power(members),
                 )
             )
     if case.external_limit_w is not None:
@@ -179,32 +206,26 @@ def _rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
             _Row(
                 Limit(kind=LimitKind.EXTERNAL_LIMIT),
                 case.external_limit_w / voltage_v,
-                _phase_counts(demands),
+                loads.power(demands),
             )
         )
-    rows += _group_rows(case, demands)
-    return rows + _pv_rows(case, demands) + _imbalance_rows(case, demands)
+    rows += _group_rows(case, demands, loads)
+    return rows + _pv_rows(case, demands, loads) + _imbalance_rows(case, demands, loads)
 
 
-def _group_rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
+def _group_rows(case: Case, demands: Mapping[str, Demand], loads: _Loads) -> list[_Row]:
     rows: list[_Row] = []
     for group in case.site.user_groups:
-        members = {
-            name: demand
-            for name, demand in demands.items()
-            if group.id in demand.groups
-        }
+        members = [
+            name for name, demand in demands.items() if group.id in demand.groups
+        ]
         reserved_a = case.group_reservations_a.get(group.id, (0.0, 0.0, 0.0))
         if group.limit_a is not None:
             rows += [
                 _Row(
                     Limit(kind=LimitKind.USER_GROUP, group=group.id, phase=phase),
                     limit_a - case.site.margin_a - reserved,
-                    {
-                        name: 1.0
-                        for name, demand in members.items()
-                        if _may_load(demand, phase)
-                    },
+                    loads.on(members, phase),
                 )
                 for phase, limit_a, reserved in zip(
                     PHASES, group.limit_a, reserved_a, strict=True
@@ -215,13 +236,13 @@ def _group_rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
                 _Row(
                     Limit(kind=LimitKind.USER_GROUP, group=group.id),
                     group.limit_w / case.site.voltage_v - sum(reserved_a),
-                    _phase_counts(members),
+                    loads.power(members),
                 )
             )
     return rows
 
 
-def _pv_rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
+def _pv_rows(case: Case, demands: Mapping[str, Demand], loads: _Loads) -> list[_Row]:
     rows: list[_Row] = []
     for budget in sorted({name for d in demands.values() for name in d.pv_budgets}):
         members = {
@@ -238,7 +259,7 @@ def _pv_rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
             _Row(
                 Limit(kind=LimitKind.PV_SURPLUS, circuit=budget or None),
                 max(0.0, case.surplus_w.get(budget, 0.0)) / case.site.voltage_v,
-                _phase_counts(members),
+                loads.power(members),
                 free_a,
             )
         )
@@ -249,11 +270,7 @@ def _pv_rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
                         kind=LimitKind.PV_SURPLUS, circuit=budget or None, phase=phase
                     ),
                     max(0.0, surplus_a),
-                    {
-                        name: 1.0
-                        for name, demand in members.items()
-                        if _may_load(demand, phase)
-                    },
+                    loads.on(members, phase),
                     free_a,
                 )
                 for phase, surplus_a in zip(PHASES, case.surplus_a[budget], strict=True)
@@ -261,13 +278,16 @@ def _pv_rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
     return rows
 
 
-def _imbalance_rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
+def _imbalance_rows(
+    case: Case, demands: Mapping[str, Demand], loads: _Loads
+) -> list[_Row]:
     limit, base_a = case.site.imbalance, case.imbalance_base_a
     if limit is None or base_a is None:
         return []
     one_sided = {
-        name: demand for name, demand in demands.items() if demand.phase_count < 3
+        name: demand for name, demand in demands.items() if loads.counts[name] < 3
     }
+    draws_a = {name: _draw_a(demand) for name, demand in one_sided.items()}
     rows: list[_Row] = []
     for p, on_p in zip(PHASES, base_a, strict=True):
         for q, on_q in zip(PHASES, base_a, strict=True):
@@ -284,13 +304,14 @@ def _imbalance_rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
                     {
                         name: 1.0
                         for name, demand in one_sided.items()
-                        if _may_load(demand, p)
+                        if p in loads.phases[name]
                         and (demand.phases is None or q not in demand.phases)
                     },
                     support_a={
-                        name: _draw_a(demand)
+                        name: draws_a[name]
                         for name, demand in one_sided.items()
-                        if demand.phases is not None
+                        if draws_a[name] > 0
+                        and demand.phases is not None
                         and q in demand.phases
                         and p not in demand.phases
                     },
@@ -313,23 +334,23 @@ def _least_a(demand: Demand, voltage_v: float) -> float:
     return ceil(demand.min_a / step_a - 1e-9) * step_a
 
 
-def _phase_counts(demands: Mapping[str, Demand]) -> dict[str, float]:
-    return {name: float(demand.phase_count) for name, demand in demands.items()}
-
-
-def _may_load(demand: Demand, phase: Phase) -> bool:
-    return demand.phases is None or demand.phase_count == 3 or phase in demand.phases
+def _may_load(demand: Demand) -> Sequence[Phase]:
+    if demand.phases is None or demand.phase_count == 3:
+        return PHASES
+    return demand.phases
 
 
 def _below(
     circuits: Sequence[Circuit], demands: Mapping[str, Demand]
-) -> dict[str, dict[str, Demand]]:
-    """Return for each circuit the demands on it and below it."""
+) -> dict[str, list[str]]:
+    """Return for each circuit the connectors on it and below it."""
     parents = {circuit.id: circuit.parent for circuit in circuits}
-    found: dict[str, dict[str, Demand]] = {circuit.id: {} for circuit in circuits}
+    found: dict[str, list[str]] = {circuit.id: [] for circuit in circuits}
     for name, demand in demands.items():
+        climbed: set[str] = set()
         here: str | None = demand.connector.circuit
-        while here is not None and name not in found[here]:
-            found[here][name] = demand
+        while here is not None and here not in climbed:
+            climbed.add(here)
+            found[here].append(name)
             here = parents[here]
     return found

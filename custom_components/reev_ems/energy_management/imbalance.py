@@ -80,11 +80,15 @@ def bounds_a(case: Case, support_a: Mapping[str, float]) -> tuple[float, ...] | 
     if limit is None or base_a is None:
         return None
     helped_a = [0.0] * len(PAIRS)
-    supporters = {
-        demand.connector.id: demand.phases
-        for demand in case.demands
-        if demand.connector.id in support_a
-    }
+    supporters = (
+        {
+            demand.connector.id: demand.phases
+            for demand in case.demands
+            if demand.connector.id in support_a
+        }
+        if support_a
+        else {}
+    )
     for name in sorted(supporters):
         phases = supporters[name] or ()
         places = [PHASES.index(phase) for phase in phases]
