@@ -138,7 +138,7 @@ MUTATIONS = [
     # Classes and levels.
     Mutation(
         "order of classes", "allocation",
-        "return -self._demands[index].priority", "return self._demands[index].priority",
+        "-demand.priority for demand", "demand.priority for demand",
     ),
     Mutation(
         "classes in filling", "allocation",
@@ -161,7 +161,7 @@ MUTATIONS = [
     ),
     Mutation(
         "weights", "allocation",
-        "most[index] * step_a[index],\n                    demands[index].connector.weight,",
+        "most[index] * step_a[index],\n                    weights[index],",
         "most[index] * step_a[index],\n                    1.0,",
     ),
     Mutation(

@@ -85,7 +85,8 @@ class _Sharing:
         self._bounds_a = self._rows.bounds_a
         self._load_a = [0.0] * len(self._bounds_a)
         self._demands = sorted(case.demands, key=lambda demand: demand.connector.id)
-        if len({demand.connector.id for demand in self._demands}) < len(self._demands):
+        self._ids = [demand.connector.id for demand in self._demands]
+        if len(set(self._ids)) < len(self._ids):
             raise ValueError("two demands are for the same connector")
         self._paused: dict[int, Limit] = {}
         self._froze: list[int | None] = [None] * len(self._demands)
@@ -108,6 +109,9 @@ class _Sharing:
         self._most: list[int] = []
         self._step_a: list[float] = []
         self._steps_per_a: list[float] = []
+        # What is asked for again and again lies in lists of its own: on large sites memory is what takes time.
+        self._weights = [demand.connector.weight for demand in self._demands]
+        self._classes = [-demand.priority for demand in self._demands]
         # Most connectors of a site are of a few kinds.
         known: dict[tuple[float, float, float], tuple[int, int, float]] = {}
         for index, demand in enumerate(self._demands):
@@ -175,12 +179,12 @@ class _Sharing:
         else:
             admitted.sort(key=self._class)
             for _, members in groupby(admitted, self._class):
-                self._fill(tuple(members))
+                self._fill(sorted(members))
         self._hand_out(admitted)
         return self._result()
 
     def _class(self, index: int) -> int:
-        return -self._demands[index].priority
+        return self._classes[index]
 
     def _admit(self, candidates: Sequence[int]) -> list[int]:
         """Admit in order who fits with its minimum, and book these minimums."""
@@ -217,7 +221,7 @@ class _Sharing:
 
     def _fill(self, members: Sequence[int]) -> None:
         """Raise the common level of the members and note what they come to."""
-        demands, signatures = self._demands, self._signatures
+        weights, signatures = self._weights, self._signatures
         held, most, step_a = self._steps, self._most, self._step_a
         frozen = fill(
             [
@@ -225,7 +229,7 @@ class _Sharing:
                     signatures[index],
                     held[index] * step_a[index],
                     most[index] * step_a[index],
-                    demands[index].connector.weight,
+                    weights[index],
                 )
                 for index in members
             ],
@@ -238,8 +242,7 @@ class _Sharing:
             least, steps = held[index], most[index]
             if (froze := frozen.get(signature)) is not None:
                 level, row = froze
-                weight = demands[index].connector.weight
-                whole = whole_steps(weight * level / step_a[index])
+                whole = whole_steps(weights[index] * level / step_a[index])
                 if whole < steps:
                     self._froze[index] = row
                     steps = max(least, whole)
@@ -291,7 +294,7 @@ class _Sharing:
                 continue
             phase_count = phase_counts[signature]
             current_a = steps / self._steps_per_a[index]
-            shares[connector.id] = Share(
+            shares[self._ids[index]] = Share(
                 current_a=current_a,
                 power_w=steps * connector.step_w
                 if connector.supply is Supply.DC
@@ -302,11 +305,10 @@ class _Sharing:
         return Allocation(
             shares=shares,
             paused={
-                self._demands[index].connector.id: limit
-                for index, limit in sorted(self._paused.items())
+                self._ids[index]: limit for index, limit in sorted(self._paused.items())
             },
             circuits=self._circuits(),
-            order=tuple(self._demands[index].connector.id for index in self._order),
+            order=tuple(self._ids[index] for index in self._order),
             support_a=self._support_a,
         )
 
