@@ -143,6 +143,8 @@ class ReevConfigFlow(
         """Ask how the meter of the grid connection is reached, until it answers."""
         if not hasattr(self, "_meter"):
             self._meter = await MeterSetup.async_create(self.hass)
+            one_a, two_a, three_a = self._site["data"][CONF_LIMIT_A]
+            self._meter.limit_a = (one_a, two_a, three_a)
         if user_input is None:
             return self._show_connection({})
         return await self._async_connect(user_input)

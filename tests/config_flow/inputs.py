@@ -78,6 +78,7 @@ def confirmation(**changes: Any) -> dict[str, Any]:
         "name": "Grid meter",
         "invert": False,
         "phase_order": "l1_l2_l3",
+        "read_again": False,
         **changes,
     }
 

@@ -24,6 +24,7 @@ from .fields import named_choice
 from .meter_map import CONF_MAP, MAP_SCHEMA
 from .meter_setup import (
     CONF_FOUND,
+    CONF_READ_AGAIN,
     CONFIRM_SCHEMA,
     CUSTOM_MODEL,
     UNKNOWN_MODEL,
@@ -31,7 +32,7 @@ from .meter_setup import (
     connection_schema,
 )
 from .sensor_meter import SENSORS_SCHEMA
-from .site import circuit_names
+from .site import circuit_names, draft_site
 
 
 class MeterFlow[
@@ -166,7 +167,10 @@ class MeterFlow[
         """Show the live values and let the person confirm them."""
         meter = self._meter
         errors: dict[str, str] = {}
-        if user_input is not None and meter.confirm(user_input):
+        if user_input is not None and user_input[CONF_READ_AGAIN]:
+            meter.confirm(user_input)
+            errors = await meter.async_read_again()
+        elif user_input is not None and meter.confirm(user_input):
             try:
                 await meter.async_store_map()
             except OSError:
@@ -208,6 +212,15 @@ class MeterSubentryFlow(
             self._meter = await MeterSetup.async_create(self.hass, subentry)
         if user_input is None:
             return self._show_connection({})
+        site = draft_site(self._get_entry())
+        self._meter.limit_a = next(
+            (
+                item.limit_a
+                for item in site.circuits
+                if item.id == user_input[CONF_CIRCUIT]
+            ),
+            None,
+        )
         if errors := self._circuit_errors(user_input[CONF_CIRCUIT]):
             self._meter.keep(user_input)
             return self._show_connection(errors)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -24,7 +25,8 @@ from ..const import (
     SENSORS_MODEL,
     SUBENTRY_METER,
 )
-from ..energy_management.model import PHASES, PartPerPhase, Phase
+from ..energy_management.model import PHASES, PartPerPhase, PerPhase, Phase
+from ..energy_management.observation import MeterReading
 from ..listener import DATA
 from ..meter_profiles import async_load_meter_profiles
 from ..meters import (
@@ -35,9 +37,14 @@ from ..meters import (
     MeterProbe,
     MeterProfile,
     ModbusGateways,
+    RatioDoubt,
+    corrected,
     detect_meters,
+    is_inverted,
     parse_profile,
+    phase_that_moved,
     probe_meter,
+    ratio_doubt,
 )
 from ..meters.detect import common_unit_ids
 from .fields import choice, named_choice, seconds, whole_number
@@ -53,6 +60,7 @@ DEFAULT_POLL_S = 1.0
 UNKNOWN_MODEL = "unknown"
 CUSTOM_MODEL = "custom"
 CONF_FOUND = "found"
+CONF_READ_AGAIN = "read_again"
 
 # The field whose value is most likely wrong; whatever else is wrong belongs to no field.
 FIELD_OF_ERROR = {
@@ -74,6 +82,7 @@ CONFIRM_SCHEMA = probatio.Schema(
         probatio.Required(CONF_PHASE_ORDER, default="l1_l2_l3"): choice(
             "phase_order", PHASE_ORDERS
         ),
+        probatio.Required(CONF_READ_AGAIN, default=False): BooleanSelector(),
     }
 )
 
@@ -125,6 +134,10 @@ class MeterSetup:
         self.map_shown: dict[str, Any] = {CONF_MAP: MAP_TEMPLATE}
         """The register map as it was entered last."""
         self.profiles = profiles
+        self.limit_a: PerPhase | None = None
+        """What the circuit that the meter measures is allowed."""
+        self._before: MeterReading | None = None
+        """The reading before the last one, if a person had it read again."""
         self.found: list[DetectedMeter] = []
         """What the search for the model found, the best first."""
         self.shown: dict[str, Any] = {}
@@ -294,6 +307,7 @@ class MeterSetup:
             return {CONF_HOST: "meter_already_configured"}
         self._connection = {**connection, CONF_PROFILE: probe.profile.id}
         self._probe = probe
+        self._before = None
         if self._subentry is None:
             self.shown = {
                 CONF_NAME: probe.profile.name,
@@ -330,6 +344,72 @@ class MeterSetup:
         self.shown = user_input
         return agreed
 
+    async def async_read_again(self) -> dict[str, str]:
+        """Read the meter again, to compare with what it told before; return the errors by field."""
+        self.shown = {**self.shown, CONF_READ_AGAIN: False}
+        connection = self._connection
+        try:
+            async with self._gateways() as gateways:
+                probe = await probe_meter(
+                    gateways,
+                    self._probe.profile,
+                    host=connection[CONF_HOST],
+                    port=connection[CONF_PORT],
+                    unit_id=connection[CONF_UNIT_ID],
+                )
+        except MeterError as err:
+            self.error_placeholders["detail"] = str(err)
+            return {"base": err.key}
+        self._before = self._probe.reading
+        # What the search for the model had to say still holds.
+        self._probe = replace(probe, warnings=self._probe.warnings)
+        return {}
+
+    def _corrected(self, reading: MeterReading) -> MeterReading:
+        """Return a reading as it is with the direction and order that are shown."""
+        one, two, three = PHASE_ORDERS[self.shown[CONF_PHASE_ORDER]]
+        return corrected(
+            self._probe.profile,
+            reading,
+            invert=self.shown[CONF_INVERT],
+            phase_order=(Phase(one), Phase(two), Phase(three)),
+        )
+
+    def _hints(self) -> list[str]:
+        """Return what the values say about the mounting of the meter."""
+        reading = self._corrected(self._probe.reading)
+        hints: list[str] = []
+        if self.limit_a is not None:
+            match ratio_doubt(reading, self.limit_a):
+                case RatioDoubt.TOO_LARGE:
+                    hints.append(
+                        "A current is far above the limit of the circuit: check the ratio of the current transformers."
+                    )
+                case RatioDoubt.TOO_SMALL:
+                    hints.append(
+                        "Hardly any current flows for a circuit of this size: check that the current transformers are"
+                        " connected, and their ratio."
+                    )
+        if self._before is None:
+            return hints
+        before = self._corrected(self._before)
+        match is_inverted(before, reading):
+            case True:
+                hints.append(
+                    "The power fell since the last reading. If a load was switched on, import and export are swapped."
+                )
+            case False:
+                hints.append(
+                    "The power rose since the last reading. If a load was switched on, the direction is right."
+                )
+            case None:
+                hints.append(
+                    "The power changed too little since the last reading to tell the direction."
+                )
+        if phase := phase_that_moved(before.current_a, reading.current_a):
+            hints.append(f"Only the current on {phase} changed.")
+        return hints
+
     @property
     def data(self) -> dict[str, Any]:
         """What is stored of the meter, once confirmed."""
@@ -359,43 +439,39 @@ class MeterSetup:
         """What was found, by its place in the list, told apart by name and values."""
         return {
             str(index): f"{found.probe.profile.name}: "
-            f"{_text(found.probe.reading.voltage_v[0], 'V', 1)}, "
-            f"{_text(found.probe.reading.current_a[0], 'A', 1)}, "
-            f"{_text(found.probe.reading.power_total_w, 'W', 1)}"
+            f"{_text(found.probe.reading.voltage_v[0], 'V')}, "
+            f"{_text(found.probe.reading.current_a[0], 'A')}, "
+            f"{_text(found.probe.reading.power_total_w, 'W')}"
             for index, found in enumerate(self.found)
         }
 
     @property
     def placeholders(self) -> dict[str, str]:
         """The live values for the confirmation, corrected as the person chose."""
-        reading = self._probe.reading
-        sign = -1 if self.shown[CONF_INVERT] else 1
-        order = PHASE_ORDERS[self.shown[CONF_PHASE_ORDER]]
+        reading = self._corrected(self._probe.reading)
 
-        def per_phase(
-            name: str, values: PartPerPhase, unit: str, factor: int
-        ) -> dict[str, str]:
+        def per_phase(name: str, values: PartPerPhase, unit: str) -> dict[str, str]:
             """Return the value of every phase of the grid."""
             return {
-                f"{name}_{phase.lower()}": _text(
-                    values[order.index(phase)], unit, factor
-                )
-                for phase in Phase
+                f"{name}_{phase.lower()}": _text(value, unit)
+                for phase, value in zip(PHASES, values, strict=True)
             }
 
         return {
+            "detail": self.error_placeholders["detail"],
             "meter": self._probe.profile.name,
+            "hints": " ".join(self._hints()) or "–",
             "identification": ", ".join(
                 f"{key} {value}" for key, value in self._probe.identification.items()
             )
             or "–",
             "notes": " ".join((*self._probe.warnings, *self._probe.profile.notes))
             or "–",
-            "power_total": _text(reading.power_total_w, "W", sign),
-            "frequency": _text(reading.frequency_hz, "Hz", 1),
-            **per_phase("voltage", reading.voltage_v, "V", 1),
-            **per_phase("current", reading.current_a, "A", sign),
-            **per_phase("power", reading.power_w, "W", sign),
+            "power_total": _text(reading.power_total_w, "W"),
+            "frequency": _text(reading.frequency_hz, "Hz"),
+            **per_phase("voltage", reading.voltage_v, "V"),
+            **per_phase("current", reading.current_a, "A"),
+            **per_phase("power", reading.power_w, "W"),
         }
 
 
@@ -404,6 +480,6 @@ def _endpoint(data: Mapping[str, Any]) -> tuple[str, int, int]:
     return data[CONF_HOST], data[CONF_PORT], data[CONF_UNIT_ID]
 
 
-def _text(value: float | None, unit: str, factor: int) -> str:
+def _text(value: float | None, unit: str) -> str:
     """Return a value for the table of live values; unknown is a dash, never zero (S2)."""
-    return "–" if value is None else f"{value * factor:.1f} {unit}"
+    return "–" if value is None else f"{value:.1f} {unit}"

@@ -15,6 +15,7 @@ from .library import LoadedProfiles, ProfileError, load_profiles
 from .poller import MeterPoller
 from .profile import MeterProfile, Status
 from .reader import MeterProbe, MeterReader, probe_meter
+from .reading import corrected
 from .schema import InvalidProfile, parse_profile
 from .sensors import SENSOR_QUANTITIES, Wiring
 from .teltonika import GatewayStatus, TeltonikaGateway
@@ -41,6 +42,7 @@ __all__ = [
     "TeltonikaGateway",
     "Trouble",
     "Wiring",
+    "corrected",
     "detect_meters",
     "is_inverted",
     "load_profiles",

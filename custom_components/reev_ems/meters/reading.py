@@ -1,6 +1,7 @@
 """Makes a reading of decoded values, or says why they are none."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 import math
 
 from ..energy_management.model import PHASES, PartPerPhase, Phase
@@ -83,6 +84,36 @@ def make_reading(
         power_w=_reordered(power_w, phase_order),
         power_total_w=total_w,
         frequency_hz=frequency_hz,
+        energy_import_wh=imported_wh,
+        energy_export_wh=exported_wh,
+    )
+
+
+def corrected(
+    profile: MeterProfile,
+    reading: MeterReading,
+    *,
+    invert: bool,
+    phase_order: tuple[Phase, Phase, Phase],
+) -> MeterReading:
+    """Return what a plain reading would have been with these settings of the meter."""
+    current_a, power_w, total_w = (
+        reading.current_a,
+        reading.power_w,
+        reading.power_total_w,
+    )
+    imported_wh, exported_wh = reading.energy_import_wh, reading.energy_export_wh
+    if invert:
+        current_a, power_w = _negated(current_a), _negated(power_w)
+        total_w = None if total_w is None else -total_w
+        current_a = _directed(profile, power_w, reading.voltage_v, current_a)
+        imported_wh, exported_wh = exported_wh, imported_wh
+    return replace(
+        reading,
+        current_a=_reordered(current_a, phase_order),
+        voltage_v=_reordered(reading.voltage_v, phase_order),
+        power_w=_reordered(power_w, phase_order),
+        power_total_w=total_w,
         energy_import_wh=imported_wh,
         energy_export_wh=exported_wh,
     )
