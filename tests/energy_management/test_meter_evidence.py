@@ -86,7 +86,7 @@ def test_s1_what_is_left_of_an_overload_is_lowered_once_the_meter_stands_still()
         plant.tick()
         over_s += 1
         assert over_s <= 15
-    # 8 s for the cars at 4 A/s and the stillness of 4 s, twice.
+    # 8 s for the cars at 4 A/s and the stillness of 2.5 s, twice.
     plant.run(20)
     assert metered_a() <= 63
     assert all(permit_a >= 6 for permit_a in plant.permits().values())

@@ -37,8 +37,8 @@ from .state import Bounds, Cut, MeterMemory, PartVector, Still, Vector
 _BUCKET_S = 4.0
 _NEW_SAMPLE_S = 0.05
 _SEEN_A = 0.5
-# A car that ramps moves the meter all the time; half a ramp (5 s, IEC 61851-1) and the meter's own delay without that.
-_STILL_S = 4.0
+# A car that ramps moves the meter all the time; half a ramp (5 s, IEC 61851-1) without that, and it has ended.
+_STILL_S = 2.5
 
 
 def sample(
