@@ -12,6 +12,7 @@ from .case import Case
 from .circuits import Circuits, add
 from .decision import Limit, LimitKind
 from .model import Circuit, Settings, Site, UserGroup
+from .observation import ConnectorState
 from .state import Vector
 from .turns import Turn
 
@@ -86,7 +87,7 @@ def take(
             for name, turn in wanted.items()
         ],
         external_limit_w,
-        booked_by_group(case.site, turns),
+        booked_by_group(case.site, turns, now_s),
     )
     for name, turn in wanted.items():
         _raise(turn, parts[name], case.site.settings, circuits)
@@ -201,14 +202,22 @@ def fitting(
     }
 
 
-def booked_by_group(site: Site, turns: Iterable[Turn]) -> dict[str, list[float]]:
-    """Return what connectors are booked with, by user group: L1, L2, L3 in A and the power in W."""
+def booked_by_group(
+    site: Site, turns: Iterable[Turn], now_s: float
+) -> dict[str, list[float]]:
+    """Return what connectors are booked with, by user group: L1, L2, L3 in A and the power in W.
+
+    No meter measures a group: whoever is offline counts with its floor even where a circuit's meter sees it (S7).
+    """
     booked = {group.id: [0.0] * 4 for group in site.user_groups}
     if booked:
         for turn in turns:
+            load = turn.booked
+            if turn.seen.groups and turn.seen.state is ConnectorState.OFFLINE:
+                load = turn.offline_load(now_s, site.settings, metered=False)
             for name in turn.seen.groups:
                 if name in booked:
-                    add(booked[name], turn.booked)
+                    add(booked[name], load)
     return booked
 
 

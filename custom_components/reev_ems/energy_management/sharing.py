@@ -132,7 +132,7 @@ def _case(
         group_reservations_a={
             name: (total[0], total[1], total[2])
             for name, total in booked_by_group(
-                site, (turn for turn in turns if turn.reserved)
+                site, (turn for turn in turns if turn.reserved), now_s
             ).items()
         },
         surplus_w={
