@@ -108,9 +108,11 @@ class Rows:
             reserved_a = case.group_reservations_a.get(group.id, _NOTHING)
             phase_rows = power_row = None
             if group.limit_a is not None:
-                room_a = _less(group.limit_a, _NOTHING, reserved_a, case.site.margin_a)
+                group_room_a = _less(
+                    group.limit_a, _NOTHING, reserved_a, case.site.margin_a
+                )
                 phase_rows = self._add_phases(
-                    LimitKind.USER_GROUP, None, room_a, group.id
+                    LimitKind.USER_GROUP, None, group_room_a, group.id
                 )
             if group.limit_w is not None:
                 group_bound_a = group.limit_w / voltage_v - sum(reserved_a)
