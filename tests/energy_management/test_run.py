@@ -54,7 +54,12 @@ def test_each_observation_is_answered() -> None:
     assert len(found) == 40
     assert found[0] == {
         "at_s": 0.0,
-        "connectors": {"cp1": {"permit_a": 6.0, "limited_by": "waiting for fresh meter readings, 30 s"}},
+        "connectors": {
+            "cp1": {
+                "permit_a": 6.0,
+                "limited_by": "waiting for fresh meter readings, 30 s",
+            }
+        },
         "commands": [],
         "state": "regulating",
         "issues": [],
