@@ -80,12 +80,18 @@ async def test_b_one_phase_of_the_sub_distribution_binds_s1(site: E2E) -> None:
         )
 
     elapsed_s = await site.wait("garage L3 used up, CP3 raised", shared, within_s=90)
-    reason = await site.entity("sensor.cp1_limited_by")
-    assert reason["state"] == "circuit_phase"
-    assert (reason["attributes"]["circuit"], reason["attributes"]["phase"]) == (
-        "Garage",
-        "L3",
-    )
+
+    async def says_why() -> bool:
+        """Return whether the UI names the circuit and the phase; a raise that waits is named meanwhile."""
+        reason = await site.entity("sensor.cp1_limited_by")
+        attributes = reason["attributes"]
+        return (reason["state"], attributes["circuit"], attributes["phase"]) == (
+            "circuit_phase",
+            "Garage",
+            "L3",
+        )
+
+    await site.wait_for("the reason", says_why, within_s=90)
     state = await site.state()
     garage_a = state["circuits"]["garage"]["current_a"]
     # CP3 is on L2 alone: it gets what L3 keeps CP1 and CP2 from taking there.
