@@ -79,7 +79,7 @@ async def test_b_one_phase_of_the_sub_distribution_binds_s1(site: E2E) -> None:
             and connector(state, "CP3")["current_a"][0] > 15
         )
 
-    elapsed_s = await site.wait("garage L3 used up, CP3 raised", shared, within_s=90)
+    elapsed_s = await site.wait("garage L3 used up, CP3 raised", shared, within_s=180)
 
     async def says_why() -> bool:
         """Return whether the UI names the circuit and the phase; a raise that waits is named meanwhile."""
