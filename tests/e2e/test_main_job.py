@@ -18,7 +18,7 @@ from .conftest import (
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(600),
 ]
 
 FLOOR_A = 6.0
