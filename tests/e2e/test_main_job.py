@@ -194,7 +194,7 @@ async def test_e_charge_points_fall_to_their_floor_when_we_die_s5_s11(
         "all on their floor", all_on_floor, within_s=PROFILE_LIFE_S + SLACK_S
     )
     await site.demo.home_assistant.start()
-    raised_s = await site.wait("raised again", above_floor, within_s=120)
+    raised_s = await site.wait("raised again", above_floor, within_s=180)
     after = await site.state()
     assert transactions == {
         name: connector(after, name)["transaction"]["id"]
@@ -235,7 +235,7 @@ async def test_f_swapped_priorities_swap_the_permits(site: E2E) -> None:
                 > connector(state, second.upper())["limit"] + 8
                 and worst_over_a(state) <= 0
             ),
-            within_s=60,
+            within_s=150,
         )
 
     try:
