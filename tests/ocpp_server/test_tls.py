@@ -67,7 +67,8 @@ async def encrypted(
     store: SessionLog, tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[OcppServer]:
     """Return a server with TLS; parametrised with a folder's name it demands certificates."""
-    certificate, key = tls.generate(tmp_path / "tls", ("localhost", "127.0.0.1"))
+    authority = tls.Authority.load_or_create(tmp_path / "tls")
+    certificate, key = authority.server_certificate(("localhost", "127.0.0.1"))
     client_ca = None
     if getattr(request, "param", None):
         issue(tmp_path, request.param)
@@ -86,8 +87,8 @@ async def encrypted(
 
 
 def client_context(tmp_path: Path) -> ssl.SSLContext:
-    """Return what a charge point trusts: the server's certificate, as typed into it."""
-    return ssl.create_default_context(cafile=tmp_path / "tls" / "ocpp-certificate.pem")
+    """Return what a charge point trusts: the authority's certificate, as typed into it."""
+    return ssl.create_default_context(cafile=tmp_path / "tls" / tls.AUTHORITY_FILE)
 
 
 async def test_s12_tls(encrypted: OcppServer, tmp_path: Path) -> None:
@@ -101,11 +102,8 @@ async def test_s12_tls(encrypted: OcppServer, tmp_path: Path) -> None:
         await WireChargePoint().connect(f"ws://127.0.0.1:{encrypted.port}/CP1")
     await client.ask("Heartbeat")
     await client.close()
-    key = tmp_path / "tls" / "ocpp-key.pem"
-    assert key.stat().st_mode & 0o077 == 0
-    before = key.read_bytes()
-    tls.generate(tmp_path / "tls", ("localhost",))
-    assert key.read_bytes() == before
+    for key in (tmp_path / "tls").glob("*-key.pem"):
+        assert key.stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.parametrize("encrypted", ["CP1"], indirect=True)
@@ -126,3 +124,49 @@ async def test_s12_client_certificates(encrypted: OcppServer, tmp_path: Path) ->
             f"wss://127.0.0.1:{encrypted.port}/CP2", ssl=context
         )
     assert refused.value.response.status_code == 403
+
+
+def test_authority_outlives_the_servers_certificate(tmp_path: Path) -> None:
+    """A server that is reached by another name gets another certificate; what charge points trust stays."""
+    first = tls.Authority.load_or_create(tmp_path)
+    certificate, _ = first.server_certificate(("localhost", "127.0.0.1"))
+    before = certificate.read_bytes()
+    again = tls.Authority.load_or_create(tmp_path)
+    assert again.fingerprint == first.fingerprint
+    again.server_certificate(("localhost", "127.0.0.1"))
+    assert certificate.read_bytes() == before
+    again.server_certificate(("localhost", "192.0.2.7"))
+    assert certificate.read_bytes() != before
+    assert certificate.read_bytes().endswith(first.pem)
+
+
+@pytest.mark.parametrize("named", ["CP1", "CP2"])
+async def test_s12_certificates_of_our_own_authority(
+    store: SessionLog, tmp_path: Path, named: str
+) -> None:
+    """A charge point that was given a certificate by us signs in with it, and as nobody else."""
+    authority = tls.Authority.load_or_create(tmp_path)
+    certificate, key = authority.server_certificate(("127.0.0.1",))
+    server = OcppServer(
+        host="127.0.0.1",
+        port=0,
+        transactions=store,
+        ssl_context=tls.context(certificate, key, authority.path),
+    )
+    await server.start()
+    server.adopt(ChargePointConfig(id="CP1"))
+    own, own_key = authority.charge_point_certificate(named)
+    (tmp_path / "own.pem").write_bytes(own)
+    (tmp_path / "own-key.pem").write_bytes(own_key)
+    trust = ssl.create_default_context(cafile=authority.path)
+    trust.load_cert_chain(tmp_path / "own.pem", tmp_path / "own-key.pem")
+    client = WireChargePoint()
+    connecting = client.connect(f"wss://127.0.0.1:{server.port}/CP1", ssl=trust)
+    if named == "CP1":
+        await connecting
+        await client.ask("Heartbeat")
+        await client.close()
+    else:
+        with pytest.raises(InvalidStatus):
+            await connecting
+    await server.stop()

@@ -8,6 +8,7 @@ import ipaddress
 import os
 from pathlib import Path
 import ssl
+from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -16,6 +17,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _VALID = timedelta(days=365 * 20)
 """Nobody renews a certificate that was typed into a charger."""
+
+AUTHORITY_FILE = "ocpp-ca.pem"
+CERTIFICATE_FILE = "ocpp-certificate.pem"
+KEY_FILE = "ocpp-key.pem"
+_AUTHORITY_KEY_FILE = "ocpp-ca-key.pem"
+_AUTHORITY_NAME = "reev EMS OCPP authority"
+
+type _Key = ec.EllipticCurvePrivateKey
 
 
 def context(
@@ -28,7 +37,8 @@ def context(
     """
     result = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     result.minimum_version = ssl.TLSVersion.TLSv1_2
-    result.load_cert_chain(certificate, key)
+    # Without an answer for encrypted keys OpenSSL would ask at the terminal, and wait.
+    result.load_cert_chain(certificate, key, password="")
     if client_ca is not None:
         result.verify_mode = ssl.CERT_REQUIRED
         result.load_verify_locations(client_ca)
@@ -42,47 +52,191 @@ def common_name(certificate: object) -> str | None:
     return names[0] if len(names) == 1 else None
 
 
-def generate(folder: Path, names: tuple[str, ...]) -> tuple[Path, Path]:
-    """Make a self-signed certificate for the host names and addresses of this server, and return its paths.
+class Authority:
+    """The certificate authority of this Home Assistant: charge points are given its certificate once.
 
-    The first name becomes the common name. Files that exist are kept.
+    The server's own certificate can then be made anew for another name or address, and charge points can be given
+    certificates of their own.
     """
-    certificate, key_file = folder / "ocpp-certificate.pem", folder / "ocpp-key.pem"
-    if certificate.exists() and key_file.exists():
-        return certificate, key_file
-    folder.mkdir(parents=True, exist_ok=True)
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+
+    def __init__(self, folder: Path, certificate: x509.Certificate, key: _Key) -> None:
+        """Use `load_or_create`."""
+        self._folder = folder
+        self._certificate = certificate
+        self._key = key
+
+    @classmethod
+    def load_or_create(cls, folder: Path) -> Self:
+        """Return the authority of a folder, made at the first time. Raises OSError, and ValueError for wrong files."""
+        certificate_file, key_file = (
+            folder / AUTHORITY_FILE,
+            folder / _AUTHORITY_KEY_FILE,
+        )
+        if certificate_file.exists() and key_file.exists():
+            key = serialization.load_pem_private_key(key_file.read_bytes(), None)
+            if not isinstance(key, ec.EllipticCurvePrivateKey):
+                raise ValueError(f"{key_file.name} holds another kind of key")
+            certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
+            return cls(folder, certificate, key)
+        folder.mkdir(parents=True, exist_ok=True)
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = _name(_AUTHORITY_NAME)
+        certificate = (
+            _builder(name, key.public_key(), issuer=name, issuer_key=key.public_key())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(signs_certificates=True), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        _write_key(key_file, key)
+        certificate_file.write_bytes(_pem(certificate))
+        return cls(folder, certificate, key)
+
+    @property
+    def path(self) -> Path:
+        """The certificate that charge points have to trust."""
+        return self._folder / AUTHORITY_FILE
+
+    @property
+    def pem(self) -> bytes:
+        """The certificate that charge points have to trust, in PEM."""
+        return _pem(self._certificate)
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 fingerprint of its certificate, as chargers and browsers show it."""
+        return self._certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+
+    def server_certificate(self, names: tuple[str, ...]) -> tuple[Path, Path]:
+        """Return certificate and key of this server for its host names and addresses; the first is the common name.
+
+        What exists is kept as long as the names are the same and it was signed by this authority.
+        """
+        certificate_file, key_file = (
+            self._folder / CERTIFICATE_FILE,
+            self._folder / KEY_FILE,
+        )
+        alternatives = x509.SubjectAlternativeName(
+            [_general_name(each) for each in names]
+        )
+        if certificate_file.exists() and key_file.exists():
+            known = x509.load_pem_x509_certificate(certificate_file.read_bytes())
+            extension = known.extensions.get_extension_for_class(
+                x509.SubjectAlternativeName
+            )
+            if (extension.value, known.issuer) == (
+                alternatives,
+                self._certificate.subject,
+            ):
+                return certificate_file, key_file
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._sign(
+            _name(names[0]),
+            key.public_key(),
+            ExtendedKeyUsageOID.SERVER_AUTH,
+            alternatives,
+        )
+        _write_key(key_file, key)
+        # With the authority's own, for charge points that want to see the whole chain.
+        certificate_file.write_bytes(_pem(certificate) + self.pem)
+        return certificate_file, key_file
+
+    def charge_point_certificate(self, charge_point_id: str) -> tuple[bytes, bytes]:
+        """Return a new certificate and key for a charge point, in PEM; the key is kept nowhere."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._sign(
+            _name(charge_point_id), key.public_key(), ExtendedKeyUsageOID.CLIENT_AUTH
+        )
+        return _pem(certificate), _key_pem(key)
+
+    def _sign(
+        self,
+        subject: x509.Name,
+        public_key: ec.EllipticCurvePublicKey,
+        purpose: x509.ObjectIdentifier,
+        alternatives: x509.SubjectAlternativeName | None = None,
+    ) -> x509.Certificate:
+        """Return a certificate for one purpose."""
+        builder = (
+            _builder(
+                subject,
+                public_key,
+                issuer=self._certificate.subject,
+                issuer_key=self._key.public_key(),
+            )
+            .add_extension(
+                x509.BasicConstraints(ca=False, path_length=None), critical=True
+            )
+            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        )
+        if alternatives is not None:
+            builder = builder.add_extension(alternatives, critical=False)
+        return builder.sign(self._key, hashes.SHA256())
+
+
+def _builder(
+    subject: x509.Name,
+    public_key: ec.EllipticCurvePublicKey,
+    *,
+    issuer: x509.Name,
+    issuer_key: ec.EllipticCurvePublicKey,
+) -> x509.CertificateBuilder:
+    """Return what all certificates have in common; OpenSSL's strict check wants both identifiers."""
     now = datetime.now(UTC)
-    signed = (
+    return (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public_key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + _VALID)
         .add_extension(
-            x509.SubjectAlternativeName([_general_name(each) for each in names]),
+            x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False
+        )
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key),
             critical=False,
         )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(
-            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
-        )
-        .sign(key, hashes.SHA256())
     )
-    private = key.private_bytes(
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _write_key(file: Path, key: _Key) -> None:
+    """Write a private key that only its owner may read."""
+    with os.fdopen(
+        os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
+    ) as stream:
+        stream.write(_key_pem(key))
+
+
+def _key_pem(key: _Key) -> bytes:
+    return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    with os.fdopen(
-        os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
-    ) as file:
-        file.write(private)
-    certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    return certificate, key_file
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _name(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
 def _general_name(name: str) -> x509.GeneralName:
