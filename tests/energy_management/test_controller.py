@@ -1,5 +1,6 @@
 """Single rules of the step."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -370,6 +371,64 @@ def test_s7_offline_counts_its_floor_where_no_meter_sees_it() -> None:
     assert decision.circuits["garage"].booked_a[0] == pytest.approx(6 + 14)
     assert decision.circuits["main"].booked_a[0] == pytest.approx(14)
     assert decision.connectors["c1"].permit_a == 14
+
+
+def _gone(name: str) -> Callable[[Observation], Observation]:
+    """Return what makes a connector offline, though its car draws on by its permit."""
+    lost = ConnectorObservation(state=ConnectorState.OFFLINE)
+    return lambda seen: replace(seen, connectors={**seen.connectors, name: lost})
+
+
+def test_s7_offline_counts_in_the_external_limit_though_a_meter_sees_it() -> None:
+    """The limit is for our connectors alone, so base load or not, its floor is a part of it."""
+    site = Site(
+        circuits=(MAIN,),
+        connectors=tuple(Connector(id=f"c{i}", circuit="main") for i in range(2)),
+        imbalance=None,
+    )
+    plant = Plant(
+        site=site,
+        cars={"c0": Car(), "c1": Car()},
+        base=lambda _: {"main": (0.0, 0.0, 0.0)},
+        external_limit_w=20 * 690.0,
+    )
+    plant.run(120)
+    assert plant.permits() == {"c0": 10, "c1": 10}
+    plant.before_step = _gone("c0")
+    for _ in range(400):
+        plant.tick()
+        assert sum(plant.permits().values()) <= 20
+    assert plant.permits() == {"c0": 6, "c1": 14}
+
+
+def test_s7_who_is_offline_leaves_no_surplus_before_its_draw_is_base_load() -> None:
+    """Its last report is too old to count, but its permit is in force: that much of the sun it may take."""
+    site = Site(
+        circuits=(MAIN,),
+        connectors=(
+            Connector(id="c0", circuit="main"),
+            Connector(id="c1", circuit="main", mode=ChargingMode.SOLAR),
+        ),
+        pv_surplus=True,
+        imbalance=None,
+        settings=Settings(pv_start_delay_s=0.0),
+    )
+    plant = Plant(
+        site=site,
+        cars={
+            "c0": Car(),
+            "c1": Car(state=ConnectorState.AVAILABLE, wants_a=0, permit_a=0),
+        },
+        base=lambda _: {"main": (-10.0, -10.0, -10.0)},
+    )
+    plant.run(170)
+    plant.before_step = _gone("c0")
+    plant.run(65)
+    plant.cars["c1"].state = ConnectorState.PLUGGED
+    for _ in range(200):
+        # 6 A are imported, and once it fell to its floor 4 A are left: not enough for anybody.
+        assert plant.tick().connectors["c1"].permit_a == 0
+    assert plant.cars["c0"].draw_a == 6
 
 
 def test_switched_off_and_mode_off_pause() -> None:

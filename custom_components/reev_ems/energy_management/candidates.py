@@ -70,7 +70,7 @@ def choose(
     followers: list[Turn] = []
     others = {circuit.id: [0.0] * 4 for circuit in site.circuits}
     for turn in turns:
-        draw = turn.likely_draw(now_s, settings)
+        draw = _likely_draw(turn, now_s, settings)
         if not turn.reserved:
             mode = turn.outlet.connector.mode
             turn.follows = mode in _SOLAR and (
@@ -178,6 +178,15 @@ def _claim(turn: Turn) -> tuple[bool, int, float, str]:
         turn.memory.queued_s,
         turn.name,
     )
+
+
+def _likely_draw(turn: Turn, now_s: float, settings: Settings) -> Vector:
+    """Return what a connector draws besides the base load, as far as one can know."""
+    if turn.seen.state is ConnectorState.OFFLINE:
+        # Without news it may draw by its permit, until that lapses and its draw becomes base load (S7).
+        known = turn.known_draw(now_s, settings)
+        return known or turn.offline_load(now_s, settings, metered=True)
+    return turn.likely_draw(now_s, settings)
 
 
 def _is_on(turn: Turn) -> bool:

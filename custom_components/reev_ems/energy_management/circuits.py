@@ -38,6 +38,8 @@ class Circuits:
         self.base_w: dict[str, float | None] = {}
         self.reserved: dict[str, list[float]] = {}
         """Booked by connectors that take no part in the sharing."""
+        self.offline_in_base_w = 0.0
+        """The floors of those offline that the grid connection's meter sees: limits of the connectors alone count them too (S7)."""
         self.used: dict[str, list[float]] = {}
         """Booked by all."""
         for circuit in self._site.circuits:
@@ -149,6 +151,9 @@ class Circuits:
                     self._now_s, self._settings, metered=circuit.metered
                 )
                 add(sums[circuit.id], load)
+            # `load` is the last of the path: the grid connection's.
+            unseen = turn.offline_load(self._now_s, self._settings, metered=False)
+            self.offline_in_base_w += unseen[3] - load[3]
         self.reserved = sums
 
     def book(self, turns: Iterable[Turn]) -> None:

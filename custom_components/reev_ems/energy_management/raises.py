@@ -260,7 +260,7 @@ def _parts(
             base_w = sum(assumed_a) * case.site.voltage_v
         rooms[3] = circuit.limit_w - base_w - booked[3]
     if external_limit_w is not None:
-        room_w = external_limit_w - booked[3]
+        room_w = external_limit_w - booked[3] - circuits.offline_in_base_w
         rooms[3] = room_w if rooms[3] is None else min(rooms[3], room_w)
     return _cut(rooms, asked)
 

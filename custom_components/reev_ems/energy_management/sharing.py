@@ -113,7 +113,8 @@ def _case(
     }
     external_w = observation.external_limit_w
     if external_w is not None:
-        external_w = max(0.0, external_w - circuits.reserved[root.id][3])
+        booked_w = circuits.reserved[root.id][3] + circuits.offline_in_base_w
+        external_w = max(0.0, external_w - booked_w)
     base_a = circuits.base_a[root.id] if root.metered else None
     if base_a is not None and None in (circuits.meters[root.id].base or ())[:3]:
         # A meter that does not see every phase cannot tell how they differ (S2).
