@@ -75,6 +75,8 @@ class ChargePointConfig:
     """Number of phases by connector; 3 where it is left out."""
     password: str | None = None
     """Basic authentication is demanded if it is set."""
+    former_password: str | None = None
+    """Still good: a charge point that was told another may not have taken it."""
     meter_interval_s: int = 10
     quirks: Mapping[str, object] = field(default_factory=dict)
     """Overrides of what is known of its model (quirks.py)."""

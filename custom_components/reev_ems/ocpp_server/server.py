@@ -22,6 +22,7 @@ from . import quirks, schemas, tls
 from .charge_point import ChargePoint
 from .dialect import Dialect
 from .guest import Guest
+from .learnt import Learnt
 from .model import Authorization, ChargePointConfig, UnknownChargePoint
 from .session import Session
 from .transactions import TransactionLog
@@ -102,6 +103,8 @@ class OcppServer:
         self.authorize: Callable[[str, str], Authorization] = _accept_all
         self.on_unknown: Callable[[UnknownChargePoint], None] | None = None
         self.quirk_table: tuple[quirks.Entry, ...] = ()
+        self.demands_password = False
+        """Whether charge points without a password are refused: security profiles 1 and 2."""
         self.turned_away = 0
         """Connections that were refused: unknown, unauthorised or too many."""
         self._host = host
@@ -110,6 +113,7 @@ class OcppServer:
         self._server: Server | None = None
         self._schemas: dict[str, schemas.Schemas] = {}
         self._charge_points: dict[str, ChargePoint] = {}
+        self._signed_in: dict[str, str] = {}
         self._guests: dict[str, Guest] = {}
         self._unknown: dict[str, UnknownChargePoint] = {}
         self._pairing = False
@@ -186,13 +190,25 @@ class OcppServer:
         server.close()
         await server.wait_closed()
 
-    def adopt(self, config: ChargePointConfig) -> ChargePoint:
-        """Let a charge point in, or change its settings without dropping its connection."""
+    async def change_encryption(self, ssl_context: SSLContext | None) -> None:
+        """Listen anew, with another encryption or none; charge points have to dial in again. Raises OSError."""
+        self._port = self.port
+        await self.stop()
+        self._ssl_context = ssl_context
+        await self.start()
+
+    def adopt(
+        self, config: ChargePointConfig, learnt: Learnt | None = None
+    ) -> ChargePoint:
+        """Let a charge point in, or change its settings without dropping its connection.
+
+        `learnt` is what it had taught us before a restart; one that is in already knows better.
+        """
         point = self._charge_points.get(config.id)
         if point is not None:
             point.apply(config)
             return point
-        point = self._charge_points[config.id] = ChargePoint(config, self)
+        point = self._charge_points[config.id] = ChargePoint(config, self, learnt)
         self._unknown.pop(config.id, None)
         guest = self._guests.pop(config.id, None)
         if guest is not None and guest.session is not None:
@@ -202,8 +218,15 @@ class OcppServer:
                 self._close_soon(guest.session, "adopted, with a password")
         return point
 
+    def knows_password(self, charge_point_id: str) -> bool:
+        """Whether a charge point came in with its password the last time, not with the former one or with none."""
+        point = self._charge_points.get(charge_point_id)
+        used = self._signed_in.get(charge_point_id)
+        return point is not None and used is not None and used == point.config.password
+
     def remove(self, charge_point_id: str) -> None:
         """Let a charge point in no more, and drop its connection."""
+        self._signed_in.pop(charge_point_id, None)
         point = self._charge_points.pop(charge_point_id, None)
         if point is not None:
             self._run(point.close("removed"))
@@ -301,7 +324,7 @@ class OcppServer:
         ):
             self.turned_away += 1
             return connection.respond(HTTPStatus.NOT_FOUND, "")
-        if point is not None and not _authorised(point.config, request):
+        if point is not None and not self._authorised(point, request):
             self.turned_away += 1
             _LOGGER.debug("%s: wrong or no password", charge_point_id)
             response = connection.respond(HTTPStatus.UNAUTHORIZED, "")
@@ -314,6 +337,15 @@ class OcppServer:
             self.turned_away += 1
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "")
         return None
+
+    def _authorised(self, point: ChargePoint, request: Request) -> bool:
+        """Whether the request carries the charge point's password, if one is demanded (S12)."""
+        if point.config.password is None:
+            return not self.demands_password
+        used = _password_used(point.config, request)
+        if used is not None:
+            self._signed_in[point.id] = used
+        return used is not None
 
     def _certified(self, connection: ServerConnection, charge_point_id: str) -> bool:
         """Whether the certificate that is demanded, if it is, belongs to the charge point."""
@@ -358,25 +390,32 @@ def _charge_point_id(path: str) -> str | None:
     )
 
 
-def _authorised(config: ChargePointConfig, request: Request) -> bool:
-    """Whether the request carries the charge point's password, compared in constant time (S12)."""
-    if config.password is None:
-        return True
+def _password_used(config: ChargePointConfig, request: Request) -> str | None:
+    """Return which password of the charge point the request carries; all are compared in constant time (S12)."""
     scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":
-        return False
+        return None
     try:
-        user, _, password = base64.b64decode(encoded.strip(), validate=True).partition(
+        user, _, given = base64.b64decode(encoded.strip(), validate=True).partition(
             b":"
         )
     except binascii.Error:
-        return False
-    expected = [config.password.encode()]
-    if re.fullmatch(r"(?:[0-9a-fA-F]{2}){16,20}", config.password):
+        return None
+    same_user = hmac.compare_digest(user, config.id.encode())
+    used = None
+    for password in filter(None, (config.former_password, config.password)):
+        if _is_password(password, given) & same_user:
+            used = password
+    return used
+
+
+def _is_password(password: str, given: bytes) -> bool:
+    """Whether what was given is the password, compared in constant time."""
+    expected = [password.encode()]
+    if re.fullmatch(r"(?:[0-9a-fA-F]{2}){16,20}", password):
         # OCPP 1.6 gives the key in hex digits; some send the bytes that they mean.
-        expected.append(bytes.fromhex(config.password))
-    same = [hmac.compare_digest(password, each) for each in expected]
-    return any(same) & hmac.compare_digest(user, config.id.encode())
+        expected.append(bytes.fromhex(password))
+    return any([hmac.compare_digest(given, each) for each in expected])
 
 
 def _quiet_logger() -> logging.Logger:
