@@ -11,6 +11,7 @@ from .events import (
     ConnectorEvent,
     Disconnected,
     FloorAccepted,
+    LearntChanged,
     Metered,
     PermitAccepted,
     PermitRejected,
@@ -21,6 +22,7 @@ from .events import (
     TransactionEnded,
     TransactionStarted,
 )
+from .learnt import Learnt
 from .model import (
     Authorization,
     AuthorizationStatus,
@@ -52,6 +54,8 @@ __all__ = [
     "Disconnected",
     "Floor",
     "FloorAccepted",
+    "Learnt",
+    "LearntChanged",
     "Metered",
     "OcppServer",
     "OpenTransaction",

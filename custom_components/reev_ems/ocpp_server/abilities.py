@@ -1,16 +1,30 @@
 """What a charge point can do: told by its configuration, known of its model, or learnt from its answers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
 
 from ..energy_management.model import Supply
 from .profiles import Kind, Purpose, Unit
 
 
+class Way(StrEnum):
+    """How a charge point is steered, the best way first."""
+
+    PROFILE = "profile"
+    """By charging profiles; the only way that lapses to the floor by itself."""
+    VENDOR_KEY = "vendor_key"
+    """By a configuration key of its vendor that holds the current in A. Nothing lapses by itself."""
+    START_STOP = "start_stop"
+    """It charges at its maximum or not at all: transactions are stopped and started. Nothing lapses by itself."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abilities:
-    """The way in which a charge point takes charging profiles. None: not known yet."""
+    """The way in which a charge point takes limits. None: not known yet."""
 
+    way: Way = Way.PROFILE
     unit: Unit | None = None
     """The only unit that it takes."""
     max_stack_level: int | None = None
@@ -21,6 +35,10 @@ class Abilities:
     working_purpose: Purpose = Purpose.TX_PROFILE
     working_kind: Kind = Kind.ABSOLUTE
     working_stack_level: int | None = None
+    vendor_key: str | None = None
+    """The configuration key of Way.VENDOR_KEY, where the model has one."""
+    composite_schedule: bool | None = None
+    """Whether it tells which limit is in force (GetCompositeSchedule)."""
 
     def unit_for(self, supply: Supply) -> Unit:
         """Return the unit to try first."""
@@ -34,12 +52,40 @@ class Abilities:
         return 1 if self.max_stack_level is None else min(1, self.max_stack_level)
 
 
+_READERS: Mapping[str, Callable[[Any], object]] = {
+    "way": Way,
+    "unit": Unit,
+    "max_stack_level": int,
+    "max_periods": int,
+    "floor_kind": Kind,
+    "working_kind": Kind,
+    "floor_purpose": Purpose,
+    "working_purpose": Purpose,
+    "floor_per_connector": bool,
+    "working_stack_level": int,
+    "vendor_key": str,
+    "composite_schedule": bool,
+}
+
+
+def read_abilities(values: Mapping[str, object]) -> dict[str, object]:
+    """Return abilities that were written as JSON or YAML. Raises ValueError for what is none."""
+    if not set(values) <= set(_READERS):
+        raise ValueError(
+            f"unknown ability: {', '.join(sorted(set(values) - set(_READERS)))}"
+        )
+    return {
+        name: None if value is None else _READERS[name](value)
+        for name, value in values.items()
+    }
+
+
 _OTHER_UNIT = {Unit.AMPERE: Unit.WATT, Unit.WATT: Unit.AMPERE}
 _OTHER_KIND = {Kind.ABSOLUTE: Kind.RELATIVE, Kind.RELATIVE: Kind.ABSOLUTE}
 
 
 def floor_ladder(known: Abilities, supply: Supply) -> Iterator[Abilities]:
-    """Yield the ways to install the floor, the best known first."""
+    """Yield the ways to install the floor by a charging profile, the best known first."""
     unit = known.unit_for(supply)
     units = (unit,) if known.unit else (unit, _OTHER_UNIT[unit])
     for purpose in dict.fromkeys((known.floor_purpose, Purpose.MAXIMUM)):
@@ -52,6 +98,7 @@ def floor_ladder(known: Abilities, supply: Supply) -> Iterator[Abilities]:
                 for each in units:
                     yield replace(
                         known,
+                        way=Way.PROFILE,
                         unit=each,
                         floor_purpose=purpose,
                         floor_kind=kind,

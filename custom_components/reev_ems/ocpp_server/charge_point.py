@@ -1,50 +1,32 @@
 """A charge point as the rest of the program sees it, whatever its OCPP version. It outlives its connections."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine
 import contextlib
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 import logging
-from typing import Protocol
+from typing import override
 
-from ..energy_management.model import Supply
 from ..energy_management.observation import ConnectorState
 from . import commissioning, quirks
 from .abilities import Abilities
-from .clock import ClockOffset
-from .dialect import Dialect
+from .dialect import MEASURANDS, Dialect
 from .events import (
     Booted,
-    ChargePointEvent,
     Connected,
     Disconnected,
-    Metered,
+    LearntChanged,
     ProblemsChanged,
     SelfTested,
-    StatusChanged,
-    TagRefused,
-    TransactionEnded,
-    TransactionStarted,
 )
-from .measurands import Measured
-from .model import (
-    Authorization,
-    AuthorizationStatus,
-    BootInfo,
-    CallError,
-    ChargePointConfig,
-    ConnectorView,
-    Payload,
-    Permit,
-    SelfTest,
-    Transaction,
-)
-from .profiles import Unit, working_id
+from .learnt import Learnt
+from .model import BootInfo, CallError, ChargePointConfig, Payload, Permit, SelfTest
+from .profiles import working_id
 from .remote import RemoteControl
+from .reports import Host, Reports
 from .session import Session
 from .steering import Steering
-from .transactions import TransactionLog, transaction_of
+from .transactions import transaction_of
 from .v16 import V16
 
 _LOGGER = logging.getLogger(__name__)
@@ -56,53 +38,40 @@ RECONNECT_WAIT_S = 1.0
 METER_WATCH_S = 30.0
 _LATE_INTERVALS = 3
 
-_CHARGING_A = 5.0
-_OLDEST_REPORT = timedelta(days=400)
 
-_NO_CURRENT = (0.0, 0.0, 0.0)
-
-
-class Host(Protocol):
-    """What a charge point needs of its server."""
-
-    transactions: TransactionLog
-    clock: Callable[[], float]
-    now: Callable[[], datetime]
-    authorize: Callable[[str, str], Authorization]
-    quirk_table: tuple[quirks.Entry, ...]
-
-
-class ChargePoint(RemoteControl):
+class ChargePoint(RemoteControl, Reports):
     """An adopted charge point."""
 
-    def __init__(self, config: ChargePointConfig, host: Host) -> None:
+    def __init__(
+        self, config: ChargePointConfig, host: Host, learnt: Learnt | None = None
+    ) -> None:
         """Begin without a connection."""
-        self.id = config.id
-        self.config = config
+        super().__init__(config, host)
         self.info: BootInfo | None = None
         self.connected_at: datetime | None = None
-        self.connectors: Mapping[int, ConnectorView] = {}
         self.self_tests: dict[int, SelfTest] = {}
+        self.without_measurands: tuple[str, ...] = ()
+        """What it refused to measure while it took others."""
         self.dialect: Dialect = V16(self)
         self.steering = Steering(self, Abilities())
         self.quirks = quirks.Quirks()
-        self._host = host
         self._session: Session | None = None
-        self._listeners: list[Callable[[ChargePointEvent], None]] = []
         self._problems: tuple[str, ...] = ()
         self._tasks: set[asyncio.Task[None]] = set()
         self._setting_up: asyncio.Task[None] | None = None
-        self._offset = ClockOffset()
         self._booted = asyncio.Event()
+        self._introduced = False
         self._awaiting_boot = False
         self._boot_asked = False
-        self._learnt = False
+        self._asked = False
+        """Whether it told what it can do."""
         self._configured = False
         self._restored = False
-        self._newest_sample: dict[int, datetime] = {}
-        self._drawing: dict[int, int] = {}
-        self._make_connectors()
-        self._know_model()
+        if learnt is None:
+            self._know_model()
+        else:
+            self._recall(learnt)
+        self._told = self.learnt
 
     # What others read and ask.
 
@@ -127,21 +96,37 @@ class ChargePoint(RemoteControl):
         return self._problems
 
     @property
-    def clock_offset_s(self) -> float:
-        """How far its clock is ahead of ours."""
-        return self._offset.seconds
+    def learnt(self) -> Learnt:
+        """What it has taught us and that is to be kept over a restart."""
+        return Learnt(
+            info=self.info or BootInfo(),
+            overrides=self.config.quirks,
+            abilities=self.steering.abilities,
+            without_measurands=self.without_measurands,
+            clock_offset_s=self._offset.found_before_s,
+            self_tests=dict(self.self_tests),
+        )
 
-    def subscribe(
-        self, listener: Callable[[ChargePointEvent], None]
-    ) -> Callable[[], None]:
-        """Call `listener` with each event; returns what ends it."""
-        self._listeners.append(listener)
+    @property
+    def wanted_measurands(self) -> list[str]:
+        """What to ask it to measure, in order of value."""
+        without = {*self.quirks.without_measurands, *self.without_measurands}
+        return [name for name in MEASURANDS if name not in without]
 
-        def unsubscribe() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
+    def took_measurands(self, taken: list[str]) -> None:
+        """Note which measurands it took; one that takes none just now is asked for all of them again."""
+        if taken:
+            refused = (name for name in self.wanted_measurands if name not in taken)
+            self.without_measurands = (*self.without_measurands, *refused)
+            self.taught()
 
-        return unsubscribe
+    @override
+    def taught(self) -> None:
+        """Tell that something was learnt that is to be kept."""
+        learnt = self.learnt
+        if learnt != self._told:
+            self._told = learnt
+            self.emit(LearntChanged(charge_point_id=self.id, learnt=learnt))
 
     def permit(self, connector_id: int, permit: Permit) -> None:
         """Permit a connector a limit from now on; the newest replaces one that waits.
@@ -173,6 +158,7 @@ class ChargePoint(RemoteControl):
                 charge_point_id=self.id, connector_id=connector_id, result=result
             )
         )
+        self.taught()
         return result
 
     async def fall_back(self, timeout_s: float) -> None:
@@ -197,6 +183,8 @@ class ChargePoint(RemoteControl):
         before, self.config = self.config, config
         if config == before:
             return
+        if config.password != before.password:
+            self.password_confirmed = False
         places = (config.connector_ids, config.supply) != (
             before.connector_ids,
             before.supply,
@@ -204,14 +192,13 @@ class ChargePoint(RemoteControl):
         if places:
             self._make_connectors()
         if config.quirks != before.quirks:
-            self.steering.abilities = Abilities()
+            self._forget()
             self._know_model()
-            self._learnt = False
-        if places or config.floor != before.floor or not self._learnt:
+        if places or config.floor != before.floor or not self._asked:
             self.steering.install_floor()
         if (
             places
-            or not self._learnt
+            or not self._asked
             or config.meter_interval_s != before.meter_interval_s
         ):
             self._configured = False
@@ -222,6 +209,11 @@ class ChargePoint(RemoteControl):
         """Drop the connection."""
         if self._session is not None:
             await self._session.close(1001, reason)
+
+    def signed_in(self, password: str) -> None:
+        """Note with which of its passwords it came in."""
+        if password == self.config.password:
+            self.password_confirmed = True
 
     # What its connection does (session.Peer).
 
@@ -245,7 +237,7 @@ class ChargePoint(RemoteControl):
             self._start(self._close_old(old))
         if not isinstance(self.dialect, dialect):
             self.dialect = dialect(self)
-            self._learnt = self._configured = False
+            self._asked = self._configured = False
         self._booted.clear()
         self._boot_asked = False
         self.connected_at = self.now()
@@ -276,16 +268,16 @@ class ChargePoint(RemoteControl):
                 await self._restore()
             self._awaiting_boot = True
             try:
-                wait_s = RECONNECT_WAIT_S if self._learnt else BOOT_WAIT_S
+                wait_s = RECONNECT_WAIT_S if self._asked else BOOT_WAIT_S
                 async with asyncio.timeout(wait_s):
                     await self._booted.wait()
             except TimeoutError:
                 pass
             finally:
                 self._awaiting_boot = False
-            if not self._learnt:
+            if not self._asked:
                 await self.dialect.learn()
-                self._learnt = True
+                self._asked = True
             self._begin_set_up()
             self._start(self._watch_meter_values())
             await self.steering.run(session)
@@ -316,14 +308,14 @@ class ChargePoint(RemoteControl):
     async def _set_up(self) -> None:
         """Learn what it can do and configure it, where that was not done since it started."""
         try:
-            if self.info is None:
+            if not self._introduced:
                 # It started before we did, and says what it is only when asked.
                 self._boot_asked = True
                 with contextlib.suppress(CallError):
                     await self.trigger("BootNotification")
-            if not self._learnt:
+            if not self._asked:
                 await self.dialect.learn()
-                self._learnt = True
+                self._asked = True
                 self.steering.install_floor()
             if not self._configured:
                 await self.dialect.configure()
@@ -354,38 +346,7 @@ class ChargePoint(RemoteControl):
         for task in self._tasks:
             task.cancel()
 
-    def _make_connectors(self) -> None:
-        old = self.connectors
-        self.connectors = {
-            id_: old.get(id_) or ConnectorView(connector_id=id_)
-            for id_ in self.config.connector_ids
-        }
-        for connector in self.connectors.values():
-            connector.supply = self.config.supply_of(connector.connector_id)
-
     # What the dialects report.
-
-    def now(self) -> datetime:
-        """Return our time."""
-        return self._host.now()
-
-    def clock(self) -> float:
-        """Return the monotonic time."""
-        return self._host.clock()
-
-    def charger_now(self) -> datetime:
-        """Return the time on the charge point's clock."""
-        return self.now() + timedelta(seconds=self._offset.seconds)
-
-    @property
-    def transactions(self) -> TransactionLog:
-        """The session records."""
-        return self._host.transactions
-
-    def emit(self, event: ChargePointEvent) -> None:
-        """Tell the subscribers."""
-        for listener in tuple(self._listeners):
-            listener(event)
 
     def problem(self, name: str, *, present: bool) -> None:
         """Note that something is wrong, or is so no longer."""
@@ -399,10 +360,12 @@ class ChargePoint(RemoteControl):
         """It has started: what it forgot is set again."""
         if self.info is not None and info != self.info:
             # Another model or firmware: what was learnt may be true no longer.
-            self.steering.abilities = Abilities()
-            self._learnt = False
-        self.info = info
-        self._know_model()
+            self._forget()
+            self.self_tests.clear()
+        known, self.info = self.info, info
+        self._introduced = True
+        if info != known:
+            self._know_model()
         self._booted.set()
         asked, self._boot_asked = self._boot_asked, False
         if not asked:
@@ -425,209 +388,19 @@ class ChargePoint(RemoteControl):
             )
         self.steering.abilities = self.quirks.applied_to(self.steering.abilities)
 
-    def saw_time(self, at: datetime | None) -> None:
-        """Learn the charge point's clock from the time in a message."""
-        if at is not None:
-            self._offset.learn(self.clock(), (at - self.now()).total_seconds())
+    def _forget(self) -> None:
+        """Ask again what it can do."""
+        self.steering.abilities = Abilities()
+        self.without_measurands = ()
+        self._offset.found_before_s = 0.0
+        self._asked = False
 
-    def our_time(self, at: datetime | None) -> datetime:
-        """Return a time of the charge point on our clock; our own time for one that cannot be.
-
-        Clocks that count from 1970, or that are hours off, must not put sessions into another order.
-        """
-        now = self.now()
-        if at is None:
-            return now
-        try:
-            ours = at - timedelta(seconds=self._offset.seconds)
-        except OverflowError:
-            return now
-        return min(ours, now) if ours > now - _OLDEST_REPORT else now
-
-    def clock_was_set(self) -> None:
-        """It has been told the time."""
-        self._offset.forget()
-
-    def authorize(self, id_tag: str | None) -> Authorization:
-        """Return whether an id tag may charge here."""
-        if id_tag is None:
-            return Authorization(status=AuthorizationStatus.INVALID)
-        authorization = self._host.authorize(self.id, id_tag)
-        if authorization.status is not AuthorizationStatus.ACCEPTED:
-            self.emit(
-                TagRefused(
-                    charge_point_id=self.id, id_tag=id_tag, status=authorization.status
-                )
-            )
-        return authorization
-
-    def status(
-        self,
-        connector_id: int,
-        status: str,
-        state: ConnectorState,
-        error_code: str | None = None,
-    ) -> None:
-        """A connector is in a state."""
-        connector = self.connectors.get(connector_id)
-        if connector is None:
-            return
-        before = (connector.state, connector.error_code)
-        connector.status, connector.state, connector.error_code = (
-            status,
-            state,
-            error_code,
-        )
-        if state is ConnectorState.AVAILABLE:
-            # Nothing is plugged in: a transaction whose end was lost is over, and no current can flow.
-            self._nothing_flows(connector)
-            if connector.transaction is not None:
-                self.transaction_ended(
-                    connector_id, connector.transaction.id, None, None
-                )
-        if before != (state, error_code):
-            self.emit(
-                StatusChanged(
-                    charge_point_id=self.id, connector_id=connector_id, state=state
-                )
-            )
-        if (
-            state is ConnectorState.CHARGING
-            and before[0] is not ConnectorState.CHARGING
-        ):
-            self.steering.renew(connector_id)
-
-    def transaction_started(self, connector_id: int, transaction: Transaction) -> None:
-        """A transaction runs; told twice, or after a younger one, it changes nothing."""
-        connector = self.connectors.get(connector_id)
-        if connector is None:
-            return
-        running = connector.transaction
-        if running is not None and (
-            running.id == transaction.id or transaction.started_at < running.started_at
-        ):
-            return
-        connector.transaction = transaction
-        connector.phases_used = None
-        connector.permit = connector.permit_accepted_at_s = (
-            connector.permit_expires_at_s
-        ) = None
-        self.emit(
-            TransactionStarted(
-                charge_point_id=self.id,
-                connector_id=connector_id,
-                transaction=transaction,
-            )
-        )
-        self.steering.began(connector_id)
-
-    def transaction_ended(
-        self,
-        connector_id: int,
-        transaction_id: int,
-        meter_stop_wh: float | None,
-        reason: str | None,
-    ) -> None:
-        """A transaction is over; one that is not the running one (a late report) changes nothing here."""
-        connector = self.connectors.get(connector_id)
-        if (
-            connector is None
-            or connector.transaction is None
-            or connector.transaction.id != transaction_id
-        ):
-            return
-        ended = _charged(connector.transaction, meter_stop_wh)
-        connector.transaction = None
-        connector.phases_used = None
-        connector.permit = connector.permit_accepted_at_s = (
-            connector.permit_expires_at_s
-        ) = None
-        self._nothing_flows(connector)
-        self.emit(
-            TransactionEnded(
-                charge_point_id=self.id,
-                connector_id=connector_id,
-                transaction=ended,
-                reason=reason,
-            )
-        )
-
-    def metered(
-        self, connector_id: int, measured: Measured, at: datetime | None
-    ) -> None:
-        """A connector was measured, at a time on the charge point's clock; older values than known ones are dropped."""
-        connector = self.connectors.get(connector_id)
-        if connector is None:
-            return
-        at = at or self.charger_now()
-        newest = self._newest_sample.get(connector_id)
-        if newest is not None and at < newest <= self.charger_now() + timedelta(
-            seconds=60
-        ):
-            return
-        self._newest_sample[connector_id] = at
-        if measured.current_a is not None or measured.power_w is not None:
-            connector.current_a, connector.power_w = (
-                measured.current_a,
-                measured.power_w,
-            )
-            connector.measured_at_s = self.clock() - max(
-                0.0, (self.charger_now() - at).total_seconds()
-            )
-        connector.voltage_v = _newer(measured.voltage_v, connector.voltage_v)
-        connector.energy_wh = _newer(measured.energy_wh, connector.energy_wh)
-        connector.soc_pct = _newer(measured.soc_pct, connector.soc_pct)
-        connector.current_offered_a = _newer(
-            measured.current_offered_a, connector.current_offered_a
-        )
-        connector.power_offered_w = _newer(
-            measured.power_offered_w, connector.power_offered_w
-        )
-        connector.temperature_c = _newer(
-            measured.temperature_c, connector.temperature_c
-        )
-        if connector.transaction is not None:
-            connector.transaction = _charged(connector.transaction, measured.energy_wh)
-            self._learn_phases(connector, measured)
-        self.emit(Metered(charge_point_id=self.id, connector_id=connector_id))
-
-    def _learn_phases(self, connector: ConnectorView, measured: Measured) -> None:
-        """Note on how many phases the car draws; a limit in W then means another current.
-
-        Two samples in a row have to say so, at a current that is no ramp or taper.
-        """
-        drawing = measured.drawing_phases
-        if (
-            drawing is None
-            or max(a or 0.0 for a in measured.current_a or ()) < _CHARGING_A
-        ):
-            return
-        before = self._drawing.get(connector.connector_id)
-        self._drawing[connector.connector_id] = drawing
-        if drawing == before and drawing > (connector.phases_used or 0):
-            connector.phases_used = drawing
-            if self.steering.abilities.unit_for(connector.supply) is Unit.WATT:
-                self.steering.renew(connector.connector_id)
-
-    def _nothing_flows(self, connector: ConnectorView) -> None:
-        connector.current_a = None if connector.supply is Supply.DC else _NO_CURRENT
-        connector.power_w = 0.0
-        connector.measured_at_s = self.clock()
-
-
-def _newer[T](value: T | None, old: T | None) -> T | None:
-    return old if value is None else value
-
-
-def _charged(transaction: Transaction, energy_wh: float | None) -> Transaction:
-    """Return the transaction with the energy up to a reading of the register."""
-    if energy_wh is None:
-        return transaction
-    start_wh = (
-        transaction.meter_start_wh
-        if transaction.meter_start_wh is not None
-        else energy_wh
-    )
-    return replace(
-        transaction, meter_start_wh=start_wh, energy_wh=max(0.0, energy_wh - start_wh)
-    )
+    def _recall(self, learnt: Learnt) -> None:
+        """Go on with what was learnt before a restart, unless the person has set something else since."""
+        self.info = None if learnt.info == BootInfo() else learnt.info
+        self._know_model()
+        if learnt.overrides == self.config.quirks:
+            self.steering.abilities = learnt.abilities
+            self.without_measurands = learnt.without_measurands
+        self._offset.found_before_s = learnt.clock_offset_s
+        self.self_tests = dict(learnt.self_tests)

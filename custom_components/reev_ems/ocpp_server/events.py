@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ..energy_management.observation import ConnectorState
+from .learnt import Learnt
 from .model import BootInfo, Permit, SelfTest, Transaction
 
 
@@ -42,6 +43,13 @@ class ProblemsChanged(ChargePointEvent):
     """What is wrong with it changed."""
 
     problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearntChanged(ChargePointEvent):
+    """It has taught us something: to be kept, and handed to `OcppServer.adopt` after a restart."""
+
+    learnt: Learnt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

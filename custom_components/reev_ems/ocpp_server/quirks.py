@@ -1,28 +1,15 @@
 """What is known of charger models, as data (quirks.yaml), and what the person set for one charge point."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 import re
-from typing import Any, cast
+from typing import cast
 
 import yaml
 
-from .abilities import Abilities
+from .abilities import Abilities, read_abilities
 from .model import BootInfo
-from .profiles import Kind, Purpose, Unit
-
-_ABILITIES: Mapping[str, Callable[[Any], object]] = {
-    "unit": Unit,
-    "max_stack_level": int,
-    "max_periods": int,
-    "floor_kind": Kind,
-    "working_kind": Kind,
-    "floor_purpose": Purpose,
-    "working_purpose": Purpose,
-    "floor_per_connector": bool,
-}
-"""What may stand under `abilities`, and what makes it of the text."""
 
 _OWN = (
     "without_measurands",
@@ -116,11 +103,7 @@ def _merged(quirks: Quirks, values: Mapping[str, object]) -> Quirks:
     if unknown:
         raise ValueError(f"unknown quirk: {', '.join(sorted(unknown))}")
     raw = cast("Mapping[str, object]", values.get("abilities") or {})
-    if not set(raw) <= set(_ABILITIES):
-        raise ValueError(
-            f"unknown ability: {', '.join(sorted(set(raw) - set(_ABILITIES)))}"
-        )
-    abilities = {name: _ABILITIES[name](value) for name, value in raw.items()}
+    abilities = read_abilities(raw)
     own = {name: values[name] for name in _OWN if name in values}
     if "without_measurands" in own:
         own["without_measurands"] = tuple(

@@ -415,7 +415,8 @@ def _is_password(password: str, given: bytes) -> bool:
     if re.fullmatch(r"(?:[0-9a-fA-F]{2}){16,20}", password):
         # OCPP 1.6 gives the key in hex digits; some send the bytes that they mean.
         expected.append(bytes.fromhex(password))
-    return any([hmac.compare_digest(given, each) for each in expected])
+    same = [hmac.compare_digest(given, each) for each in expected]
+    return any(same)
 
 
 def _quiet_logger() -> logging.Logger:

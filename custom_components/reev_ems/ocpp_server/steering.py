@@ -227,6 +227,7 @@ class Steering:
             return
         self.abilities = attempt
         self.floor_accepted = True
+        point.taught()
         point.problem("floor_rejected", present=False)
         point.emit(FloorAccepted(charge_point_id=point.id))
 
@@ -293,6 +294,7 @@ class Steering:
                 raise
             if status == "Accepted":
                 self.abilities = attempt
+                point.taught()
                 self._accepted(connector, wanted)
                 return
             now_running = connector.transaction

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, override
 
 from . import fields
-from .dialect import MEASURANDS, PING_INTERVAL_S, Dialect, Request
+from .dialect import PING_INTERVAL_S, Dialect, Request
 from .model import CallError, Payload, Transaction
 from .profiles import Profile, Unit, to_16
 
@@ -263,11 +263,7 @@ class Requests16(Dialect):
     async def _set_measurands(self) -> None:
         """Ask for all measurands at once; where that is refused, for as many of the best as are taken."""
         name = "MeterValuesSampledData"
-        wanted = [
-            measurand
-            for measurand in MEASURANDS
-            if measurand not in self.point.quirks.without_measurands
-        ]
+        wanted = self.point.wanted_measurands
         have = {part.strip() for part in (self._value(name) or "").split(",")}
         if set(wanted[:3]) <= have:
             return
@@ -277,6 +273,7 @@ class Requests16(Dialect):
         for measurand in wanted:
             if await self._set(name, ",".join([*taken, measurand])):
                 taken.append(measurand)
+        self.point.took_measurands(taken)
 
 
 def _same(value: str | None, wanted: str) -> bool:

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, override
 
 from . import fields
-from .dialect import MEASURANDS, PING_INTERVAL_S, Dialect, Request
+from .dialect import PING_INTERVAL_S, Dialect, Request
 from .model import CallError, Payload, Transaction
 from .profiles import Profile, Unit, to_201
 
@@ -247,7 +247,7 @@ class Requests201(Dialect):
         interval_s = max(self.point.config.meter_interval_s, quirks.meter_interval_s)
         await self._set(_INTERVAL, str(interval_s))
         await self._set(_PING, str(PING_INTERVAL_S))
-        wanted = [name for name in MEASURANDS if name not in quirks.without_measurands]
+        wanted = self.point.wanted_measurands
         have = {
             part.strip() for part in (self._variables.get(_MEASURANDS) or "").split(",")
         }
@@ -258,6 +258,7 @@ class Requests201(Dialect):
             for name in wanted:
                 if await self._set(_MEASURANDS, ",".join([*taken, name])):
                     taken.append(name)
+            self.point.took_measurands(taken)
         edges = await self.get_configuration([_START_MEASURANDS, _END_MEASURANDS])
         for name, value in edges.items():
             if _ENERGY not in (value or ""):

@@ -1,0 +1,66 @@
+"""What a charge point has taught us by its answers, as a record that outlives a restart."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, cast
+
+from .abilities import Abilities, read_abilities
+from .model import BootInfo, SelfTest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learnt:
+    """What would have to be found out again at every restart of Home Assistant.
+
+    Whoever holds the server keeps it: it is in `ChargePoint.learnt`, each change is told by the event LearntChanged,
+    and `OcppServer.adopt` takes it back. It is true for one model and firmware: where the charge point says at its
+    next start that it is another one, all of it is forgotten.
+    """
+
+    info: BootInfo = field(default_factory=BootInfo)
+    """Of whom this is true."""
+    overrides: Mapping[str, object] = field(default_factory=dict)
+    """What the person had set of its abilities (ChargePointConfig.quirks) when they were learnt."""
+    abilities: Abilities = field(default_factory=Abilities)
+    without_measurands: tuple[str, ...] = ()
+    """Measurands that it refused while it took others."""
+    clock_offset_s: float = 0.0
+    """How far its clock was ahead of ours; believed again as soon as one message confirms it."""
+    self_tests: Mapping[int, SelfTest] = field(default_factory=dict)
+    """By connector."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return it as JSON has it."""
+        return {
+            **asdict(self),
+            "without_measurands": list(self.without_measurands),
+            "self_tests": {
+                str(connector): asdict(test)
+                for connector, test in self.self_tests.items()
+            },
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Learnt:
+        """Return what `as_dict` wrote; fields of other versions are left out. Raises ValueError where it is wrong."""
+        try:
+            return cls(
+                info=BootInfo(**_known(BootInfo, data["info"])),
+                overrides=dict(data["overrides"]),
+                abilities=Abilities(
+                    **cast("Any", read_abilities(_known(Abilities, data["abilities"])))
+                ),
+                without_measurands=tuple(data["without_measurands"]),
+                clock_offset_s=float(data["clock_offset_s"]),
+                self_tests={
+                    int(connector): SelfTest(**_known(SelfTest, test))
+                    for connector, test in data["self_tests"].items()
+                },
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"no record of abilities: {error!r}") from error
+
+
+def _known(kind: Any, data: Mapping[str, Any]) -> dict[str, Any]:
+    names = {each.name for each in fields(kind)}
+    return {name: value for name, value in data.items() if name in names}

@@ -1,0 +1,331 @@
+"""What a charge point tells about itself, its connectors and its transactions: kept in the views, sent as events."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from ..energy_management.model import Supply
+from ..energy_management.observation import ConnectorState
+from . import quirks
+from .clock import ClockOffset
+from .events import (
+    ChargePointEvent,
+    Metered,
+    StatusChanged,
+    TagRefused,
+    TransactionEnded,
+    TransactionStarted,
+)
+from .measurands import Measured
+from .model import (
+    Authorization,
+    AuthorizationStatus,
+    ChargePointConfig,
+    ConnectorView,
+    Transaction,
+)
+from .profiles import Unit
+from .steering import Steering
+from .transactions import TransactionLog
+
+_CHARGING_A = 5.0
+_OLDEST_REPORT = timedelta(days=400)
+
+_OFFSET_STEP_S = 5.0
+"""A change of a clock that is worth to be kept."""
+
+_NO_CURRENT = (0.0, 0.0, 0.0)
+
+
+class Host(Protocol):
+    """What a charge point needs of its server."""
+
+    transactions: TransactionLog
+    clock: Callable[[], float]
+    now: Callable[[], datetime]
+    authorize: Callable[[str, str], Authorization]
+    quirk_table: tuple[quirks.Entry, ...]
+
+
+class Reports:
+    """The views of a charge point's connectors, written by what the dialects report."""
+
+    steering: Steering
+
+    def __init__(self, config: ChargePointConfig, host: Host) -> None:
+        """Begin with connectors of which nothing is known."""
+        self.id = config.id
+        self.config = config
+        self.connectors: Mapping[int, ConnectorView] = {}
+        self._host = host
+        self._listeners: list[Callable[[ChargePointEvent], None]] = []
+        self._offset = ClockOffset()
+        self._newest_sample: dict[int, datetime] = {}
+        self._drawing: dict[int, int] = {}
+        self._make_connectors()
+
+    @property
+    def clock_offset_s(self) -> float:
+        """How far its clock is ahead of ours."""
+        return self._offset.seconds
+
+    def subscribe(
+        self, listener: Callable[[ChargePointEvent], None]
+    ) -> Callable[[], None]:
+        """Call `listener` with each event; returns what ends it."""
+        self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    def taught(self) -> None:
+        """Tell that something was learnt that is to be kept."""
+
+    def _make_connectors(self) -> None:
+        old = self.connectors
+        self.connectors = {
+            id_: old.get(id_) or ConnectorView(connector_id=id_)
+            for id_ in self.config.connector_ids
+        }
+        for connector in self.connectors.values():
+            connector.supply = self.config.supply_of(connector.connector_id)
+
+    def now(self) -> datetime:
+        """Return our time."""
+        return self._host.now()
+
+    def clock(self) -> float:
+        """Return the monotonic time."""
+        return self._host.clock()
+
+    def charger_now(self) -> datetime:
+        """Return the time on the charge point's clock."""
+        return self.now() + timedelta(seconds=self._offset.seconds)
+
+    @property
+    def transactions(self) -> TransactionLog:
+        """The session records."""
+        return self._host.transactions
+
+    def emit(self, event: ChargePointEvent) -> None:
+        """Tell the subscribers."""
+        for listener in tuple(self._listeners):
+            listener(event)
+
+    def saw_time(self, at: datetime | None) -> None:
+        """Learn the charge point's clock from the time in a message."""
+        if at is not None:
+            self._offset.learn(self.clock(), (at - self.now()).total_seconds())
+            ahead_s = self._offset.believed_s
+            if (
+                ahead_s is not None
+                and abs(ahead_s - self._offset.found_before_s) > _OFFSET_STEP_S
+            ):
+                self._offset.found_before_s = round(ahead_s)
+                self.taught()
+
+    def our_time(self, at: datetime | None) -> datetime:
+        """Return a time of the charge point on our clock; our own time for one that cannot be.
+
+        Clocks that count from 1970, or that are hours off, must not put sessions into another order.
+        """
+        now = self.now()
+        if at is None:
+            return now
+        try:
+            ours = at - timedelta(seconds=self._offset.seconds)
+        except OverflowError:
+            return now
+        return min(ours, now) if ours > now - _OLDEST_REPORT else now
+
+    def clock_was_set(self) -> None:
+        """It has been told the time."""
+        self._offset.forget()
+
+    def authorize(self, id_tag: str | None) -> Authorization:
+        """Return whether an id tag may charge here."""
+        if id_tag is None:
+            return Authorization(status=AuthorizationStatus.INVALID)
+        authorization = self._host.authorize(self.id, id_tag)
+        if authorization.status is not AuthorizationStatus.ACCEPTED:
+            self.emit(
+                TagRefused(
+                    charge_point_id=self.id, id_tag=id_tag, status=authorization.status
+                )
+            )
+        return authorization
+
+    def status(
+        self,
+        connector_id: int,
+        status: str,
+        state: ConnectorState,
+        error_code: str | None = None,
+    ) -> None:
+        """A connector is in a state."""
+        connector = self.connectors.get(connector_id)
+        if connector is None:
+            return
+        before = (connector.state, connector.error_code)
+        connector.status, connector.state, connector.error_code = (
+            status,
+            state,
+            error_code,
+        )
+        if state is ConnectorState.AVAILABLE:
+            # Nothing is plugged in: a transaction whose end was lost is over, and no current can flow.
+            self._nothing_flows(connector)
+            if connector.transaction is not None:
+                self.transaction_ended(
+                    connector_id, connector.transaction.id, None, None
+                )
+        if before != (state, error_code):
+            self.emit(
+                StatusChanged(
+                    charge_point_id=self.id, connector_id=connector_id, state=state
+                )
+            )
+        if (
+            state is ConnectorState.CHARGING
+            and before[0] is not ConnectorState.CHARGING
+        ):
+            self.steering.renew(connector_id)
+
+    def transaction_started(self, connector_id: int, transaction: Transaction) -> None:
+        """A transaction runs; told twice, or after a younger one, it changes nothing."""
+        connector = self.connectors.get(connector_id)
+        if connector is None:
+            return
+        running = connector.transaction
+        if running is not None and (
+            running.id == transaction.id or transaction.started_at < running.started_at
+        ):
+            return
+        connector.transaction = transaction
+        connector.phases_used = None
+        connector.permit = connector.permit_accepted_at_s = (
+            connector.permit_expires_at_s
+        ) = None
+        self.emit(
+            TransactionStarted(
+                charge_point_id=self.id,
+                connector_id=connector_id,
+                transaction=transaction,
+            )
+        )
+        self.steering.began(connector_id)
+
+    def transaction_ended(
+        self,
+        connector_id: int,
+        transaction_id: int,
+        meter_stop_wh: float | None,
+        reason: str | None,
+    ) -> None:
+        """A transaction is over; one that is not the running one (a late report) changes nothing here."""
+        connector = self.connectors.get(connector_id)
+        if (
+            connector is None
+            or connector.transaction is None
+            or connector.transaction.id != transaction_id
+        ):
+            return
+        ended = _charged(connector.transaction, meter_stop_wh)
+        connector.transaction = None
+        connector.phases_used = None
+        connector.permit = connector.permit_accepted_at_s = (
+            connector.permit_expires_at_s
+        ) = None
+        self._nothing_flows(connector)
+        self.emit(
+            TransactionEnded(
+                charge_point_id=self.id,
+                connector_id=connector_id,
+                transaction=ended,
+                reason=reason,
+            )
+        )
+
+    def metered(
+        self, connector_id: int, measured: Measured, at: datetime | None
+    ) -> None:
+        """A connector was measured, at a time on the charge point's clock; older values than known ones are dropped."""
+        connector = self.connectors.get(connector_id)
+        if connector is None:
+            return
+        at = at or self.charger_now()
+        newest = self._newest_sample.get(connector_id)
+        if newest is not None and at < newest <= self.charger_now() + timedelta(
+            seconds=60
+        ):
+            return
+        self._newest_sample[connector_id] = at
+        if measured.current_a is not None or measured.power_w is not None:
+            connector.current_a, connector.power_w = (
+                measured.current_a,
+                measured.power_w,
+            )
+            connector.measured_at_s = self.clock() - max(
+                0.0, (self.charger_now() - at).total_seconds()
+            )
+        connector.voltage_v = _newer(measured.voltage_v, connector.voltage_v)
+        connector.energy_wh = _newer(measured.energy_wh, connector.energy_wh)
+        connector.soc_pct = _newer(measured.soc_pct, connector.soc_pct)
+        connector.current_offered_a = _newer(
+            measured.current_offered_a, connector.current_offered_a
+        )
+        connector.power_offered_w = _newer(
+            measured.power_offered_w, connector.power_offered_w
+        )
+        connector.temperature_c = _newer(
+            measured.temperature_c, connector.temperature_c
+        )
+        if connector.transaction is not None:
+            connector.transaction = _charged(connector.transaction, measured.energy_wh)
+            self._learn_phases(connector, measured)
+        self.emit(Metered(charge_point_id=self.id, connector_id=connector_id))
+
+    def _learn_phases(self, connector: ConnectorView, measured: Measured) -> None:
+        """Note on how many phases the car draws; a limit in W then means another current.
+
+        Two samples in a row have to say so, at a current that is no ramp or taper.
+        """
+        drawing = measured.drawing_phases
+        if (
+            drawing is None
+            or max(a or 0.0 for a in measured.current_a or ()) < _CHARGING_A
+        ):
+            return
+        before = self._drawing.get(connector.connector_id)
+        self._drawing[connector.connector_id] = drawing
+        if drawing == before and drawing > (connector.phases_used or 0):
+            connector.phases_used = drawing
+            if self.steering.abilities.unit_for(connector.supply) is Unit.WATT:
+                self.steering.renew(connector.connector_id)
+
+    def _nothing_flows(self, connector: ConnectorView) -> None:
+        connector.current_a = None if connector.supply is Supply.DC else _NO_CURRENT
+        connector.power_w = 0.0
+        connector.measured_at_s = self.clock()
+
+
+def _newer[T](value: T | None, old: T | None) -> T | None:
+    return old if value is None else value
+
+
+def _charged(transaction: Transaction, energy_wh: float | None) -> Transaction:
+    """Return the transaction with the energy up to a reading of the register."""
+    if energy_wh is None:
+        return transaction
+    start_wh = (
+        transaction.meter_start_wh
+        if transaction.meter_start_wh is not None
+        else energy_wh
+    )
+    return replace(
+        transaction, meter_start_wh=start_wh, energy_wh=max(0.0, energy_wh - start_wh)
+    )
