@@ -128,6 +128,7 @@ def observations(draw: st.DrawFn, site: Site, at_s: float) -> Observation:
             priorities=draw(st.just(()) | st.tuples(st.integers(1, 10))),
             groups=tuple(group.id for group in site.user_groups if draw(st.booleans())),
             enabled=bool(draw(st.integers(0, 5))),
+            authorized=bool(draw(st.integers(0, 9))),
         )
         for connector in site.connectors
         if draw(st.integers(0, 9))

@@ -443,6 +443,21 @@ def test_switched_off_and_mode_off_pause() -> None:
     assert loop.step(20).connectors["c0"].permit_a == 16
 
 
+def test_session_of_a_user_who_may_not_charge_is_paused() -> None:
+    """Also where nobody looks after the limits; who may charge again goes on at once."""
+    loop = Loop(one())
+    loop.step(40)
+    loop.see(authorized=False)
+    for load_management in (True, False):
+        loop.site = replace(loop.site, load_management=load_management)
+        paused = loop.step().connectors["c0"]
+        assert paused.permit_a == 0
+        assert paused.limited_by.kind is LimitKind.NOT_AUTHORIZED
+    loop.site = replace(loop.site, load_management=True)
+    loop.see(authorized=True)
+    assert loop.step(20).connectors["c0"].permit_a == 16
+
+
 def test_load_management_off_holds_everybody_at_the_failsafe() -> None:
     """Nobody looks after the limits, so nobody gets more than his floor."""
     loop = Loop(one())

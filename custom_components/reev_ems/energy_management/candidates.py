@@ -190,15 +190,23 @@ def _likely_draw(turn: Turn, now_s: float, settings: Settings) -> Vector:
 
 
 def _is_on(turn: Turn) -> bool:
-    return turn.seen.enabled and turn.outlet.connector.mode is not ChargingMode.OFF
+    return (
+        turn.seen.enabled
+        and turn.seen.authorized
+        and turn.outlet.connector.mode is not ChargingMode.OFF
+    )
 
 
 def _switch_off(turn: Turn) -> None:
     """Pause a connector that a person switched off; this is nobody's shortage, so no pause time follows."""
     turn.target = 0.0
-    turn.limit = Limit(
-        kind=LimitKind.MODE_OFF if turn.seen.enabled else LimitKind.SWITCHED_OFF
-    )
+    if not turn.seen.enabled:
+        kind = LimitKind.SWITCHED_OFF
+    elif not turn.seen.authorized:
+        kind = LimitKind.NOT_AUTHORIZED
+    else:
+        kind = LimitKind.MODE_OFF
+    turn.limit = Limit(kind=kind)
 
 
 def _pause_left_s(turn: Turn, now_s: float, settings: Settings) -> float:

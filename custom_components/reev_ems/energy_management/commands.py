@@ -115,6 +115,7 @@ def _may_lapse(turn: Turn) -> bool:
         turn.failed
         and turn.new <= 0
         and turn.seen.enabled
+        and turn.seen.authorized
         and turn.outlet.connector.mode in {ChargingMode.FAST, ChargingMode.SOLAR_MIN}
     )
 

@@ -44,6 +44,8 @@ class LimitKind(StrEnum):
     CAR_DRAWS_LESS = "car_draws_less"
     MODE_OFF = "mode_off"
     SWITCHED_OFF = "switched_off"
+    NOT_AUTHORIZED = "not_authorized"
+    """The session's user may not charge."""
     NOT_CONNECTED = "not_connected"
     """No car is plugged in."""
     OFFLINE = "offline"
@@ -104,6 +106,7 @@ _TEXTS: Final[Mapping[LimitKind, str]] = {
     LimitKind.CAR_DRAWS_LESS: "the car draws less",
     LimitKind.MODE_OFF: "charging mode off",
     LimitKind.SWITCHED_OFF: "charging switched off",
+    LimitKind.NOT_AUTHORIZED: "the user may not charge",
     LimitKind.NOT_CONNECTED: "no car",
     LimitKind.OFFLINE: "charge point offline",
     LimitKind.GUARD: "final safety check",

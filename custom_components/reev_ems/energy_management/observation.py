@@ -75,6 +75,8 @@ class ConnectorObservation:
     session_wh: float | None = None
     enabled: bool = True
     """The person's charging switch: False pauses."""
+    authorized: bool = True
+    """Whether the session's user may charge: False pauses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

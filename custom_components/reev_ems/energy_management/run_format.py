@@ -176,6 +176,7 @@ def _connector(fields: Fields, groups: frozenset[str]) -> ConnectorObservation:
         groups=read_groups(fields, groups),
         session_wh=fields.optional_number("session_wh", least=0),
         enabled=fields.flag("enabled", default=True),
+        authorized=fields.flag("authorized", default=True),
     )
     fields.done()
     return connector
