@@ -51,6 +51,7 @@ class Recorder:
 
     def __init__(self, point: ChargePoint) -> None:
         """Subscribe."""
+        self.point = point
         self.events: list[ChargePointEvent] = []
         self._news = asyncio.Event()
         self.unsubscribe = point.subscribe(self._note)

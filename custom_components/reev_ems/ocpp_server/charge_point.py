@@ -13,6 +13,7 @@ from .abilities import Abilities
 from .dialect import MEASURANDS, Dialect
 from .events import (
     Booted,
+    CertificateIssued,
     Connected,
     Disconnected,
     LearntChanged,
@@ -37,6 +38,7 @@ reconnects sends none."""
 RECONNECT_WAIT_S = 1.0
 METER_WATCH_S = 30.0
 _LATE_INTERVALS = 3
+_CERTIFICATE_WAIT_S = 0.5
 
 
 class ChargePoint(RemoteControl, Reports):
@@ -257,6 +259,30 @@ class ChargePoint(RemoteControl, Reports):
         for connector in self.connectors.values():
             connector.state = ConnectorState.OFFLINE
         self.emit(Disconnected(charge_point_id=self.id))
+
+    def sign(self, request: str) -> bool:
+        """Give it the certificate that it asks for, in a moment; False if it cannot have one."""
+        if self._host.sign_request is None:
+            return False
+        try:
+            chain = self._host.sign_request(request, self.id)
+        except ValueError as error:
+            _LOGGER.warning("%s: no certificate: %s", self.id, error)
+            return False
+        self._start(self._hand_over(chain))
+        return True
+
+    async def _hand_over(self, chain: str) -> None:
+        # First it has to hear that it will get one.
+        await asyncio.sleep(_CERTIFICATE_WAIT_S)
+        action, payload = self.dialect.certificate_signed(chain)
+        try:
+            answer = await self.raw_call(action, payload)
+        except CallError as error:
+            _LOGGER.warning("%s: certificate not handed over: %s", self.id, error)
+            return
+        accepted = str(answer.get("status", "")).lower() == "accepted"
+        self.emit(CertificateIssued(charge_point_id=self.id, accepted=accepted))
 
     async def _close_old(self, session: Session) -> None:
         await session.close(1000, "a newer connection of the same charge point")

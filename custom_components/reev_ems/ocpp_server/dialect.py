@@ -5,7 +5,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..energy_management.observation import ConnectorState
-from .model import BootInfo, ConnectorView, Payload, Transaction
+from . import fields
+from .model import (
+    BootInfo,
+    CertificateHash,
+    CertificateUse,
+    ConnectorView,
+    FirmwareSignature,
+    LogKind,
+    Payload,
+    Transaction,
+)
 from .profiles import Profile
 
 if TYPE_CHECKING:
@@ -106,12 +116,49 @@ class Dialect(ABC):
         """Reserve a connector for an id tag."""
 
     @abstractmethod
-    def update_firmware(self, location: str, at: datetime) -> Request:
+    def update_firmware(
+        self, location: str, at: datetime, signature: FirmwareSignature | None
+    ) -> Request:
         """Fetch firmware from a URL and install it."""
 
     @abstractmethod
     def get_diagnostics(self, location: str) -> Request:
         """Upload diagnostics to a URL."""
+
+    @abstractmethod
+    def get_log(self, kind: LogKind, location: str) -> Request:
+        """Upload a log to a URL."""
+
+    @abstractmethod
+    def get_local_list_version(self) -> tuple[Request, str]:
+        """Ask for the version of the list of id tags; also returns the field of the answer that holds it."""
+
+    @abstractmethod
+    def trigger_certificate(self) -> Request:
+        """Ask it to ask for a new certificate (SignCertificate)."""
+
+    @abstractmethod
+    def certificate_signed(self, chain: str) -> Request:
+        """Hand over the certificate that it asked for, in PEM."""
+
+    @abstractmethod
+    def install_certificate(self, use: CertificateUse, certificate: str) -> Request:
+        """Put an authority's certificate (PEM) into its store."""
+
+    @abstractmethod
+    def installed_certificates(self, use: CertificateUse) -> Request:
+        """Ask which certificates are in its store."""
+
+    def delete_certificate(self, certificate: CertificateHash) -> Request:
+        """Remove a certificate from its store."""
+        return "DeleteCertificate", {
+            "certificateHashData": {
+                "hashAlgorithm": certificate.algorithm,
+                "issuerNameHash": certificate.issuer_name_hash,
+                "issuerKeyHash": certificate.issuer_key_hash,
+                "serialNumber": certificate.serial_number,
+            }
+        }
 
     @abstractmethod
     def send_local_list(self, id_tags: list[str], version: int) -> Request:
@@ -140,3 +187,35 @@ class Dialect(ABC):
     @abstractmethod
     async def configure(self) -> None:
         """Set what metering and liveness need, where it is not so already."""
+
+    # What both versions are told in the same words.
+
+    async def _data_transfer(self, _payload: Payload) -> Payload:
+        return {"status": "UnknownVendorId"}
+
+    async def _firmware_status(self, payload: Payload) -> Payload:
+        self.point.firmware_told(
+            fields.text(payload, "status"), fields.integer(payload, "requestId")
+        )
+        return {}
+
+    async def _upload_status(self, payload: Payload) -> Payload:
+        self.point.upload_told(
+            fields.text(payload, "status"), fields.integer(payload, "requestId")
+        )
+        return {}
+
+    async def _security_event(self, payload: Payload) -> Payload:
+        self.point.security_told(
+            fields.text(payload, "type"),
+            fields.moment(payload, "timestamp"),
+            fields.text(payload, "techInfo"),
+        )
+        return {}
+
+    async def _sign_certificate(self, payload: Payload) -> Payload:
+        request = payload.get("csr")
+        # Certificates for paying by plug are another authority's affair.
+        wanted = fields.text(payload, "certificateType") != "V2GCertificate"
+        taken = isinstance(request, str) and wanted and self.point.sign(request)
+        return {"status": "Accepted" if taken else "Rejected"}

@@ -1,6 +1,7 @@
 """What a charge point reports to its subscribers. Each event is sent once, after the views were updated."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from ..energy_management.observation import ConnectorState
 from .learnt import Learnt
@@ -50,6 +51,41 @@ class LearntChanged(ChargePointEvent):
     """It has taught us something: to be kept, and handed to `OcppServer.adopt` after a restart."""
 
     learnt: Learnt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirmwareStatusChanged(ChargePointEvent):
+    """A firmware update has come further; also in `ChargePoint.firmware_status`."""
+
+    status: str
+    """As OCPP words it: Downloading, Downloaded, Installing, Installed, DownloadFailed, ..."""
+    request_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadStatusChanged(ChargePointEvent):
+    """The upload of diagnostics or of a log has come further; also in `ChargePoint.upload_status`."""
+
+    status: str
+    """As OCPP words it: Uploading, Uploaded, UploadFailed, ..."""
+    request_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityEventReported(ChargePointEvent):
+    """It noticed something that matters for security: a wrong password, an opened housing, a changed clock."""
+
+    kind: str
+    at: datetime
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateIssued(ChargePointEvent):
+    """It asked for a certificate and was sent one."""
+
+    accepted: bool
+    """Whether it took it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

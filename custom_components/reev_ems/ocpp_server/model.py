@@ -118,6 +118,42 @@ class BootInfo:
     firmware: str | None = None
 
 
+class CertificateUse(StrEnum):
+    """What a certificate in a charge point's store is for."""
+
+    CENTRAL_SYSTEM = "central_system"
+    """The authority by which it knows this server."""
+    MANUFACTURER = "manufacturer"
+    """The authority by which it knows firmware."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateHash:
+    """How a charge point names a certificate in its store."""
+
+    algorithm: str
+    issuer_name_hash: str
+    issuer_key_hash: str
+    serial_number: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirmwareSignature:
+    """What shows a charge point that firmware is its manufacturer's."""
+
+    certificate: str
+    """PEM."""
+    signature: str
+    """Base64."""
+
+
+class LogKind(StrEnum):
+    """What a charge point can upload; the values are those of OCPP."""
+
+    DIAGNOSTICS = "DiagnosticsLog"
+    SECURITY = "SecurityLog"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownChargePoint:
     """A charge point that knocked while pairing was open and is not adopted."""

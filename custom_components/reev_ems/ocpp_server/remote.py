@@ -5,7 +5,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from . import fields
-from .model import CallError, ConnectorView, Payload
+from .model import (
+    CallError,
+    CertificateHash,
+    CertificateUse,
+    ConnectorView,
+    FirmwareSignature,
+    LogKind,
+    Payload,
+)
 from .session import CALL_TIMEOUT_S
 
 if TYPE_CHECKING:
@@ -14,7 +22,7 @@ if TYPE_CHECKING:
 
 _NEGATIVE = frozenset(
     {"rejected", "notsupported", "notimplemented", "unlockfailed", "failed", "faulted", "occupied", "unavailable",
-     "unknownconnector", "unknownvendorid", "unknownmessageid", "versionmismatch", "ongoingauthorizedtransaction"}
+     "notfound", "invalidcertificate", "revokedcertificate", "unknownconnector", "unknownvendorid", "unknownmessageid", "versionmismatch", "ongoingauthorizedtransaction"}
 )  # fmt: skip
 
 
@@ -100,16 +108,77 @@ class RemoteControl:
             ("CancelReservation", {"reservationId": reservation_id})
         )
 
-    async def update_firmware(self, location: str, at: datetime) -> str:
-        """Fetch firmware from a URL and install it. Raises CallError."""
-        return await self._command(self.dialect.update_firmware(location, at))
+    async def update_firmware(
+        self, location: str, at: datetime, signature: FirmwareSignature | None = None
+    ) -> str:
+        """Fetch firmware from a URL and install it. Progress: FirmwareStatusChanged. Raises CallError."""
+        return await self._command(
+            self.dialect.update_firmware(location, at, signature)
+        )
 
     async def get_diagnostics(self, location: str) -> str:
-        """Upload its diagnostics to a URL; returns the file name, if it tells. Raises CallError."""
-        action, payload = self.dialect.get_diagnostics(location)
+        """Upload its diagnostics to a URL; returns the file name, if it tells. Progress: UploadStatusChanged.
+
+        Raises CallError.
+        """
+        return await self._upload(self.dialect.get_diagnostics(location))
+
+    async def get_log(self, kind: LogKind, location: str) -> str:
+        """Upload a log to a URL; returns the file name, if it tells. Progress: UploadStatusChanged.
+
+        Not every charge point of OCPP 1.6 knows it. Raises CallError.
+        """
+        return await self._upload(self.dialect.get_log(kind, location))
+
+    async def _upload(self, request: Request) -> str:
+        action, payload = request
         answer = await self.raw_call(action, payload)
         self._positive(action, str(answer.get("status", "")))
         return fields.text(answer, "fileName") or fields.text(answer, "filename") or ""
+
+    async def local_list_version(self) -> int:
+        """Return the version of its list of id tags; 0: it has none, -1: it cannot have one. Raises CallError."""
+        (action, payload), name = self.dialect.get_local_list_version()
+        version = fields.integer(await self.raw_call(action, payload), name)
+        if version is None:
+            raise CallError("invalid_answer", action)
+        return version
+
+    async def renew_certificate(self) -> str:
+        """Ask it to ask for a new certificate; what comes of it is told by CertificateIssued. Raises CallError."""
+        return await self._command(self.dialect.trigger_certificate())
+
+    async def install_certificate(self, use: CertificateUse, certificate: str) -> str:
+        """Put an authority's certificate (PEM) into its store. Raises CallError."""
+        return await self._command(self.dialect.install_certificate(use, certificate))
+
+    async def installed_certificates(
+        self, use: CertificateUse
+    ) -> tuple[CertificateHash, ...]:
+        """Return which certificates are in its store. Raises CallError."""
+        action, payload = self.dialect.installed_certificates(use)
+        answer = await self.raw_call(action, payload)
+        if str(answer.get("status", "")).lower() == "notfound":
+            return ()
+        self._positive(action, str(answer.get("status", "")))
+        # 1.6 names them at once, 2.0.1 within chains.
+        entries = fields.mappings(answer, "certificateHashData") + [
+            fields.mapping(chain, "certificateHashData")
+            for chain in fields.mappings(answer, "certificateHashDataChain")
+        ]
+        return tuple(
+            CertificateHash(
+                algorithm=fields.text(entry, "hashAlgorithm") or "",
+                issuer_name_hash=fields.text(entry, "issuerNameHash") or "",
+                issuer_key_hash=fields.text(entry, "issuerKeyHash") or "",
+                serial_number=fields.text(entry, "serialNumber") or "",
+            )
+            for entry in entries
+        )
+
+    async def delete_certificate(self, certificate: CertificateHash) -> str:
+        """Remove a certificate from its store. Raises CallError."""
+        return await self._command(self.dialect.delete_certificate(certificate))
 
     async def send_local_list(self, id_tags: list[str], version: int) -> str:
         """Replace the list of id tags that may charge while it is offline. Raises CallError."""

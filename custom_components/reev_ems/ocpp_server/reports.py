@@ -11,11 +11,14 @@ from . import quirks
 from .clock import ClockOffset
 from .events import (
     ChargePointEvent,
+    FirmwareStatusChanged,
     Metered,
+    SecurityEventReported,
     StatusChanged,
     TagRefused,
     TransactionEnded,
     TransactionStarted,
+    UploadStatusChanged,
 )
 from .measurands import Measured
 from .model import (
@@ -46,6 +49,7 @@ class Host(Protocol):
     now: Callable[[], datetime]
     authorize: Callable[[str, str], Authorization]
     quirk_table: tuple[quirks.Entry, ...]
+    sign_request: Callable[[str, str], str] | None
 
 
 class Reports:
@@ -58,6 +62,12 @@ class Reports:
         self.id = config.id
         self.config = config
         self.connectors: Mapping[int, ConnectorView] = {}
+        self.authorize_tag: Callable[[str], Authorization] | None = None
+        """Decides who may charge here; None: the server does. An empty tag: nobody was asked for one."""
+        self.firmware_status: str | None = None
+        """The last word about a firmware update, as OCPP has it."""
+        self.upload_status: str | None = None
+        """The last word about an upload of diagnostics or of a log, as OCPP has it."""
         self._host = host
         self._listeners: list[Callable[[ChargePointEvent], None]] = []
         self._offset = ClockOffset()
@@ -150,7 +160,10 @@ class Reports:
         """Return whether an id tag may charge here."""
         if id_tag is None:
             return Authorization(status=AuthorizationStatus.INVALID)
-        authorization = self._host.authorize(self.id, id_tag)
+        if self.authorize_tag is None:
+            authorization = self._host.authorize(self.id, id_tag)
+        else:
+            authorization = self.authorize_tag(id_tag)
         if authorization.status is not AuthorizationStatus.ACCEPTED:
             self.emit(
                 TagRefused(
@@ -194,6 +207,40 @@ class Reports:
             and before[0] is not ConnectorState.CHARGING
         ):
             self.steering.renew(connector_id)
+
+    def firmware_told(self, status: str | None, request_id: int | None) -> None:
+        """A firmware update has come further."""
+        if status is not None:
+            self.firmware_status = status
+            self.emit(
+                FirmwareStatusChanged(
+                    charge_point_id=self.id, status=status, request_id=request_id
+                )
+            )
+
+    def upload_told(self, status: str | None, request_id: int | None) -> None:
+        """An upload of diagnostics or of a log has come further."""
+        if status is not None:
+            self.upload_status = status
+            self.emit(
+                UploadStatusChanged(
+                    charge_point_id=self.id, status=status, request_id=request_id
+                )
+            )
+
+    def security_told(
+        self, kind: str | None, at: datetime | None, detail: str | None
+    ) -> None:
+        """Something happened that matters for security."""
+        if kind is not None:
+            self.emit(
+                SecurityEventReported(
+                    charge_point_id=self.id,
+                    kind=kind,
+                    at=self.our_time(at),
+                    detail=detail,
+                )
+            )
 
     def transaction_started(self, connector_id: int, transaction: Transaction) -> None:
         """A transaction runs; told twice, or after a younger one, it changes nothing."""

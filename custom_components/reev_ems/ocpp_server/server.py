@@ -101,6 +101,8 @@ class OcppServer:
         self.clock = clock
         self.now = now
         self.authorize: Callable[[str, str], Authorization] = _accept_all
+        self.sign_request: Callable[[str, str], str] | None = None
+        """Makes a certificate of a charge point's request and id (`tls.Authority.sign_request`); None: Rejected."""
         self.on_unknown: Callable[[UnknownChargePoint], None] | None = None
         self.quirk_table: tuple[quirks.Entry, ...] = ()
         self.demands_password = False

@@ -11,8 +11,9 @@ import ssl
 from typing import Self
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _VALID = timedelta(days=365 * 20)
@@ -25,6 +26,11 @@ _AUTHORITY_KEY_FILE = "ocpp-ca-key.pem"
 _AUTHORITY_NAME = "reev EMS OCPP authority"
 
 type _Key = ec.EllipticCurvePrivateKey
+type _PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+
+_SMALLEST_RSA_BITS = 2048
+_REQUEST_LIMIT = 5500
+"""The standard's own bound of a certificate signing request, in characters."""
 
 
 def context(
@@ -148,10 +154,37 @@ class Authority:
         )
         return _pem(certificate), _key_pem(key)
 
+    def sign_request(self, request: str, charge_point_id: str) -> str:
+        """Return the certificate that a charge point asks for (SignCertificate), with this authority's, in PEM.
+
+        Whatever name it asks for, it gets the one that it is known by here: no charge point can become another
+        one. Raises ValueError for what is no request of a key that is good enough.
+        """
+        if len(request) > _REQUEST_LIMIT:
+            raise ValueError("certificate signing request is too long")
+        try:
+            asked = x509.load_pem_x509_csr(request.encode())
+            key, proven = asked.public_key(), asked.is_signature_valid
+        except UnsupportedAlgorithm as error:
+            raise ValueError(str(error)) from error
+        if not proven:
+            raise ValueError("certificate signing request is not signed by its own key")
+        strong = isinstance(key, ec.EllipticCurvePublicKey) or (
+            isinstance(key, rsa.RSAPublicKey) and key.key_size >= _SMALLEST_RSA_BITS
+        )
+        if not strong:
+            raise ValueError("key of the certificate signing request is too weak")
+        certificate = self._sign(
+            _name(charge_point_id),
+            key,  # type: ignore[arg-type]
+            ExtendedKeyUsageOID.CLIENT_AUTH,
+        )
+        return (_pem(certificate) + self.pem).decode()
+
     def _sign(
         self,
         subject: x509.Name,
-        public_key: ec.EllipticCurvePublicKey,
+        public_key: _PublicKey,
         purpose: x509.ObjectIdentifier,
         alternatives: x509.SubjectAlternativeName | None = None,
     ) -> x509.Certificate:
@@ -176,7 +209,7 @@ class Authority:
 
 def _builder(
     subject: x509.Name,
-    public_key: ec.EllipticCurvePublicKey,
+    public_key: _PublicKey,
     *,
     issuer: x509.Name,
     issuer_key: ec.EllipticCurvePublicKey,

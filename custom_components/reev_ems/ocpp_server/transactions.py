@@ -73,6 +73,11 @@ class TransactionLog(Protocol):
     ) -> bool:
         """Record the end of a session; False if the charge point has no such session."""
 
+    async def identify(
+        self, *, charge_point_id: str, transaction_id: int, id_tag: str
+    ) -> None:
+        """Note whose a session is that began without an id tag, or with one that was refused."""
+
     async def meter(
         self,
         *,

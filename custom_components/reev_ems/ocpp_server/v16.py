@@ -35,16 +35,6 @@ _RUNNING = frozenset(
 )
 _REMEMBERED_ENDS = 32
 
-_NOTHING_TO_SAY = frozenset(
-    {
-        "DiagnosticsStatusNotification",
-        "FirmwareStatusNotification",
-        "SignedFirmwareStatusNotification",
-        "LogStatusNotification",
-        "SecurityEventNotification",
-    }
-)
-
 
 class V16(Requests16):
     """A charge point that speaks OCPP 1.6-J."""
@@ -61,18 +51,20 @@ class V16(Requests16):
             "StartTransaction": self._start,
             "StopTransaction": self._stop,
             "MeterValues": self._meter,
+            "DataTransfer": self._data_transfer,
+            "DiagnosticsStatusNotification": self._upload_status,
+            "LogStatusNotification": self._upload_status,
+            "FirmwareStatusNotification": self._firmware_status,
+            "SignedFirmwareStatusNotification": self._firmware_status,
+            "SecurityEventNotification": self._security_event,
+            "SignCertificate": self._sign_certificate,
         }
 
     @override
     async def handle(self, action: str, payload: Payload) -> Payload | None:
         """Answer a request."""
-        if (handler := self._handlers.get(action)) is not None:
-            return await handler(payload)
-        if action in _NOTHING_TO_SAY:
-            return {}
-        if action == "DataTransfer":
-            return {"status": "UnknownVendorId"}
-        return {"status": "Rejected"} if action == "SignCertificate" else None
+        handler = self._handlers.get(action)
+        return None if handler is None else await handler(payload)
 
     @classmethod
     @override

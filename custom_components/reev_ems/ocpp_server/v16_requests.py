@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, override
 
 from . import fields
 from .dialect import PING_INTERVAL_S, Dialect, Request
-from .model import CallError, Payload, Transaction
+from .model import (
+    CallError,
+    CertificateUse,
+    FirmwareSignature,
+    LogKind,
+    Payload,
+    Transaction,
+)
 from .profiles import Profile, Unit, to_16
 
 if TYPE_CHECKING:
@@ -33,6 +40,14 @@ _AUTHORIZATION_KEYS = {
 """Who may not charge does not, also while the connection is lost."""
 
 
+_EXTENDED_TRIGGERS = frozenset({"LogStatusNotification", "SignChargePointCertificate"})
+
+_CERTIFICATES = {
+    CertificateUse.CENTRAL_SYSTEM: "CentralSystemRootCertificate",
+    CertificateUse.MANUFACTURER: "ManufacturerRootCertificate",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class _Key:
     """A configuration key as the charge point gives it."""
@@ -51,6 +66,7 @@ class Requests16(Dialect):
         """Speak with a charge point."""
         super().__init__(point)
         self._keys: dict[str, _Key] = {}
+        self._requests = 0
 
     @override
     def wire_id(self, transaction: Transaction) -> str | int:
@@ -115,17 +131,72 @@ class Requests16(Dialect):
         }
 
     @override
-    def update_firmware(self, location: str, at: datetime) -> Request:
+    def update_firmware(
+        self, location: str, at: datetime, signature: FirmwareSignature | None
+    ) -> Request:
         """Fetch firmware from a URL and install it."""
-        return "UpdateFirmware", {
-            "location": location,
-            "retrieveDate": fields.timestamp(at),
+        if signature is None:
+            return "UpdateFirmware", {
+                "location": location,
+                "retrieveDate": fields.timestamp(at),
+            }
+        return "SignedUpdateFirmware", {
+            "requestId": self._next_request(),
+            "firmware": {
+                "location": location,
+                "retrieveDateTime": fields.timestamp(at),
+                "signingCertificate": signature.certificate,
+                "signature": signature.signature,
+            },
         }
 
     @override
     def get_diagnostics(self, location: str) -> Request:
         """Upload diagnostics to a URL."""
         return "GetDiagnostics", {"location": location}
+
+    @override
+    def get_log(self, kind: LogKind, location: str) -> Request:
+        """Upload a log to a URL."""
+        return "GetLog", {
+            "logType": kind.value,
+            "requestId": self._next_request(),
+            "log": {"remoteLocation": location},
+        }
+
+    @override
+    def get_local_list_version(self) -> tuple[Request, str]:
+        """Ask for the version of the list of id tags."""
+        return ("GetLocalListVersion", {}), "listVersion"
+
+    @override
+    def trigger_certificate(self) -> Request:
+        """Ask it to ask for a new certificate."""
+        return "ExtendedTriggerMessage", {
+            "requestedMessage": "SignChargePointCertificate"
+        }
+
+    @override
+    def certificate_signed(self, chain: str) -> Request:
+        """Hand over the certificate that it asked for."""
+        return "CertificateSigned", {"certificateChain": chain}
+
+    @override
+    def install_certificate(self, use: CertificateUse, certificate: str) -> Request:
+        """Put an authority's certificate into its store."""
+        return "InstallCertificate", {
+            "certificateType": _CERTIFICATES[use],
+            "certificate": certificate,
+        }
+
+    @override
+    def installed_certificates(self, use: CertificateUse) -> Request:
+        """Ask which certificates are in its store."""
+        return "GetInstalledCertificateIds", {"certificateType": _CERTIFICATES[use]}
+
+    def _next_request(self) -> int:
+        self._requests += 1
+        return self._requests
 
     @override
     def send_local_list(self, id_tags: list[str], version: int) -> Request:
@@ -150,7 +221,8 @@ class Requests16(Dialect):
         payload: Payload = {"requestedMessage": message}
         if connector_id is not None:
             payload["connectorId"] = connector_id
-        return "TriggerMessage", payload
+        extended = message in _EXTENDED_TRIGGERS
+        return "ExtendedTriggerMessage" if extended else "TriggerMessage", payload
 
     @override
     async def get_configuration(self, keys: list[str]) -> dict[str, str | None]:

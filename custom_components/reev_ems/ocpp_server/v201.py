@@ -5,13 +5,21 @@ A connector here is an EVSE.
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, override
 
 from ..energy_management.observation import ConnectorState
 from . import fields, measurands
 from .dialect import HEARTBEAT_S
-from .model import Authorization, BootInfo, ConnectorView, Payload, Transaction
+from .model import (
+    Authorization,
+    AuthorizationStatus,
+    BootInfo,
+    ConnectorView,
+    Payload,
+    Transaction,
+)
 from .v201_requests import Requests201
 
 if TYPE_CHECKING:
@@ -27,11 +35,8 @@ _CHARGING_STATES = {
 
 _ANSWERS: Mapping[str, Payload] = {
     "ClearedChargingLimit": {},
-    "DataTransfer": {"status": "UnknownVendorId"},
-    "FirmwareStatusNotification": {},
     "Get15118EVCertificate": {"status": "Failed", "exiResponse": ""},
     "GetCertificateStatus": {"status": "Failed"},
-    "LogStatusNotification": {},
     "NotifyChargingLimit": {},
     "NotifyCustomerInformation": {},
     "NotifyDisplayMessages": {},
@@ -43,8 +48,6 @@ _ANSWERS: Mapping[str, Payload] = {
     "PublishFirmwareStatusNotification": {},
     "ReportChargingProfiles": {},
     "ReservationStatusUpdate": {},
-    "SecurityEventNotification": {},
-    "SignCertificate": {"status": "Rejected"},
 }
 """Requests that need no more than an answer."""
 
@@ -80,6 +83,11 @@ class V201(Requests201):
             "StatusNotification": self._status_notification,
             "TransactionEvent": self._transaction_event,
             "MeterValues": self._meter,
+            "DataTransfer": self._data_transfer,
+            "FirmwareStatusNotification": self._firmware_status,
+            "LogStatusNotification": self._upload_status,
+            "SecurityEventNotification": self._security_event,
+            "SignCertificate": self._sign_certificate,
         }
 
     @override
@@ -210,6 +218,8 @@ class V201(Requests201):
                 point.connectors[evse].transaction if evse in point.connectors else None
             )
             if running is not None and running.id == transaction.id:
+                if kind == "Updated":
+                    await self._identify(evse, running, payload, answer)
                 if charging is not None and kind != "Ended":
                     self._charging_state[evse] = charging
                     self._tell_state(evse)
@@ -221,6 +231,24 @@ class V201(Requests201):
                 fields.text(info, "stoppedReason"),
             )
         return answer
+
+    async def _identify(
+        self, evse: int, running: Transaction, payload: Payload, answer: Payload
+    ) -> None:
+        """Learn whose a running transaction is: a car may be plugged in before its driver shows a card."""
+        id_tag = fields.text(fields.mapping(payload, "idToken"), "idToken")
+        status = fields.text(fields.mapping(answer, "idTokenInfo"), "status")
+        if (
+            id_tag is None
+            or id_tag == running.id_tag
+            or status != AuthorizationStatus.ACCEPTED
+            or fields.text(payload, "triggerReason") == "StopAuthorized"
+        ):
+            return
+        self.point.connectors[evse].transaction = replace(running, id_tag=id_tag)
+        await self.point.transactions.identify(
+            charge_point_id=self.point.id, transaction_id=running.id, id_tag=id_tag
+        )
 
     async def _evse_of(self, remote_id: str) -> int | None:
         """Return where a transaction runs: only one of its events has to say so."""
@@ -346,7 +374,7 @@ class V201(Requests201):
         kind = fields.text(fields.mapping(payload, "idToken"), "type")
         if token is None and kind == "NoAuthorization":
             # A charging station that is set to charge for everybody.
-            return {"status": "Accepted"}
+            token = ""
         return _token_info(self.point.authorize(token))
 
 

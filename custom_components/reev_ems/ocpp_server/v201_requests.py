@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, override
 
 from . import fields
 from .dialect import PING_INTERVAL_S, Dialect, Request
-from .model import CallError, Payload, Transaction
+from .model import (
+    CallError,
+    CertificateUse,
+    FirmwareSignature,
+    LogKind,
+    Payload,
+    Transaction,
+)
 from .profiles import Profile, Unit, to_201
 
 if TYPE_CHECKING:
@@ -24,6 +31,11 @@ _MEASURANDS = "SampledDataCtrlr.TxUpdatedMeasurands"
 _START_MEASURANDS = "SampledDataCtrlr.TxStartedMeasurands"
 _END_MEASURANDS = "SampledDataCtrlr.TxEndedMeasurands"
 _PING = "OCPPCommCtrlr.WebSocketPingInterval"
+
+_CERTIFICATES = {
+    CertificateUse.CENTRAL_SYSTEM: "CSMSRootCertificate",
+    CertificateUse.MANUFACTURER: "ManufacturerRootCertificate",
+}
 
 _ENERGY = "Energy.Active.Import.Register"
 _VARIABLES_AT_ONCE = 4
@@ -66,10 +78,9 @@ class Requests201(Dialect):
     @override
     def remote_start(self, connector_id: int, id_tag: str) -> Request:
         """Start charging."""
-        self._requests += 1
         return "RequestStartTransaction", {
             "evseId": connector_id,
-            "remoteStartId": self._requests,
+            "remoteStartId": self._next_request(),
             "idToken": {"idToken": id_tag, "type": "Central"},
         }
 
@@ -113,26 +124,70 @@ class Requests201(Dialect):
         }
 
     @override
-    def update_firmware(self, location: str, at: datetime) -> Request:
+    def update_firmware(
+        self, location: str, at: datetime, signature: FirmwareSignature | None
+    ) -> Request:
         """Fetch firmware from a URL and install it."""
-        self._requests += 1
+        firmware: Payload = {
+            "location": location,
+            "retrieveDateTime": fields.timestamp(at),
+        }
+        if signature is not None:
+            firmware["signingCertificate"] = signature.certificate
+            firmware["signature"] = signature.signature
         return "UpdateFirmware", {
-            "requestId": self._requests,
-            "firmware": {
-                "location": location,
-                "retrieveDateTime": fields.timestamp(at),
-            },
+            "requestId": self._next_request(),
+            "firmware": firmware,
         }
 
     @override
     def get_diagnostics(self, location: str) -> Request:
         """Upload diagnostics to a URL."""
-        self._requests += 1
+        return self.get_log(LogKind.DIAGNOSTICS, location)
+
+    @override
+    def get_log(self, kind: LogKind, location: str) -> Request:
+        """Upload a log to a URL."""
         return "GetLog", {
-            "logType": "DiagnosticsLog",
-            "requestId": self._requests,
+            "logType": kind.value,
+            "requestId": self._next_request(),
             "log": {"remoteLocation": location},
         }
+
+    @override
+    def get_local_list_version(self) -> tuple[Request, str]:
+        """Ask for the version of the list of id tags."""
+        return ("GetLocalListVersion", {}), "versionNumber"
+
+    @override
+    def trigger_certificate(self) -> Request:
+        """Ask it to ask for a new certificate."""
+        return "TriggerMessage", {"requestedMessage": "SignChargingStationCertificate"}
+
+    @override
+    def certificate_signed(self, chain: str) -> Request:
+        """Hand over the certificate that it asked for."""
+        return "CertificateSigned", {
+            "certificateChain": chain,
+            "certificateType": "ChargingStationCertificate",
+        }
+
+    @override
+    def install_certificate(self, use: CertificateUse, certificate: str) -> Request:
+        """Put an authority's certificate into its store."""
+        return "InstallCertificate", {
+            "certificateType": _CERTIFICATES[use],
+            "certificate": certificate,
+        }
+
+    @override
+    def installed_certificates(self, use: CertificateUse) -> Request:
+        """Ask which certificates are in its store."""
+        return "GetInstalledCertificateIds", {"certificateType": [_CERTIFICATES[use]]}
+
+    def _next_request(self) -> int:
+        self._requests += 1
+        return self._requests
 
     @override
     def send_local_list(self, id_tags: list[str], version: int) -> Request:
