@@ -223,6 +223,42 @@ async def test_s12_tokens(adopt: Any, station: Any, server: OcppServer) -> None:
     assert answer == {"idTokenInfo": {"status": "Accepted"}}
 
 
+async def test_s11_card_that_is_shown_after_the_plug(
+    adopt: Any, station: Any, store: SessionLog
+) -> None:
+    """A transaction that begins with the plug gets its driver later; who may not charge does not become it."""
+    point, _ = adopt()
+    point.authorize_tag = lambda tag: Authorization(
+        status=AuthorizationStatus.ACCEPTED
+        if tag == "good"
+        else AuthorizationStatus.INVALID
+    )
+    box = await station()
+    await box.event("Started", "EVConnected")
+    bad, good = ({"idToken": tag, "type": "ISO14443"} for tag in ("bad", "good"))
+    answer = await box.event("Updated", idToken=bad)
+    assert answer == {"idTokenInfo": {"status": "Invalid"}}
+    assert point.connectors[1].transaction.id_tag is None
+    await box.event("Updated", triggerReason="Authorized", idToken=good)
+    assert point.connectors[1].transaction.id_tag == "good"
+    (record,) = await store.history()
+    assert record.id_tag == "good"
+
+
+async def test_s12_station_that_charges_for_everybody(adopt: Any, station: Any) -> None:
+    """It says so instead of sending a token; whether that is wanted is decided here."""
+    point, _ = adopt()
+    box = await station()
+    nobody = {"idToken": "", "type": "NoAuthorization"}
+    answer = await box.client.ask("Authorize", idToken=nobody)
+    assert answer == {"idTokenInfo": {"status": "Accepted"}}
+    point.authorize_tag = lambda tag: Authorization(
+        status=AuthorizationStatus.ACCEPTED if tag else AuthorizationStatus.INVALID
+    )
+    answer = await box.client.ask("Authorize", idToken=nobody)
+    assert answer == {"idTokenInfo": {"status": "Invalid"}}
+
+
 VARIABLES = {
     "SmartChargingCtrlr.ProfileStackLevel": "0",
     "SmartChargingCtrlr.RateUnit": "W",

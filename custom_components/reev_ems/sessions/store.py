@@ -173,6 +173,23 @@ class SessionLog:
 
         return await self._write(work)
 
+    async def identify(
+        self, *, charge_point_id: str, transaction_id: int, id_tag: str
+    ) -> None:
+        """Record whose a session is, where that shows only once it has begun."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(
+                update(SESSIONS)
+                .where(
+                    SESSIONS.c.id == transaction_id,
+                    SESSIONS.c.charge_point_id == charge_point_id,
+                )
+                .values(id_tag=id_tag)
+            )
+
+        await self._write(work)
+
     async def meter(
         self,
         *,
