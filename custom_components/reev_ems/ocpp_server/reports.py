@@ -161,10 +161,7 @@ class Reports:
         if id_tag is None:
             return Authorization(status=AuthorizationStatus.INVALID)
         if self.authorize_tag is None:
-            if self.authorize_tag is None:
             authorization = self._host.authorize(self.id, id_tag)
-        else:
-            authorization = self.authorize_tag(id_tag)
         else:
             authorization = self.authorize_tag(id_tag)
         if authorization.status is not AuthorizationStatus.ACCEPTED:

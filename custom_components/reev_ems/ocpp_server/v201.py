@@ -250,24 +250,6 @@ class V201(Requests201):
             charge_point_id=self.point.id, transaction_id=running.id, id_tag=id_tag
         )
 
-    async def _identify(
-        self, evse: int, running: Transaction, payload: Payload, answer: Payload
-    ) -> None:
-        """Learn whose a running transaction is: a car may be plugged in before its driver shows a card."""
-        id_tag = fields.text(fields.mapping(payload, "idToken"), "idToken")
-        status = fields.text(fields.mapping(answer, "idTokenInfo"), "status")
-        if (
-            id_tag is None
-            or id_tag == running.id_tag
-            or status != AuthorizationStatus.ACCEPTED
-            or fields.text(payload, "triggerReason") == "StopAuthorized"
-        ):
-            return
-        self.point.connectors[evse].transaction = replace(running, id_tag=id_tag)
-        await self.point.transactions.identify(
-            charge_point_id=self.point.id, transaction_id=running.id, id_tag=id_tag
-        )
-
     async def _evse_of(self, remote_id: str) -> int | None:
         """Return where a transaction runs: only one of its events has to say so."""
         for connector in self.point.connectors.values():
