@@ -15,17 +15,31 @@ SUBENTRY_METER: Final = "meter"
 SUBENTRY_CIRCUIT: Final = "circuit"
 SUBENTRY_CHARGE_POINT: Final = "charge_point"
 SUBENTRY_GATEWAY: Final = "gateway"
+SUBENTRY_USER: Final = "user"
+SUBENTRY_USER_GROUP: Final = "user_group"
 
 # Config entry: data. Limits are lists of three, L1 to L3, in A.
 CONF_LIMIT_A: Final = "limit_a"
 CONF_LIMIT_W: Final = "limit_w"
 CONF_OCPP_PORT: Final = "ocpp_port"
+# Of the port, hence the same at all sites that share it (security.py).
+CONF_SECURITY: Final = "security"
 
 # Config entry: options; beside these, every field of energy_management.model.Settings under its own name.
 CONF_SHARING: Final = "sharing"
 CONF_MARGIN_A: Final = "margin_a"
 # 0 switches the phase imbalance limit off.
 CONF_IMBALANCE_LIMIT_A: Final = "imbalance_limit_a"
+CONF_AUTHORIZATION: Final = "authorization"
+# An entity that says whether the grid operator limits, or to how much; inverted, "off" says that it limits.
+CONF_EXTERNAL_LIMIT_SOURCE: Final = "external_limit_source"
+CONF_EXTERNAL_LIMIT_INVERT: Final = "external_limit_invert"
+# Sensors of the home battery; inverted, power is positive while it discharges.
+CONF_BATTERY_POWER: Final = "battery_power"
+CONF_BATTERY_INVERT: Final = "battery_invert"
+CONF_BATTERY_SOC: Final = "battery_soc"
+# 0: the cars always go first.
+CONF_BATTERY_PRIORITY_SOC_PCT: Final = "battery_priority_soc_pct"
 
 # Subentry: meter (beside host and port)
 CONF_CIRCUIT: Final = "circuit"
@@ -34,6 +48,8 @@ CONF_UNIT_ID: Final = "unit_id"
 CONF_POLL_S: Final = "poll_s"
 CONF_INVERT: Final = "invert"
 CONF_PHASE_ORDER: Final = "phase_order"
+# The largest current that the meter or its transformers measure, in A; left out if unknown.
+CONF_RATING_A: Final = "rating_a"
 CONF_SERIAL: Final = "serial"
 # A meter made of sensors has instead of an address an entity for each quantity, and what they are wired to.
 SENSORS_MODEL: Final = "sensors"
@@ -50,6 +66,14 @@ CONF_RESERVE_A: Final = "reserve_a"
 # Subentry: charge point (its name is the subentry's title)
 CONF_CHARGE_POINT_ID: Final = "charge_point_id"
 CONF_PASSWORD: Final = "password"
+# Good until the charge point has signed in with the other one.
+CONF_FORMER_PASSWORD: Final = "former_password"
+# What a person knows better of its model than the table of models, as ocpp_server/quirks.py takes it.
+CONF_QUIRKS: Final = "quirks"
+# A firmware that can be installed: its address and, if known, its version.
+CONF_FIRMWARE: Final = "firmware"
+CONF_URL: Final = "url"
+CONF_VERSION: Final = "version"
 CONF_CONNECTORS: Final = "connectors"
 # One connector of a charge point; `phases` is a list of line phases or None for unknown.
 CONF_NUMBER: Final = "number"
@@ -62,6 +86,15 @@ CONF_MIN_A: Final = "min_a"
 CONF_MAX_A: Final = "max_a"
 CONF_MIN_W: Final = "min_w"
 CONF_MAX_W: Final = "max_w"
+
+# Subentries: user and user group (their name is the subentry's title; a group also has limits)
+CONF_ID_TAGS: Final = "id_tags"
+CONF_GROUP: Final = "group"
+CONF_PRIORITY: Final = "priority"
+CONF_ENABLED: Final = "enabled"
+
+# The tag under which a person in Home Assistant charges; OCPP wants one, of at most 20 characters.
+DEFAULT_ID_TAG: Final = "HOMEASSISTANT"
 
 # The port that OCPP users expect.
 DEFAULT_OCPP_PORT: Final = 9000

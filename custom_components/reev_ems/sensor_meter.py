@@ -77,6 +77,7 @@ def read_sensors(
             raise MeterError(
                 Trouble.INCOMPLETE,
                 f"{sensors[quantity]} has no value in a unit of its kind.",
+                sensors[quantity],
             )
     return combine(values, wiring=wiring, invert=invert, at_s=at_s)
 
@@ -167,7 +168,7 @@ class SensorMeter:
     def _reading(self) -> MeterReading:
         """Return a reading. Raises MeterError."""
         if silent := self._silent():
-            raise MeterError(Trouble.NO_ANSWER, f"{silent} reports nothing.")
+            raise MeterError(Trouble.NO_ANSWER, f"{silent} reports nothing.", silent)
         return read_sensors(
             self._hass,
             self._sensors,

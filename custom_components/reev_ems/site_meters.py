@@ -147,6 +147,7 @@ class SiteMeters:
                 MeterError(
                     Trouble.FROZEN,
                     "The values stand still although the cars behind the meter are seen to ramp.",
+                    self._title(meter_id),
                 ),
             )
             return

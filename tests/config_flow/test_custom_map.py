@@ -5,9 +5,11 @@ from typing import Any
 from unittest.mock import AsyncMock
 
 from homeassistant.core import HomeAssistant
+from homeassistant.util import slugify
 import pytest
 
 from custom_components.reev_ems.meter_profiles import async_load_meter_profiles
+from custom_components.reev_ems.meters import load_profiles
 from tests.meters.wire import Device, ModbusServer
 
 from .inputs import Form, confirmation, meter_input, open_site, site_input
@@ -113,3 +115,24 @@ async def test_directory_that_cannot_be_written(
     blocker.unlink()
     await form.submit(confirmation())
     form.created()
+
+
+@pytest.mark.parametrize("model", ["gewiss_gwd6809", "woehner_3700"])
+async def test_model_without_public_map_that_no_map_fits(
+    hass: HomeAssistant, meter: ModbusServer, setup_entry: AsyncMock, model: str
+) -> None:
+    """All known maps are tried; then the form of the map opens, says which, and leads to the same end."""
+    device = meter.devices[1] = Device()
+    device.put([4], 10, VALUES)
+    device.inner.clear()
+    form = await open_site(hass)
+    await form.submit(site_input(), "meter")
+    wanted = meter_input(meter.port, profile=model)
+    await form.submit(wanted, "custom", map="no_map_fits")
+    assert "Lovato DMG610" in form.placeholders["detail"]
+    name = form.suggested["name"]
+    assert name == load_profiles().profiles[model].name
+    await form.submit({"name": name, "map": MAP}, "confirm")
+    await form.submit(confirmation())
+    (subentry,) = form.created()["result"].subentries.values()
+    assert subentry.data["profile"] == f"custom_{slugify(name)}"

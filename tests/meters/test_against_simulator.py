@@ -86,7 +86,7 @@ async def test_simulated_meter(
         assert probe.reading.energy_export_wh == pytest.approx(200.0)
     if "serial" in profile.identification:
         assert probe.serial
-    assert probe.warnings == ()
+    assert probe.remarks == ()
 
 
 @pytest.mark.parametrize("name", sorted(LAYOUTS))

@@ -12,11 +12,11 @@ from custom_components.reev_ems.energy_management.model import (
 )
 from custom_components.reev_ems.energy_management.observation import MeterReading
 from custom_components.reev_ems.meters.commissioning import (
+    Doubt,
     LinePhaseLearner,
-    RatioDoubt,
+    doubts,
     is_inverted,
     phase_that_moved,
-    ratio_doubt,
 )
 
 
@@ -64,19 +64,54 @@ def test_phase_of_a_switched_load(after: PartPerPhase, phase: Phase | None) -> N
 
 
 @pytest.mark.parametrize(
-    ("current_a", "doubt"),
+    ("current_a", "rating_a", "found"),
     [
-        ((40.0, 20.0, 62.0), None),
-        ((70.0, 20.0, 62.0), None),
-        ((400.0, 20.0, 62.0), RatioDoubt.TOO_LARGE),
-        ((-0.05, 0.1, 0.02), RatioDoubt.TOO_SMALL),
-        ((0.0, 0.0, 5.0), None),
-        ((None, None, None), None),
+        ((40.0, 20.0, 62.0), None, []),
+        ((70.0, 20.0, 62.0), None, []),
+        ((400.0, 20.0, 62.0), None, [Doubt.CURRENT_ABOVE_LIMIT]),
+        ((-0.05, 0.1, 0.02), None, [Doubt.HARDLY_ANY_CURRENT]),
+        ((0.0, 0.0, 5.0), None, []),
+        ((None, None, None), None, []),
+        ((40.0, 20.0, -62.0), 63.0, []),
+        ((40.0, 20.0, 45.0), 50.0, [Doubt.LIMIT_ABOVE_RATING]),
+        (
+            (40.0, 20.0, -62.0),
+            50.0,
+            [Doubt.LIMIT_ABOVE_RATING, Doubt.CURRENT_ABOVE_RATING],
+        ),
     ],
 )
-def test_transformer_ratio(current_a: PartPerPhase, doubt: RatioDoubt | None) -> None:
-    """Currents beyond the fuse or close to none raise a doubt."""
-    assert ratio_doubt(reading(current_a), (63.0, 63.0, 63.0)) is doubt
+def test_transformers_and_rating(
+    current_a: PartPerPhase, rating_a: float | None, found: list[Doubt]
+) -> None:
+    """Currents beyond the fuse or close to none raise a doubt, and a meter that is too small for its circuit."""
+    assert (
+        doubts(
+            reading(current_a),
+            limit_a=(63.0, 63.0, 63.0),
+            rating_a=rating_a,
+            is_dark=True,
+        )
+        == found
+    )
+
+
+@pytest.mark.parametrize(
+    ("power_w", "is_dark", "found"),
+    [
+        (-2000.0, True, [Doubt.EXPORT_IN_THE_DARK]),
+        (-2000.0, False, []),
+        (-100.0, True, []),
+        (2000.0, True, []),
+        (None, True, []),
+    ],
+)
+def test_export_in_the_dark(
+    power_w: float | None, is_dark: bool, found: list[Doubt]
+) -> None:
+    """At night nothing is left to export; a circuit whose limit is not known says nothing about its currents."""
+    told = reading((400.0, 0.0, 0.0), power_total_w=power_w)
+    assert doubts(told, limit_a=None, rating_a=None, is_dark=is_dark) == found
 
 
 @pytest.mark.parametrize("wiring", list(permutations(PHASES)))

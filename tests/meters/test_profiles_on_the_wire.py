@@ -40,7 +40,7 @@ async def test_twin_of_each_profile(
         assert reading.energy_import_wh == pytest.approx(GRID["energy_import"])
     if "energy_export" in profile.quantities:
         assert reading.energy_export_wh == pytest.approx(GRID["energy_export"])
-    assert probe.warnings == ()
+    assert probe.remarks == ()
     wanted = {
         (block.start, block.count)
         for block in (*profile.blocks, *profile.identification_blocks)
@@ -228,3 +228,37 @@ async def test_inverted_and_rewired_meter(
         GRID["energy_export"],
         GRID["energy_import"],
     )
+
+
+@pytest.mark.parametrize(
+    ("profile_id", "address", "told", "rating_a"),
+    [
+        ("siemens_pac2200", 50011, [0, 400], 400.0),  # uint32
+        ("siemens_pac2200", None, [], None),  # a 65 A type
+        ("janitza_umg96", 10, [0x4316, 0x0000], 150.0),  # float32
+        ("janitza_umg96", 10, [0x7FC0, 0x0000], None),  # no number
+        ("eastron_sdm630", None, [], 100.0),
+        ("janitza_umg604", None, [], None),
+    ],
+)
+async def test_rating(
+    loaded: LoadedProfiles,
+    gateways: ModbusGateways,
+    profile_id: str,
+    address: int | None,
+    told: list[int],
+    rating_a: float | None,
+) -> None:
+    """The primary current that is set in the device counts, else what its model can measure."""
+    profile = loaded.profiles[profile_id]
+    meter = twin(profile)
+    if (field := profile.identification.get("ct_primary")) is not None:
+        for offset in range(field.count):
+            del meter.registers[3, field.address + offset]
+    if address is not None:
+        meter.put([3], address, told)
+    async with ModbusServer({1: meter}) as server:
+        probe = await probe_meter(
+            gateways, profile, host="127.0.0.1", port=server.port, unit_id=1
+        )
+    assert probe.rating_a == rating_a

@@ -215,6 +215,17 @@ def change(path: str, value: object) -> Callable[[dict[str, Any]], None]:
             {"serial": {"address": 1, "expect": "A"}},
             "expect: must be a whole number",
         ),
+        (
+            "identification",
+            {"ct_primary": {"address": 1, "type": "string", "count": 2}},
+            "identification.ct_primary.type: must be a number",
+        ),
+        ("rating_a", 0, "rating_a: must be a number from 1"),
+        (
+            "quantities",
+            {"current_l1": {"address": 1}},
+            "voltage_l1 or frequency is needed",
+        ),
         ("identification_blocks", [[1, 1]], None),
         ("candidates", ["nobody"], "candidates: nobody is not a known profile"),
         ("sunspec_models", [203], "needs exactly one of"),
@@ -242,8 +253,8 @@ def test_import_and_export_of_two_requests_are_refused() -> None:
 
 GOOD = """id: bakery
 name: Bakery
-models: [X1]
 quantities:
+  voltage_l1: {address: 20}
   current_l1: {address: 0}
 """
 

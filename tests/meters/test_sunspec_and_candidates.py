@@ -9,6 +9,7 @@ from custom_components.reev_ems.meters import (
     MeterError,
     MeterReader,
     ModbusGateways,
+    Oddity,
     Trouble,
     probe_meter,
 )
@@ -200,6 +201,8 @@ async def test_chain_that_is_none(
 @pytest.mark.parametrize(
     ("wanted", "actual"),
     [
+        ("gewiss_gwd6809", "herholdt_ecs"),
+        ("gewiss_gwd6809", "herholdt_ecs_low"),
         ("gewiss_gwd6809", "algodue_uem"),
         ("gewiss_gwd6809", "lovato_dmg610"),
         ("woehner_3700", "janitza_19000"),
@@ -224,7 +227,12 @@ async def test_model_without_public_map(
         assert server.connections == 1
     assert probe.profile.id == actual
     assert probe.reading.current_a == pytest.approx((20.0, -10.5, 4.0))
-    assert "display" in probe.warnings[0]
+    guess = probe.remarks[0]
+    assert guess.oddity is Oddity.MAP_GUESSED
+    assert guess.placeholders == {
+        "model": loaded.profiles[wanted].name,
+        "found": loaded.profiles[actual].name,
+    }
 
 
 async def test_model_without_public_map_behind_sunspec(
@@ -298,18 +306,3 @@ async def test_reader_needs_registers(
             port=502,
             unit_id=1,
         )
-
-
-async def test_rtu_only_meter_is_explained(
-    loaded: LoadedProfiles, gateways: ModbusGateways, unused_tcp_port: int
-) -> None:
-    """A person who tries to reach an RTU meter over the network is told what is missing."""
-    with pytest.raises(MeterError, match="gateway") as caught:
-        await probe_meter(
-            gateways,
-            loaded.profiles["carlo_gavazzi_em210"],
-            host="127.0.0.1",
-            port=unused_tcp_port,
-            unit_id=1,
-        )
-    assert caught.value.key == Trouble.CANNOT_CONNECT

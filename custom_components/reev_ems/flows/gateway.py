@@ -54,7 +54,7 @@ class GatewaySubentryFlow(ConfigSubentryFlow):
                 try:
                     await self._async_try(data)
                 except MeterError as err:
-                    detail = str(err)
+                    detail = err.facts
                     field = FIELD_OF_ERROR.get(err.key, "base")
                     errors[field if field in data else "base"] = err.key
                 else:

@@ -56,6 +56,9 @@ class MeterFlow[
     async def _async_connect(self, user_input: dict[str, Any]) -> ResultT:
         """Go on with the connection that was entered."""
         if errors := await self._meter.async_connect(user_input):
+            # Of a model without public registers every known map was tried: the person has to enter it.
+            if CONF_MAP in errors:
+                return self._show_map(errors)
             return self._show_connection(errors)
         if self._meter.model == SENSORS_MODEL:
             return await self.async_step_sensors()
@@ -111,13 +114,17 @@ class MeterFlow[
             if errors.keys() & {CONF_HOST, CONF_UNIT_ID, CONF_POLL_S}:
                 return self._show_connection(errors)
             errors = {CONF_MAP: next(iter(errors.values()))}
+        return self._show_map(errors)
+
+    def _show_map(self, errors: dict[str, str]) -> ResultT:
+        """Show the form of the register map, with what was entered last."""
         return self.async_show_form(
             step_id="custom",
             data_schema=self.add_suggested_values_to_schema(
-                MAP_SCHEMA, meter.map_shown
+                MAP_SCHEMA, self._meter.map_shown
             ),
             errors=errors,
-            description_placeholders=meter.error_placeholders,
+            description_placeholders=self._meter.error_placeholders,
         )
 
     async def async_step_detect(

@@ -10,6 +10,7 @@ from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PORT
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.selector import BooleanSelector, TextSelector
+from homeassistant.helpers.sun import is_up
 import probatio
 
 from ..const import (
@@ -18,6 +19,7 @@ from ..const import (
     CONF_PHASE_ORDER,
     CONF_POLL_S,
     CONF_PROFILE,
+    CONF_RATING_A,
     CONF_SERIAL,
     CONF_UNIT_ID,
     DOMAIN,
@@ -37,18 +39,16 @@ from ..meters import (
     MeterProbe,
     MeterProfile,
     ModbusGateways,
-    RatioDoubt,
+    Trouble,
     corrected,
     detect_meters,
-    is_inverted,
     parse_profile,
-    phase_that_moved,
     probe_meter,
-    ratio_doubt,
 )
 from ..meters.detect import common_unit_ids
-from .fields import choice, named_choice, seconds, whole_number
+from .fields import amperes, choice, named_choice, seconds, whole_number
 from .meter_map import CONF_MAP, MAP_TEMPLATE, async_store_profile, new_profile
+from .meter_texts import MeterTexts, bullets, hints
 from .sensor_meter import SensorSetup
 
 DEFAULT_MODBUS_PORT = 502
@@ -78,6 +78,7 @@ PHASE_ORDERS = {
 CONFIRM_SCHEMA = probatio.Schema(
     {
         probatio.Required(CONF_NAME): TextSelector(),
+        probatio.Optional(CONF_RATING_A): amperes(1, 100_000),
         probatio.Required(CONF_INVERT, default=False): BooleanSelector(),
         probatio.Required(CONF_PHASE_ORDER, default="l1_l2_l3"): choice(
             "phase_order", PHASE_ORDERS
@@ -122,10 +123,12 @@ class MeterSetup:
         self,
         hass: HomeAssistant,
         profiles: Mapping[str, MeterProfile],
+        texts: MeterTexts,
         subentry: ConfigSubentry | None,
     ) -> None:
         """Initialize."""
         self._hass = hass
+        self._texts = texts
         self._subentry = subentry
         self._connection = dict(subentry.data) if subentry else {}
         self._new_profile: dict[str, Any] | None = None
@@ -149,7 +152,8 @@ class MeterSetup:
         cls, hass: HomeAssistant, subentry: ConfigSubentry | None = None
     ) -> MeterSetup:
         """Return a new set-up with the known profiles."""
-        return cls(hass, await async_load_meter_profiles(hass), subentry)
+        profiles = await async_load_meter_profiles(hass)
+        return cls(hass, profiles, await MeterTexts.async_load(hass), subentry)
 
     @property
     def connection(self) -> Mapping[str, Any]:
@@ -213,8 +217,12 @@ class MeterSetup:
                     unit_id=connection[CONF_UNIT_ID],
                 )
         except MeterError as err:
-            # What the maker says about connecting it is worth most where it does not answer.
-            return self._errors_of(err, profile.notes)
+            errors = self._errors_of(err, profile)
+            if profile.candidates and err.key is Trouble.NOT_THIS_METER:
+                self._connection[CONF_PROFILE] = CUSTOM_MODEL
+                self.map_shown = {CONF_NAME: profile.name, CONF_MAP: MAP_TEMPLATE}
+                return {CONF_MAP: "no_map_fits"}
+            return errors
         return self._take(probe, connection)
 
     async def async_store_map(self) -> None:
@@ -281,10 +289,12 @@ class MeterSetup:
             await gateways.close()
 
     def _errors_of(
-        self, err: MeterError, notes: tuple[str, ...] = ()
+        self, err: MeterError, profile: MeterProfile | None = None
     ) -> dict[str, str]:
         """Return an error at the field whose value is most likely wrong."""
-        self.error_placeholders["detail"] = " ".join((str(err), *notes))
+        # What is known about connecting it is worth most where it does not answer.
+        notes = map(self._texts.note, profile.notes if profile else ())
+        self.error_placeholders["detail"] = " ".join((f"{err.facts}.", *notes))
         return {FIELD_OF_ERROR.get(err.key, "base"): err.key}
 
     def _known_already(self, connection: Mapping[str, Any]) -> dict[str, str]:
@@ -308,6 +318,7 @@ class MeterSetup:
         self._connection = {**connection, CONF_PROFILE: probe.profile.id}
         self._probe = probe
         self._before = None
+        rating_a = probe.rating_a
         if self._subentry is None:
             self.shown = {
                 CONF_NAME: probe.profile.name,
@@ -315,12 +326,17 @@ class MeterSetup:
                 CONF_PHASE_ORDER: "l1_l2_l3",
             }
         else:
-            order = self._subentry.data.get(CONF_PHASE_ORDER, list(PHASES))
+            stored = self._subentry.data
+            order = stored.get(CONF_PHASE_ORDER, list(PHASES))
             self.shown = {
                 CONF_NAME: self._subentry.title,
-                CONF_INVERT: self._subentry.data[CONF_INVERT],
+                CONF_INVERT: stored.get(CONF_INVERT, False),
                 CONF_PHASE_ORDER: "_".join(order).lower(),
             }
+            if stored.get(CONF_PROFILE) == probe.profile.id:
+                rating_a = stored.get(CONF_RATING_A, rating_a)
+        if rating_a is not None:
+            self.shown[CONF_RATING_A] = rating_a
         return {}
 
     def _other_meters(self) -> list[Mapping[str, Any]]:
@@ -338,8 +354,8 @@ class MeterSetup:
     def confirm(self, user_input: dict[str, Any]) -> bool:
         """Return whether the person agreed with what was shown; if not, it is to be shown anew."""
         agreed = all(
-            user_input[key] == self.shown[key]
-            for key in (CONF_INVERT, CONF_PHASE_ORDER)
+            user_input.get(key) == self.shown.get(key)
+            for key in (CONF_INVERT, CONF_PHASE_ORDER, CONF_RATING_A)
         )
         self.shown = user_input
         return agreed
@@ -358,11 +374,11 @@ class MeterSetup:
                     unit_id=connection[CONF_UNIT_ID],
                 )
         except MeterError as err:
-            self.error_placeholders["detail"] = str(err)
+            self.error_placeholders["detail"] = err.facts
             return {"base": err.key}
         self._before = self._probe.reading
         # What the search for the model had to say still holds.
-        self._probe = replace(probe, warnings=self._probe.warnings)
+        self._probe = replace(probe, remarks=self._probe.remarks)
         return {}
 
     def _corrected(self, reading: MeterReading) -> MeterReading:
@@ -374,41 +390,6 @@ class MeterSetup:
             invert=self.shown[CONF_INVERT],
             phase_order=(Phase(one), Phase(two), Phase(three)),
         )
-
-    def _hints(self) -> list[str]:
-        """Return what the values say about the mounting of the meter."""
-        reading = self._corrected(self._probe.reading)
-        hints: list[str] = []
-        if self.limit_a is not None:
-            match ratio_doubt(reading, self.limit_a):
-                case RatioDoubt.TOO_LARGE:
-                    hints.append(
-                        "A current is far above the limit of the circuit: check the ratio of the current transformers."
-                    )
-                case RatioDoubt.TOO_SMALL:
-                    hints.append(
-                        "Hardly any current flows for a circuit of this size: check that the current transformers are"
-                        " connected, and their ratio."
-                    )
-        if self._before is None:
-            return hints
-        before = self._corrected(self._before)
-        match is_inverted(before, reading):
-            case True:
-                hints.append(
-                    "The power fell since the last reading. If a load was switched on, import and export are swapped."
-                )
-            case False:
-                hints.append(
-                    "The power rose since the last reading. If a load was switched on, the direction is right."
-                )
-            case None:
-                hints.append(
-                    "The power changed too little since the last reading to tell the direction."
-                )
-        if phase := phase_that_moved(before.current_a, reading.current_a):
-            hints.append(f"Only the current on {phase} changed.")
-        return hints
 
     @property
     def data(self) -> dict[str, Any]:
@@ -422,6 +403,8 @@ class MeterSetup:
             CONF_INVERT: self.shown[CONF_INVERT],
             CONF_PHASE_ORDER: PHASE_ORDERS[self.shown[CONF_PHASE_ORDER]],
         }
+        if CONF_RATING_A in self.shown:
+            data[CONF_RATING_A] = self.shown[CONF_RATING_A]
         if self._probe.serial:
             data[CONF_SERIAL] = self._probe.serial
         return data
@@ -460,13 +443,25 @@ class MeterSetup:
         return {
             "detail": self.error_placeholders["detail"],
             "meter": self._probe.profile.name,
-            "hints": " ".join(self._hints()) or "–",
+            "hints": hints(
+                self._texts,
+                reading,
+                self._corrected(self._before) if self._before else None,
+                limit_a=self.limit_a,
+                rating_a=self.shown.get(CONF_RATING_A),
+                is_dark=not is_up(self._hass),
+            ),
             "identification": ", ".join(
-                f"{key} {value}" for key, value in self._probe.identification.items()
+                f"{self._texts.field(name)} {value}"
+                for name, value in self._probe.identification.items()
             )
             or "–",
-            "notes": " ".join((*self._probe.warnings, *self._probe.profile.notes))
-            or "–",
+            "notes": bullets(
+                (
+                    *map(self._texts.remark, self._probe.remarks),
+                    *map(self._texts.note, self._probe.profile.notes),
+                )
+            ),
             "power_total": _text(reading.power_total_w, "W"),
             "frequency": _text(reading.frequency_hz, "Hz"),
             **per_phase("voltage", reading.voltage_v, "V"),

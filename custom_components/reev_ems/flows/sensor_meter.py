@@ -55,7 +55,7 @@ class SensorSetup:
         """Initialize."""
         self._hass = hass
         self.detail = ""
-        """What is wrong, in a sentence."""
+        """What is wrong: an entity, or values."""
         self.shown: Mapping[str, Any] = {}
         """The form as it was entered last."""
         if subentry is not None and CONF_SENSORS in subentry.data:
@@ -96,7 +96,7 @@ class SensorSetup:
                 at_s=time.monotonic(),
             )
         except MeterError as err:
-            self.detail = str(err)
+            self.detail = err.facts
             return {"base": err.key}
         return {}
 

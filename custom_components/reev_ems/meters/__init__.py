@@ -1,14 +1,14 @@
 """Energy meters over Modbus TCP: profiles of their registers, readers, and the connections to their gateways."""
 
 from .commissioning import (
+    Doubt,
     LinePhaseLearner,
-    RatioDoubt,
+    doubts,
     is_inverted,
     phase_that_moved,
-    ratio_doubt,
 )
 from .detect import DetectedMeter, DetectionStep, detect_meters
-from .errors import MeterError, Trouble
+from .errors import MeterError, Oddity, Remark, Trouble
 from .frozen import FrozenWatch, Load
 from .gateway import ModbusGateways
 from .library import LoadedProfiles, ProfileError, load_profiles
@@ -24,6 +24,7 @@ __all__ = [
     "SENSOR_QUANTITIES",
     "DetectedMeter",
     "DetectionStep",
+    "Doubt",
     "FrozenWatch",
     "GatewayStatus",
     "InvalidProfile",
@@ -36,18 +37,19 @@ __all__ = [
     "MeterProfile",
     "MeterReader",
     "ModbusGateways",
+    "Oddity",
     "ProfileError",
-    "RatioDoubt",
+    "Remark",
     "Status",
     "TeltonikaGateway",
     "Trouble",
     "Wiring",
     "corrected",
     "detect_meters",
+    "doubts",
     "is_inverted",
     "load_profiles",
     "parse_profile",
     "phase_that_moved",
     "probe_meter",
-    "ratio_doubt",
 ]

@@ -1,4 +1,4 @@
-"""Evidence on whether a meter is mounted and wired as assumed: direction, transformer ratio, order of the phases."""
+"""Evidence on whether a meter is mounted and wired as assumed: direction, transformers, rating, order of the phases."""
 
 from enum import StrEnum
 
@@ -15,15 +15,27 @@ STEPS_NEEDED = 3
 """Steps that must agree before anything is proposed; a house makes one by chance now and then."""
 RATIO_TOO_LARGE = 1.5
 """Times its limit that a current cannot have for long: the fuse would have blown."""
+OVERLOAD = 1.2
+"""Times its rating that meters still measure, as a rule."""
+DARK_EXPORT_W = 300.0
+"""More than meters are wrong by."""
 RATIO_TOO_SMALL = 0.002
 """Part of the limit below which all phases of a site in use hardly are."""
 
 
-class RatioDoubt(StrEnum):
-    """Why the ratio of the current transformers may be set wrongly."""
+class Doubt(StrEnum):
+    """What speaks against the way a meter is mounted or set; the values are translation keys."""
 
-    TOO_LARGE = "too_large"
-    TOO_SMALL = "too_small"
+    CURRENT_ABOVE_LIMIT = "current_above_limit"
+    """The fuse would have blown: the ratio of the current transformers is too large."""
+    HARDLY_ANY_CURRENT = "hardly_any_current"
+    """The current transformers are not connected, or their ratio is too small."""
+    CURRENT_ABOVE_RATING = "current_above_rating"
+    """The meter cannot measure what it tells."""
+    LIMIT_ABOVE_RATING = "limit_above_rating"
+    """The meter cannot measure what the circuit may carry."""
+    EXPORT_IN_THE_DARK = "export_in_the_dark"
+    """Without sun a site exports from a battery, or not at all."""
 
 
 def is_inverted(before: MeterReading, after: MeterReading) -> bool | None:
@@ -50,18 +62,38 @@ def phase_that_moved(before: PartPerPhase, after: PartPerPhase) -> Phase | None:
     return moved[0] if len(moved) == 1 else None
 
 
-def ratio_doubt(reading: MeterReading, limit_a: PerPhase) -> RatioDoubt | None:
-    """Return whether the currents fit a circuit with these limits."""
-    shares = [
-        abs(current) / limit
-        for current, limit in zip(reading.current_a, limit_a, strict=True)
-        if current is not None
-    ]
-    if any(share > RATIO_TOO_LARGE for share in shares):
-        return RatioDoubt.TOO_LARGE
-    if shares and all(share < RATIO_TOO_SMALL for share in shares):
-        return RatioDoubt.TOO_SMALL
-    return None
+def doubts(
+    reading: MeterReading,
+    *,
+    limit_a: PerPhase | None,
+    rating_a: float | None,
+    is_dark: bool,
+) -> list[Doubt]:
+    """Return what speaks against the mounting of a meter.
+
+    `limit_a` is what its circuit may carry, `rating_a` what it can measure, each None if unknown.
+    """
+    found: list[Doubt] = []
+    currents_a = [abs(value) for value in reading.current_a if value is not None]
+    if limit_a is not None:
+        shares = [
+            abs(current) / limit
+            for current, limit in zip(reading.current_a, limit_a, strict=True)
+            if current is not None
+        ]
+        if any(share > RATIO_TOO_LARGE for share in shares):
+            found.append(Doubt.CURRENT_ABOVE_LIMIT)
+        elif shares and all(share < RATIO_TOO_SMALL for share in shares):
+            found.append(Doubt.HARDLY_ANY_CURRENT)
+        if rating_a is not None and max(limit_a) > rating_a:
+            found.append(Doubt.LIMIT_ABOVE_RATING)
+    if rating_a is not None and any(
+        current > OVERLOAD * rating_a for current in currents_a
+    ):
+        found.append(Doubt.CURRENT_ABOVE_RATING)
+    if is_dark and (reading.power_total_w or 0.0) < -DARK_EXPORT_W:
+        found.append(Doubt.EXPORT_IN_THE_DARK)
+    return found
 
 
 class LinePhaseLearner:

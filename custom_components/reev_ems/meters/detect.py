@@ -125,7 +125,7 @@ def _rank(profile: MeterProfile) -> tuple[int, str]:
 
 def _names_matched(probe: MeterProbe) -> int:
     """Return how many names or numbers the device gave that only this profile's devices give."""
-    if probe.warnings:
+    if probe.remarks:
         return 0
     return sum(
         bool(field.expect) and name in probe.identification
@@ -139,7 +139,7 @@ def _fit(meter: DetectedMeter) -> tuple[int, bool, int, bool]:
     told = len(probe.identification)
     return (
         _names_matched(probe),
-        not probe.warnings,
+        not probe.remarks,
         # Registers for its identity that the device lacks speak against a profile.
         2 * told - len(probe.profile.identification),
         probe.profile.status is not Status.UNVERIFIED,

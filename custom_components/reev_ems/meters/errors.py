@@ -1,5 +1,7 @@
 """What can go wrong between a meter and its reading."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -23,9 +25,32 @@ class Trouble(StrEnum):
 
 
 class MeterError(Exception):
-    """No reading could be had from a meter; str() is a sentence for people."""
+    """No reading could be had from a meter; str() is an English sentence for the log."""
 
-    def __init__(self, key: Trouble, message: str) -> None:
-        """Keep the kind of trouble beside its sentence."""
+    def __init__(self, key: Trouble, message: str, facts: str) -> None:
+        """Keep the kind of trouble, and what was found, beside the sentence.
+
+        `facts` are addresses, symbols and numbers that say the same in every language.
+        """
         super().__init__(message)
         self.key = key
+        self.facts = facts
+
+
+class Oddity(StrEnum):
+    """What can be odd about a meter that answers; the values are translation keys of the user interface."""
+
+    NAME_NOT_TOLD = "name_not_told"
+    """It does not have a register that its model should have; placeholder `field`."""
+    NAME_DIFFERS = "name_differs"
+    """It names itself otherwise than its model; placeholders `field`, `value` and `model`."""
+    MAP_GUESSED = "map_guessed"
+    """Its registers are not public and those of another fit; placeholders `model` and `found`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """An oddity of one meter."""
+
+    oddity: Oddity
+    placeholders: Mapping[str, str]

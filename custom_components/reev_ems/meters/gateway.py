@@ -59,6 +59,11 @@ class MeterUnit(PymodbusUnit):
         """Address and unit id in words."""
         return f"{self.host}:{self.port}, unit {self.unit_id}"
 
+    @property
+    def facts(self) -> str:
+        """Address and unit id without words."""
+        return f"{self.host}:{self.port}/{self.unit_id}"
+
     async def open(self, *, at_once: bool = False) -> int:
         """Connect if needed and return the number of this connection, which changes when it was lost in between.
 
@@ -66,7 +71,9 @@ class MeterUnit(PymodbusUnit):
         """
         if self._gateway is None:
             raise MeterError(
-                Trouble.CANNOT_CONNECT, f"The connection to {self.place} was closed."
+                Trouble.CANNOT_CONNECT,
+                f"The connection to {self.place} was closed.",
+                self.facts,
             )
         return await self._gateway.open(at_once=at_once)
 
@@ -185,6 +192,7 @@ class _Gateway:
             raise MeterError(
                 Trouble.CANNOT_CONNECT,
                 f"Cannot connect to {self.host}:{self.port}; trying again shortly.",
+                f"{self.host}:{self.port}",
             )
         try:
             await self.connection.connect()
@@ -198,6 +206,7 @@ class _Gateway:
             raise MeterError(
                 Trouble.CANNOT_CONNECT,
                 f"Cannot connect to {self.host}:{self.port}: nothing answers there.",
+                f"{self.host}:{self.port}",
             ) from err
         self._failures = 0
         self._not_before_s = 0.0

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+CT_PRIMARY = "ct_primary"
+"""Field of the identification with the primary current of the transformers in A, as it is set in the device."""
+
 type Space = Literal["holding", "input"]
 """Function code 3 reads holding registers, 4 reads input registers."""
 
@@ -131,6 +134,8 @@ class MeterProfile:
     """TCP connections that the device serves at once, where known."""
     needs_gateway: bool = False
     """Whether the device speaks Modbus RTU only, so that a Modbus gateway must stand before it."""
+    rating_a: float | None = None
+    """Largest current per phase that it can measure; None if that depends on the transformers or the type."""
     blocks: tuple[Block, ...] = ()
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     identification_blocks: tuple[Block, ...] = ()
@@ -139,4 +144,5 @@ class MeterProfile:
     candidates: tuple[MeterProfile, ...] = ()
     """Profiles of which one may fit a model whose own registers are not public."""
     notes: tuple[str, ...] = ()
+    """Keys of texts of the user interface, or sentences."""
     sources: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+import math
 import time
 
 from modbus_connection import (
@@ -19,9 +20,9 @@ from modbus_connection import (
 
 from ..energy_management.model import PHASES, Phase
 from ..energy_management.observation import MeterReading
-from .errors import MeterError, Trouble
+from .errors import MeterError, Oddity, Remark, Trouble
 from .gateway import MeterUnit, ModbusGateways
-from .profile import Identifier, MeterProfile
+from .profile import CT_PRIMARY, Identifier, MeterProfile
 from .reading import make_reading
 from .registers import Measurement, read_identification
 from .sunspec import resolve
@@ -30,7 +31,6 @@ READ_TIMEOUT_S = 8.0
 """For all requests of a reading, the wait for neighbours behind the same gateway included."""
 SILENCES_TO_GIVE_UP = 3
 """Candidates in a row that nobody answers, from the first on, after which there is nobody."""
-NEEDS_GATEWAY = "This meter speaks Modbus RTU only: it is connected by two wires to a Modbus gateway, whose address is entered here."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,9 @@ class MeterProbe:
     reading: MeterReading
     identification: Mapping[str, str]
     serial: str | None
-    warnings: tuple[str, ...]
+    rating_a: float | None
+    """Largest current per phase that it can measure, where it or its profile says so."""
+    remarks: tuple[Remark, ...]
 
 
 class MeterReader:
@@ -75,7 +77,9 @@ class MeterReader:
         self.profile = profile
         self.identification: Mapping[str, str] = {}
         """What the device last said about itself."""
-        self.warnings: tuple[str, ...] = ()
+        self.remarks: tuple[Remark, ...] = ()
+        self.rating_a = profile.rating_a
+        """Largest current per phase that the device says it can measure, or that its model can."""
         self._unit = gateways.unit(host, port, unit_id)
         self._invert = invert
         self._phase_order = phase_order
@@ -108,7 +112,6 @@ class MeterReader:
         return await self._read(at_once=True)
 
     async def _read(self, *, at_once: bool) -> MeterReading:
-        place = self._unit.place
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
                 connection = await self._unit.open(at_once=at_once)
@@ -118,10 +121,12 @@ class MeterReader:
                 self._known_connection = connection
                 return reading
         except ModbusError as err:
-            raise explain(err, place) from err
+            raise explain(err, self._unit) from err
         except TimeoutError as err:
             raise MeterError(
-                Trouble.NO_ANSWER, f"No answer from {place} in time."
+                Trouble.NO_ANSWER,
+                f"No answer from {self._unit.place} in time.",
+                self._unit.facts,
             ) from err
 
     async def _read_first(self) -> MeterReading:
@@ -166,16 +171,20 @@ class MeterReader:
         found = await identify(
             self._unit, self._found, needed=self._expected_serial is not None
         )
-        self.warnings = check_identity(self.profile, found)
+        self.remarks = check_identity(self.profile, found)
         # Neither an empty text nor a serial number 0 tells devices apart.
         self.identification = {
-            name: str(value) for name, value in found.items() if value not in ("", 0)
+            name: value if isinstance(value, str) else f"{value:.15g}"
+            for name, value in found.items()
+            if value not in ("", 0)
         }
+        self.rating_a = rating_of(self.profile, found)
         if self._expected_serial is not None and self.serial != self._expected_serial:
             told = f"serial number {self.serial}" if self.serial else "no serial number"
             raise MeterError(
                 Trouble.WRONG_IDENTITY,
                 f"The device at {self._unit.place} tells {told}, but {self._expected_serial} was set up.",
+                f"{self._unit.facts}: {self.serial or '–'} ≠ {self._expected_serial}",
             )
 
     async def close(self) -> None:
@@ -185,13 +194,13 @@ class MeterReader:
 
 async def identify(
     unit: MeterUnit, profile: MeterProfile, *, needed: bool
-) -> dict[str, str | int]:
+) -> dict[str, str | float]:
     """Return what the device tells about itself; registers that it does not have are left out.
 
     Where the answer is `needed`, any other failure raises ModbusError; else it ends the questions, since some devices
     and gateways keep silent about registers that they do not have.
     """
-    found: dict[str, str | int] = {}
+    found: dict[str, str | float] = {}
     for block in profile.identification_blocks:
         try:
             found |= await read_identification(unit, block, profile.identification)
@@ -205,25 +214,48 @@ async def identify(
 
 
 def check_identity(
-    profile: MeterProfile, found: Mapping[str, str | int]
-) -> tuple[str, ...]:
-    """Return warnings about the identification. Raises MeterError if it belongs to another device."""
-    warnings: list[str] = []
+    profile: MeterProfile, found: Mapping[str, str | float]
+) -> tuple[Remark, ...]:
+    """Return what is odd about the identification. Raises MeterError if it belongs to another device."""
+    remarks: list[Remark] = []
     for name, field in profile.identification.items():
         if not field.expect:
             continue
-        label = name.replace("_", " ")
         if name not in found:
-            warnings.append(f"The device does not tell its {label}.")
+            remarks.append(
+                Remark(oddity=Oddity.NAME_NOT_TOLD, placeholders={"field": name})
+            )
         elif not matches(field, found[name]):
-            message = f"The device tells the {label} {found[name]!r}, which is not that of {profile.name}."
+            told = str(found[name])
             if not field.hint:
-                raise MeterError(Trouble.NOT_THIS_METER, message)
-            warnings.append(message)
-    return tuple(warnings)
+                raise MeterError(
+                    Trouble.NOT_THIS_METER,
+                    f"The device tells the {name} {told!r}, which is not that of {profile.name}.",
+                    f"{name} = {told!r}",
+                )
+            remarks.append(
+                Remark(
+                    oddity=Oddity.NAME_DIFFERS,
+                    placeholders={
+                        "field": name,
+                        "value": told,
+                        "model": profile.name,
+                    },
+                )
+            )
+    return tuple(remarks)
 
 
-def matches(field: Identifier, value: str | int) -> bool:
+def rating_of(profile: MeterProfile, found: Mapping[str, str | float]) -> float | None:
+    """Return the largest current per phase that a device can measure: that of its transformers, or of its model."""
+    primary_a = found.get(CT_PRIMARY)
+    # A float of a register that is not set may be no number.
+    if isinstance(primary_a, int | float) and 0 < primary_a < math.inf:
+        return float(primary_a)
+    return profile.rating_a
+
+
+def matches(field: Identifier, value: str | float) -> bool:
     """Return whether a value is among those that a field of the identification can have."""
     if isinstance(value, str):
         return any(
@@ -232,12 +264,16 @@ def matches(field: Identifier, value: str | int) -> bool:
     return value in field.expect
 
 
-def explain(err: ModbusError, place: str) -> MeterError:
+def explain(err: ModbusError, unit: MeterUnit) -> MeterError:
     """Put a failed request into words."""
+    place, facts = unit.place, unit.facts
+    if isinstance(err, ModbusExceptionError):
+        facts = f"{facts}: Modbus exception {err.exception_code}"
     if isinstance(err, GatewayPathUnavailableError | GatewayTargetError):
         return MeterError(
             Trouble.NO_ANSWER,
             f"The gateway answers, but the meter behind it does not ({place}).",
+            facts,
         )
     if isinstance(
         err, IllegalFunctionError | IllegalDataAddressError | IllegalDataValueError
@@ -245,23 +281,29 @@ def explain(err: ModbusError, place: str) -> MeterError:
         return MeterError(
             Trouble.NOT_THIS_METER,
             f"The device at {place} does not have this meter's registers ({err}).",
+            facts,
         )
     if isinstance(err, ModbusExceptionError):
         return MeterError(
             Trouble.NO_ANSWER,
             f"The device at {place} answers with Modbus exception {err.exception_code}.",
+            facts,
         )
     if isinstance(err, ModbusTimeoutError):
         return MeterError(
             Trouble.NO_ANSWER,
             f"The connection stands, but no answer came from {place}.",
+            facts,
         )
     if isinstance(err, ModbusConnectionError):
         return MeterError(
             Trouble.NO_ANSWER,
             f"The connection was closed before an answer came from {place}.",
+            facts,
         )
-    return MeterError(Trouble.NO_ANSWER, f"No usable answer came from {place}: {err}")
+    return MeterError(
+        Trouble.NO_ANSWER, f"No usable answer came from {place}: {err}", facts
+    )
 
 
 async def probe_meter(
@@ -286,14 +328,8 @@ async def probe_meter(
         raise MeterError(
             Trouble.NO_ANSWER,
             f"No answer from {host}:{port}, unit {unit_id} in {timeout_s:g} s.",
+            f"{host}:{port}/{unit_id}",
         ) from err
-    except MeterError as err:
-        if profile.needs_gateway and err.key in (
-            Trouble.CANNOT_CONNECT,
-            Trouble.NO_ANSWER,
-        ):
-            raise MeterError(err.key, f"{err} {NEEDS_GATEWAY}") from err
-        raise
 
 
 async def _probe(
@@ -309,7 +345,8 @@ async def _probe(
         reading=reading,
         identification=reader.identification,
         serial=reader.serial,
-        warnings=reader.warnings,
+        rating_a=reader.rating_a,
+        remarks=reader.remarks,
     )
 
 
@@ -335,15 +372,16 @@ async def _probe_candidates(
                 ):
                     raise
             else:
-                guess = (
-                    f"The registers of the {profile.name} are not public. Those of the {candidate.name} give plausible"
-                    " values; compare them with the meter's display."
+                guess = Remark(
+                    oddity=Oddity.MAP_GUESSED,
+                    placeholders={"model": profile.name, "found": candidate.name},
                 )
-                return replace(probe, warnings=(guess, *probe.warnings))
+                return replace(probe, remarks=(guess, *probe.remarks))
     finally:
         await lease.release()
     tried = "; ".join(candidate.name for candidate in profile.candidates)
     raise MeterError(
         Trouble.NOT_THIS_METER,
         f"A device answers, but none of the maps tried for the {profile.name} gives plausible values: {tried}.",
+        tried,
     )

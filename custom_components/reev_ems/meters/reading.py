@@ -45,7 +45,8 @@ def make_reading(
     if missing:
         raise MeterError(
             Trouble.INCOMPLETE,
-            f"The meter gives no value for {', '.join(map(_words, missing))}.",
+            f"The meter gives no value for {', '.join(map(symbol, missing))}.",
+            ", ".join(map(symbol, missing)),
         )
     voltage_v = _per_phase(values, PHASE_VOLTAGES)
     power_w = _per_phase(values, PHASE_POWERS)
@@ -67,7 +68,8 @@ def make_reading(
     if undirected:
         raise MeterError(
             Trouble.INCOMPLETE,
-            f"The meter gives no direction for {', '.join(map(_words, undirected))}.",
+            f"The meter gives no direction for {', '.join(map(symbol, undirected))}.",
+            ", ".join(map(symbol, undirected)),
         )
     imported_wh, exported_wh = (
         _energy(values.get(name)) for name in ("energy_import", "energy_export")
@@ -131,19 +133,21 @@ def check_plausible(
         PHASES, voltage_v, current_a, power_w, strict=True
     ):
         if volts is not None and not VOLTAGE_V[0] <= volts <= VOLTAGE_V[1]:
-            raise _implausible(f"{volts:.5g} V on {phase}")
+            raise _implausible(f"U {phase} = {volts:.5g} V")
         if amperes is not None and abs(amperes) > CURRENT_MAX_A:
-            raise _implausible(f"{amperes:.5g} A on {phase}")
+            raise _implausible(f"I {phase} = {amperes:.5g} A")
         if watts is None or amperes is None:
             continue
         apparent_va = abs(amperes) * (VOLTAGE_V[1] if volts is None else volts)
         if abs(watts) > apparent_va * (1 + POWER_SLACK) + POWER_SLACK_W:
-            raise _implausible(f"{watts:.5g} W on {phase} with {amperes:.5g} A")
+            raise _implausible(
+                f"P {phase} = {watts:.5g} W, I {phase} = {amperes:.5g} A"
+            )
     if (
         frequency_hz is not None
         and not FREQUENCY_HZ[0] <= frequency_hz <= FREQUENCY_HZ[1]
     ):
-        raise _implausible(f"{frequency_hz:.5g} Hz")
+        raise _implausible(f"f = {frequency_hz:.5g} Hz")
     if total_w is None:
         return
     known_w = [watts for watts in power_w if watts is not None]
@@ -151,15 +155,15 @@ def check_plausible(
         slack_w = POWER_SLACK * sum(map(abs, known_w)) + POWER_SLACK_W
         if abs(sum(known_w) - total_w) > slack_w:
             raise _implausible(
-                f"{total_w:.5g} W in total, but {sum(known_w):.5g} W on the phases together"
+                f"P = {total_w:.5g} W, P L1 + P L2 + P L3 = {sum(known_w):.5g} W"
             )
     elif abs(total_w) > CURRENT_MAX_A * VOLTAGE_V[1] * len(PHASES):
-        raise _implausible(f"{total_w:.5g} W in total")
+        raise _implausible(f"P = {total_w:.5g} W")
 
 
-def _implausible(what: str) -> MeterError:
+def _implausible(facts: str) -> MeterError:
     return MeterError(
-        Trouble.IMPLAUSIBLE, f"The meter's values cannot be true: {what}."
+        Trouble.IMPLAUSIBLE, f"The meter's values cannot be true: {facts}.", facts
     )
 
 
@@ -221,6 +225,8 @@ def _energy(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) and value >= 0 else None
 
 
-def _words(name: str) -> str:
-    kind, _, phase = name.partition("_l")
-    return f"{kind} L{phase}" if phase.isdigit() else name.replace("_", " ")
+def symbol(name: str) -> str:
+    """Return a quantity as formulas have it, e.g. "U L2" for voltage_l2."""
+    kind, _, phase = name.partition("_")
+    letter = {"voltage": "U", "current": "I", "power": "P", "frequency": "f"}[kind]
+    return letter if phase in ("", "total") else f"{letter} {phase.upper()}"

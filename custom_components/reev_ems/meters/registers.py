@@ -54,7 +54,7 @@ class Measurement:
 
 async def read_identification(
     unit: ModbusUnit, block: Block, fields: Mapping[str, Identifier]
-) -> dict[str, str | int]:
+) -> dict[str, str | float]:
     """Read what a block tells about the device, by the fields' names. Raises ModbusError."""
     component = _component(unit, (block,))
     for name, field in fields.items():

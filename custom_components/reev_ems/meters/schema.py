@@ -7,8 +7,10 @@ import re
 from typing import Any
 
 from .profile import (
+    CT_PRIMARY,
     PHASE_CURRENTS,
     PHASE_POWERS,
+    PHASE_VOLTAGES,
     QUANTITIES,
     WORDS,
     Block,
@@ -189,6 +191,9 @@ def parse_profile(
         if fields.has("max_connections")
         else None,
         needs_gateway=fields.flag("needs_gateway"),
+        rating_a=fields.number("rating_a", 1.0, 100_000.0, 1.0)
+        if fields.has("rating_a")
+        else None,
         blocks=blocks,
         quantities=quantities,
         identification_blocks=id_blocks,
@@ -199,6 +204,9 @@ def parse_profile(
         sources=fields.texts("sources"),
     )
     fields.end()
+    ct_primary = identification.get(CT_PRIMARY)
+    if ct_primary is not None and ct_primary.type == "string":
+        raise InvalidProfile(("identification", CT_PRIMARY, "type"), "must be a number")
     if not profile.unit_ids:
         raise fields.problem("unit_ids", "must name at least one unit id")
     kinds = (profile.quantities, profile.sunspec_models, profile.candidates)
@@ -283,6 +291,11 @@ def _check_quantities(
     if "current_l1" not in quantities:
         raise fields.problem(
             "quantities", "current_l1 is missing: limits are kept per phase"
+        )
+    if not quantities.keys() & {*PHASE_VOLTAGES, "frequency"}:
+        raise fields.problem(
+            "quantities",
+            "voltage_l1 or frequency is needed: zeros of a dead device would be taken for no load",
         )
     spans = sorted(
         {

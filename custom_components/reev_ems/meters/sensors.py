@@ -8,7 +8,7 @@ from ..energy_management.model import PHASES, PartPerPhase, Phase, Site
 from ..energy_management.observation import MeterReading
 from .errors import MeterError, Trouble
 from .profile import PHASE_CURRENTS, PHASE_POWERS
-from .reading import check_plausible, directed_current
+from .reading import check_plausible, directed_current, symbol
 
 SENSOR_QUANTITIES = (*PHASE_CURRENTS, *PHASE_POWERS, "power_total")
 NOMINAL_VOLTAGE_V = Site(circuits=()).voltage_v
@@ -42,8 +42,14 @@ def combine(
     side for export; without either it is unknown (S2). A current beside its power takes the power's direction.
     Raises MeterError where a value is absent or contradicts another.
     """
-    if any(value is None or not math.isfinite(value) for value in values.values()):
-        raise MeterError(Trouble.INCOMPLETE, "A sensor has no value.")
+    missing = [
+        symbol(name)
+        for name, value in values.items()
+        if value is None or not math.isfinite(value)
+    ]
+    if missing:
+        facts = ", ".join(missing)
+        raise MeterError(Trouble.INCOMPLETE, f"No sensor gives {facts}.", facts)
     sign = -1.0 if invert else 1.0
     known = {name: sign * value for name, value in values.items() if value is not None}
     total_w = known.get("power_total")

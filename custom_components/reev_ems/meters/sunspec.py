@@ -65,7 +65,9 @@ async def resolve(unit: ModbusUnit, profile: MeterProfile) -> MeterProfile:
             if model.address < meter.address
         ]
         return _located(profile, meter, commons[-1] if commons else None)
-    raise MeterError(Trouble.NOT_THIS_METER, "The device announces no SunSpec meter.")
+    raise MeterError(
+        Trouble.NOT_THIS_METER, "The device announces no SunSpec meter.", "SunSpec"
+    )
 
 
 def _located(

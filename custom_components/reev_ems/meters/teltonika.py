@@ -88,14 +88,17 @@ class TeltonikaGateway:
                     self._offset = offset
                     return status
         except ModbusError as err:
-            raise explain(err, self._unit.place) from err
+            raise explain(err, self._unit) from err
         except TimeoutError as err:
             raise MeterError(
-                Trouble.NO_ANSWER, f"No answer from {self._unit.place} in time."
+                Trouble.NO_ANSWER,
+                f"No answer from {self._unit.place} in time.",
+                self._unit.facts,
             ) from err
         raise MeterError(
             Trouble.NOT_THIS_METER,
             f"The device at {self._unit.place} is no Teltonika router.",
+            self._unit.facts,
         )
 
     async def close(self) -> None:
@@ -138,6 +141,7 @@ async def _status(unit: MeterUnit, offset: int) -> GatewayStatus:
         raise MeterError(
             Trouble.NOT_THIS_METER,
             f"The device at {unit.place} does not tell a router's status.",
+            unit.facts,
         )
     texts = {name: clean_text(values[name]) or None for name in TEXTS}
     return GatewayStatus(
