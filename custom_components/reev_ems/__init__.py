@@ -11,6 +11,7 @@ from homeassistant.helpers.typing import ConfigType
 from .const import CONF_OCPP_PORT, DOMAIN
 from .coordinator import ReevConfigEntry, ReevCoordinator, async_remove_stored
 from .devices import async_register_devices
+from .downloads import async_setup_downloads
 from .issues import async_remove_issues
 from .listener import (
     async_acquire_server,
@@ -19,6 +20,7 @@ from .listener import (
     async_stop_unused_server,
 )
 from .meter_profiles import async_load_meter_profiles
+from .security import async_ssl_context, security_of_port
 from .services import async_setup_services
 
 PLATFORMS = [
@@ -37,6 +39,7 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Set up what all sites share."""
     await async_setup_shared(hass)
+    async_setup_downloads(hass)
     async_setup_services(hass)
     return True
 
@@ -48,7 +51,15 @@ async def async_setup_entry(hass: HomeAssistant, entry: ReevConfigEntry) -> bool
     """
     port = entry.data[CONF_OCPP_PORT]
     try:
-        server = await async_acquire_server(hass, entry.entry_id, port)
+        ssl_context = await async_ssl_context(hass, security_of_port(hass, port))
+    except (OSError, ValueError) as err:
+        raise ConfigEntryNotReady(
+            translation_domain=DOMAIN,
+            translation_key="certificate_unusable",
+            translation_placeholders={"detail": str(err)},
+        ) from err
+    try:
+        server = await async_acquire_server(hass, entry.entry_id, port, ssl_context)
     except OSError as err:
         raise ConfigEntryNotReady(
             translation_domain=DOMAIN,

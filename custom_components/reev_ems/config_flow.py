@@ -5,7 +5,6 @@ from typing import Any, override
 
 from homeassistant.config_entries import (
     ConfigEntry,
-    ConfigFlow,
     ConfigFlowContext,
     ConfigFlowResult,
     ConfigSubentry,
@@ -31,12 +30,13 @@ from .const import (
     SUBENTRY_GATEWAY,
     SUBENTRY_METER,
 )
-from .flows.charge_point import (
+from .flows.charge_point import ChargePointSubentryFlow, credentials_form
+from .flows.charge_point_setup import (
     CONNECTOR_SCHEMA,
     ChargePointSetup,
-    ChargePointSubentryFlow,
     charge_point_ids,
     identity_fields,
+    login_fields,
 )
 from .flows.circuit import CircuitSubentryFlow
 from .flows.fields import amperes, limit_fields, show_limits, take_limits, whole_number
@@ -44,6 +44,7 @@ from .flows.gateway import GatewaySubentryFlow
 from .flows.meter import MeterFlow, MeterSubentryFlow
 from .flows.meter_setup import MeterSetup, connection_schema
 from .flows.options import ReevOptionsFlow
+from .flows.security import SecurityFlow
 from .flows.site import (
     NO_FLOOR_PROBLEM,
     async_port_error,
@@ -54,7 +55,7 @@ from .flows.site import (
 
 
 class ReevConfigFlow(
-    MeterFlow[ConfigFlowContext, ConfigFlowResult, str], ConfigFlow, domain=DOMAIN
+    MeterFlow[ConfigFlowContext, ConfigFlowResult, str], SecurityFlow, domain=DOMAIN
 ):
     """Set up a site."""
 
@@ -109,7 +110,11 @@ class ReevConfigFlow(
             if not errors:
                 self._site = {
                     "title": name,
-                    "data": {**limits, CONF_OCPP_PORT: port},
+                    "data": {
+                        **limits,
+                        CONF_OCPP_PORT: port,
+                        **self._security_of(port),
+                    },
                     "options": {
                         CONF_IMBALANCE_LIMIT_A: user_input[CONF_IMBALANCE_LIMIT_A]
                     },
@@ -181,6 +186,14 @@ class ReevConfigFlow(
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
+        """Ask what to change."""
+        return self.async_show_menu(
+            step_id="reconfigure", menu_options=["grid_connection", "ocpp_security"]
+        )
+
+    async def async_step_grid_connection(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
         """Change the limits of the grid connection or the OCPP port."""
         entry = self._get_reconfigure_entry()
         errors: dict[str, str] = {}
@@ -202,6 +215,8 @@ class ReevConfigFlow(
                 placeholders = problem
                 errors[CONF_LIMIT_A] = "floors_over_limit"
             if not errors:
+                if port != entry.data[CONF_OCPP_PORT]:
+                    limits |= self._security_of(port)
                 return self.async_update_and_abort(
                     entry, data_updates={**limits, CONF_OCPP_PORT: port}
                 )
@@ -212,7 +227,7 @@ class ReevConfigFlow(
             }
         )
         return self.async_show_form(
-            step_id="reconfigure",
+            step_id="grid_connection",
             data_schema=self.add_suggested_values_to_schema(
                 schema,
                 user_input
@@ -253,12 +268,15 @@ class ReevConfigFlow(
             errors = self._charge_point.take_identity(user_input, charge_point_id)
             if CONF_CHARGE_POINT_ID in errors:
                 return self.async_abort(reason="already_configured")
+            errors |= self._charge_point.take_login(user_input)
             if not errors:
                 return await self.async_step_connector()
         return self.async_show_form(
             step_id="adopt",
             data_schema=self.add_suggested_values_to_schema(
-                probatio.Schema(identity_fields(circuit_names(entry))),
+                probatio.Schema(
+                    identity_fields(circuit_names(entry)) | login_fields(entry)
+                ),
                 user_input or {CONF_NAME: charge_point_id},
             ),
             errors=errors,
@@ -281,6 +299,8 @@ class ReevConfigFlow(
             if not errors:
                 user_input = None
         if (number := setup.next_number) is None:
+            if setup.new_password:
+                return await self.async_step_credentials()
             return self._async_adopt()
         return self.async_show_form(
             step_id="connector",
@@ -293,6 +313,20 @@ class ReevConfigFlow(
                 "number": str(number),
                 **setup.error_placeholders,
             },
+        )
+
+    async def async_step_credentials(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Show once what is entered in the charge point, then adopt it."""
+        entry = self.hass.config_entries.async_get_entry(self._discovered["entry_id"])
+        if user_input is not None or entry is None:
+            return self._async_adopt()
+        setup = self._charge_point
+        return self.async_show_form(
+            step_id="credentials",
+            data_schema=credentials_form(self.hass, entry, setup),
+            description_placeholders={"name": setup.title},
         )
 
     @callback

@@ -15,11 +15,13 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from .const import (
     CONF_CHARGE_POINT_ID,
     CONF_CONNECTORS,
+    CONF_FORMER_PASSWORD,
     CONF_MIN_W,
     CONF_NUMBER,
     CONF_OCPP_PORT,
     CONF_PASSWORD,
     CONF_PHASE_COUNT,
+    CONF_QUIRKS,
     CONF_SUPPLY,
     DOMAIN,
     LOGGER,
@@ -379,6 +381,8 @@ def charge_point_config(
             if CONF_PHASE_COUNT in item
         },
         password=data.get(CONF_PASSWORD) or None,
+        former_password=data.get(CONF_FORMER_PASSWORD),
+        quirks=data.get(CONF_QUIRKS, {}),
     )
 
 

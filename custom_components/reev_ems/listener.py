@@ -4,24 +4,27 @@ A reload (any edited setting) must not drop the charge points' sockets, and two 
 server stops only when nobody has held it for a while, or with Home Assistant.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from ssl import SSLContext
 
 from homeassistant.config_entries import SOURCE_INTEGRATION_DISCOVERY
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.helpers import discovery_flow
-from homeassistant.helpers.event import async_call_later
+from homeassistant.helpers.event import async_call_later, async_track_time_interval
 from homeassistant.util.hass_dict import HassKey
 
-from .const import CONF_CHARGE_POINT_ID, DOMAIN
+from .const import CONF_CHARGE_POINT_ID, DOMAIN, LOGGER
 from .energy_management.controller import ControllerState
 from .energy_management.observation import MeterReading
 from .meters import ModbusGateways
 from .ocpp_server import OcppServer, UnknownChargePoint
+from .security import PortSecurity, async_renew_certificate, security_of_port
 from .sessions import SessionLog
 
 # A reload takes well under a second; a charge point that loses its socket redials within minutes only.
@@ -29,6 +32,9 @@ RELEASE_GRACE = timedelta(seconds=20)
 
 # Long enough to walk to the charger and restart it, short enough not to be forgotten open.
 PAIRING_OPEN = timedelta(minutes=5)
+
+# Certificates from files are renewed every few weeks, by whoever keeps them.
+CERTIFICATE_CHECK = timedelta(days=1)
 
 SESSIONS_FILE = "reev_ems_sessions.db"
 
@@ -38,6 +44,8 @@ class _Listener:
     """A running OCPP server and the config entries that use it."""
 
     server: OcppServer
+    security: PortSecurity
+    ssl_context: SSLContext | None
     holders: set[str] = field(default_factory=set)
     cancel_stop: CALLBACK_TYPE | None = None
     pairing_for: str | None = None
@@ -61,6 +69,8 @@ class SharedData:
     gateways: ModbusGateways
     sessions: SessionLog
     listeners: dict[int, _Listener] = field(default_factory=dict)
+    acquiring: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Sites that share a port start at the same time, and one of them starts its server."""
     kept: dict[str, KeptOverReload] = field(default_factory=dict)
     adopted: dict[str, set[str]] = field(default_factory=dict)
     """The charge points that an entry has adopted at its server."""
@@ -86,22 +96,52 @@ async def async_setup_shared(hass: HomeAssistant) -> None:
 
     hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop)
 
+    async def renew(_: object) -> None:
+        """Take up certificates that were renewed, without dropping a connection."""
+        for listener in data.listeners.values():
+            if listener.ssl_context is None:
+                continue
+            try:
+                await async_renew_certificate(
+                    hass, listener.security, listener.ssl_context
+                )
+            except (OSError, ValueError) as err:
+                # The one before goes on; a restart would fail, and say so.
+                LOGGER.warning("A certificate of the OCPP server is unusable: %s", err)
+
+    async_track_time_interval(hass, renew, CERTIFICATE_CHECK, cancel_on_shutdown=True)
+
 
 async def async_acquire_server(
-    hass: HomeAssistant, entry_id: str, port: int
+    hass: HomeAssistant, entry_id: str, port: int, ssl_context: SSLContext | None
 ) -> OcppServer:
-    """Return the running OCPP server of a port; OSError if another program has the port."""
+    """Return the running OCPP server of a port; OSError if another program has the port.
+
+    `ssl_context` is what the port's security, as it is set up now, makes the server encrypt with.
+    """
     data = hass.data[DATA]
-    if (listener := data.listeners.get(port)) is None:
-        await data.sessions.open()
-        server = OcppServer(host=None, port=port, transactions=data.sessions)
-        await server.start()
-        listener = data.listeners[port] = _Listener(server)
-    if listener.cancel_stop:
-        listener.cancel_stop()
-        listener.cancel_stop = None
-    listener.holders.add(entry_id)
-    return listener.server
+    async with data.acquiring:
+        security = security_of_port(hass, port)
+        if (listener := data.listeners.get(port)) is None:
+            await data.sessions.open()
+            server = OcppServer(
+                host=None,
+                port=port,
+                transactions=data.sessions,
+                ssl_context=ssl_context,
+            )
+            await server.start()
+            listener = data.listeners[port] = _Listener(server, security, ssl_context)
+        elif listener.security.encryption != security.encryption:
+            listener.ssl_context = ssl_context
+            await listener.server.change_encryption(ssl_context)
+        listener.security = security
+        listener.server.demands_password = security.profile.demands_password
+        if listener.cancel_stop:
+            listener.cancel_stop()
+            listener.cancel_stop = None
+        listener.holders.add(entry_id)
+        return listener.server
 
 
 @callback

@@ -1,6 +1,7 @@
 """Checks of single values that a person enters, before they are saved."""
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 import math
 import re
 
@@ -9,6 +10,18 @@ MINIMUM_LIMIT_A = 6.0
 
 # OCPP 2.0.1 part 4, section 3.1.1: what an identity may consist of; 1.6 allows no more in a URL.
 _CHARGE_POINT_ID = re.compile(r"[A-Za-z0-9*\-_=:+|@.]{1,48}")
+
+# RFC 1123, and what an IP address consists of.
+_HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
+
+
+def is_host(text: str) -> bool:
+    """Return whether a text can be a host name or an IP address."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return len(text) <= 253 and _HOST.fullmatch(text) is not None
+    return True
 
 
 def limit_error(limit_a: float) -> str | None:

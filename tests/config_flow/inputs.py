@@ -122,6 +122,22 @@ def connector_input(**changes: Any) -> dict[str, Any]:
     }
 
 
+def user_input(**changes: Any) -> dict[str, Any]:
+    """Return the form of a user, filled in."""
+    return {
+        "name": "Ada",
+        "id_tags": ["04A2B3"],
+        "priority": 5,
+        "enabled": True,
+        **changes,
+    }
+
+
+def user_group_input(**changes: Any) -> dict[str, Any]:
+    """Return the form of a group of users, filled in."""
+    return {"name": "Fleet", "priority": 5, "phase_limits": {}, **changes}
+
+
 class Form:
     """A form flow that is filled in step by step; each call checks what comes next."""
 
@@ -172,6 +188,12 @@ class Form:
         if step_id is not None:
             self.shows(step_id, errors)
 
+    async def choose(self, option: str) -> None:
+        """Take an option of a menu, which leads to the step of that name."""
+        assert self.result["type"] is FlowResultType.MENU, self.result
+        assert option in self.result["menu_options"]
+        await self.submit({"next_step_id": option}, option)
+
     async def progress(self, step_id: str, **errors: str) -> None:
         """Wait for what is shown as progress to end; check which form comes next."""
         assert self.result["type"] is FlowResultType.SHOW_PROGRESS, self.result
@@ -199,13 +221,17 @@ async def open_site(hass: HomeAssistant) -> Form:
     return Form(hass, "config", result)
 
 
-async def open_reconfigure(hass: HomeAssistant, entry: ConfigEntry) -> Form:
-    """Begin to reconfigure a site."""
+async def open_reconfigure(
+    hass: HomeAssistant, entry: ConfigEntry, choice: str = "grid_connection"
+) -> Form:
+    """Begin to reconfigure a site, with a choice of its menu."""
     manager = hass.config_entries.flow
     result = await manager.async_init(
         DOMAIN, context={"source": "reconfigure", "entry_id": entry.entry_id}
     )
-    return Form(hass, "config", result)
+    form = Form(hass, "config", result)
+    await form.choose(choice)
+    return form
 
 
 async def open_discovery(hass: HomeAssistant, data: dict[str, Any]) -> Form:

@@ -46,8 +46,10 @@ async def test_add(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     assert form.placeholders["name"] == "Left"
     assert form.placeholders["number"] == "1"
     await form.submit(
-        connector_input(ac=ac("l2_l3_l1", max_a=32, can_switch_phases=True))
+        connector_input(ac=ac("l2_l3_l1", max_a=32, can_switch_phases=True)),
+        "credentials",
     )
+    await form.submit({})
     form.created()
     subentry = entry.subentries[subentry_id(entry, "Left")]
     assert subentry.unique_id == "charge_point_CP1"
@@ -184,21 +186,21 @@ async def test_reconfigure(hass: HomeAssistant, entry: MockConfigEntry) -> None:
         "connector",
     )
     await form.submit(connector_input(ac=ac("unknown_3")), "connector")
-    await form.submit(connector_input(ac=ac("l2")))
+    await form.submit(connector_input(ac=ac("l2")), "credentials")
+    await form.submit({})
     left = subentry_id(entry, "Left")
 
     form = await open_subentry(hass, entry, "charge_point", left)
-    form.shows("reconfigure")
     assert form.placeholders["charge_point_id"] == "CP1"
+    await form.choose("place")
     shown = form.suggested
     assert shown == {
         "name": "Left",
         "circuit": "main",
         "connector_count": 2,
-        "security": {"password": "correct horse 17"},
     }
-    await form.submit({**shown, "name": " "}, "reconfigure", name="name_missing")
-    await form.submit({**shown, "name": "Right", "security": {}}, "connector")
+    await form.submit({**shown, "name": " "}, "place", name="name_missing")
+    await form.submit({**shown, "name": "Right"}, "connector")
     assert form.suggested["ac"] == ac("unknown_3")
     await form.submit(connector_input(ac=ac("l1_l2_l3")), "connector")
     assert form.suggested["ac"] == ac("l2")
@@ -206,7 +208,7 @@ async def test_reconfigure(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     form.aborted("reconfigure_successful")
     changed = entry.subentries[left]
     assert changed.title == "Right"
-    assert "password" not in changed.data
+    assert changed.data["password"] == "correct horse 17"
     assert changed.data["charge_point_id"] == "CP1"
     assert [item["phases"] for item in changed.data["connectors"]] == [
         ["L1", "L2", "L3"],
@@ -225,6 +227,7 @@ async def test_circuit_that_was_removed_can_be_replaced(
     hass.config_entries.async_remove_subentry(entry, garage)
     left = subentry_id(entry, "Left")
     form = await open_subentry(hass, entry, "charge_point", left)
+    await form.choose("place")
     moved = {**form.suggested, "circuit": "main"}
     await form.submit(moved, "connector")
     await form.submit(connector_input())

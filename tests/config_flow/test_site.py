@@ -266,12 +266,12 @@ async def test_limits_and_port_can_be_changed(
 ) -> None:
     """The form shows what is stored and saves what is entered."""
     form = await open_reconfigure(hass, entry)
-    form.shows("reconfigure")
+    form.shows("grid_connection")
     assert form.suggested == {"limit_a": 63, "phase_limits": {}, "ocpp_port": 9000}
     port = free_port()
     changed = {"limit_a": 50, "phase_limits": {"limit_l1_a": 35}, "ocpp_port": port}
     await form.submit(
-        {**changed, "limit_a": -1}, "reconfigure", limit_a="limit_not_positive"
+        {**changed, "limit_a": -1}, "grid_connection", limit_a="limit_not_positive"
     )
     await form.submit(changed)
     form.aborted("reconfigure_successful")
@@ -293,6 +293,6 @@ async def test_changed_port_that_is_taken(
         port = server.sockets[0].getsockname()[1]
         form = await open_reconfigure(hass, entry)
         changed = {"limit_a": 50, "phase_limits": {}, "ocpp_port": port}
-        await form.submit(changed, "reconfigure", ocpp_port="port_in_use")
+        await form.submit(changed, "grid_connection", ocpp_port="port_in_use")
     await form.submit({**changed, "ocpp_port": 9000})
     form.aborted("reconfigure_successful")

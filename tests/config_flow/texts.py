@@ -35,6 +35,11 @@ def check_texts(kind: str | None, flow: str, result: Mapping[str, Any]) -> None:
             _check_placeholders(texts["abort"][result["reason"]], filled)
     elif result["type"] is FlowResultType.SHOW_PROGRESS:
         _check_placeholders(texts["progress"][result["progress_action"]], filled)
+    elif result["type"] is FlowResultType.MENU:
+        step = texts["step"][result["step_id"]]
+        for part in ("title", "description"):
+            _check_placeholders(step.get(part, ""), filled)
+        assert set(result["menu_options"]) <= step["menu_options"].keys()
     elif result["type"] is FlowResultType.FORM:
         step = texts["step"][result["step_id"]]
         for part in ("title", "description"):

@@ -1,244 +1,73 @@
-"""The forms of a charge point: who it is, where it is connected, and what its connectors can do."""
+"""The flow of a charge point: adding it, and what can be changed about it."""
 
-from collections.abc import Mapping
-from itertools import permutations
-import math
 from typing import Any
 
 from homeassistant.config_entries import (
     ConfigEntry,
-    ConfigEntryState,
     ConfigSubentryFlow,
     SubentryFlowResult,
 )
-from homeassistant.const import CONF_NAME
 from homeassistant.core import HomeAssistant
-from homeassistant.data_entry_flow import section
-from homeassistant.helpers.network import NoURLAvailableError, get_url
 from homeassistant.helpers.selector import (
-    BooleanSelector,
+    QrCodeSelector,
+    QrCodeSelectorConfig,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
 )
 import probatio
-from yarl import URL
 
 from ..const import (
-    CONF_CAN_SWITCH_PHASES,
     CONF_CHARGE_POINT_ID,
-    CONF_CIRCUIT,
-    CONF_CONNECTORS,
-    CONF_MAX_A,
-    CONF_MAX_W,
-    CONF_MIN_A,
-    CONF_MIN_W,
-    CONF_NUMBER,
-    CONF_OCPP_PORT,
+    CONF_FIRMWARE,
+    CONF_FORMER_PASSWORD,
     CONF_PASSWORD,
-    CONF_PHASE_COUNT,
-    CONF_PHASES,
-    CONF_SUPPLY,
-    DOMAIN,
-    ROOT_CIRCUIT,
-    SUBENTRY_CHARGE_POINT,
+    CONF_QUIRKS,
+    CONF_URL,
+    CONF_VERSION,
 )
-from ..energy_management.model import PHASES, Connector, Supply
-from ..validation import MINIMUM_LIMIT_A, is_charge_point_id
-from .fields import amperes, choice, named_choice, watts, whole_number
-from .site import (
-    NEW_SUBENTRY,
-    NO_FLOOR_PROBLEM,
-    circuit_names,
-    draft_site,
-    draft_subentry,
-    floor_problem,
+from ..downloads import async_bundle_link
+from ..security import PortSecurity
+from .charge_point_abilities import abilities_schema, show_abilities, take_abilities
+from .charge_point_setup import (
+    CONNECTOR_SCHEMA,
+    ChargePointSetup,
+    identity_fields,
+    login_fields,
+    take_login,
+    unknown_charge_points,
 )
+from .fields import named_choice
+from .security import ocpp_url
+from .site import circuit_names
 
-CONF_CONNECTOR_COUNT = "connector_count"
-CONF_LINE_PHASES = "line_phases"
-SECTION_SECURITY = "security"
-SECTION_AC = "ac"
-SECTION_DC = "dc"
+CONF_QR_CODE = "qr_code"
 
-# More than any charge point on the market has.
-MAX_CONNECTORS = 16
+# Chargers fetch firmware by what their own network stack can do.
+FIRMWARE_SCHEMES = ("http://", "https://", "ftp://", "ftps://", "sftp://")
 
-# OCPP 1.6 security white paper: an AuthorizationKey has 16 to 40 characters; older chargers send shorter ones.
-PASSWORD_LENGTHS = range(8, 41)
 
-# How the connector's own phases are wired to L1, L2, L3; an unknown wiring counts on every phase it might use.
-LINE_PHASES: dict[str, tuple[list[str] | None, int]] = {
-    "_".join(order).lower(): ([str(phase) for phase in order], count)
-    for count in (3, 1, 2)
-    for order in permutations(PHASES, count)
-} | {"unknown_3": (None, 3), "unknown_2": (None, 2), "unknown_1": (None, 1)}
-
-_DEFAULTS = Connector(id="", circuit="")
-
-CONNECTOR_SCHEMA = probatio.Schema(
-    {
-        probatio.Required(CONF_SUPPLY, default=Supply.AC): choice("supply", Supply),
-        probatio.Required(SECTION_AC): section(
-            probatio.Schema(
-                {
-                    probatio.Required(CONF_LINE_PHASES, default="l1_l2_l3"): choice(
-                        "line_phases", LINE_PHASES
-                    ),
-                    probatio.Required(CONF_MIN_A, default=_DEFAULTS.min_a): amperes(),
-                    probatio.Required(CONF_MAX_A, default=_DEFAULTS.max_a): amperes(),
-                    probatio.Required(
-                        CONF_CAN_SWITCH_PHASES, default=_DEFAULTS.can_switch_phases
-                    ): BooleanSelector(),
-                }
-            )
-        ),
-        probatio.Required(SECTION_DC): section(
-            probatio.Schema(
-                {
-                    probatio.Required(CONF_MIN_W, default=_DEFAULTS.min_w): watts(),
-                    probatio.Required(CONF_MAX_W, default=_DEFAULTS.max_w): watts(),
-                }
-            ),
-            {"collapsed": True},
-        ),
+def credentials_form(
+    hass: HomeAssistant, entry: ConfigEntry[Any], setup: ChargePointSetup
+) -> probatio.Schema:
+    """Return what is entered in a charge point, to copy and to scan."""
+    charge_point_id = setup.charge_point_id
+    lines = {
+        CONF_URL: f"{ocpp_url(hass, entry)}{charge_point_id}",
+        CONF_CHARGE_POINT_ID: charge_point_id,
+        CONF_PASSWORD: setup.new_password or "",
     }
-)
-
-
-def identity_fields(circuits: Mapping[str, str]) -> dict[probatio.Marker, Any]:
-    """Return the fields that every form of a charge point asks for."""
-    return {
-        probatio.Required(CONF_NAME): TextSelector(),
-        probatio.Required(CONF_CIRCUIT, default=ROOT_CIRCUIT): named_choice(circuits),
-        probatio.Required(CONF_CONNECTOR_COUNT, default=1): whole_number(
-            1, MAX_CONNECTORS
-        ),
-        probatio.Required(SECTION_SECURITY): section(
-            probatio.Schema(
-                {
-                    probatio.Optional(CONF_PASSWORD): TextSelector(
-                        TextSelectorConfig(
-                            type=TextSelectorType.PASSWORD, autocomplete="new-password"
-                        )
-                    )
-                }
-            ),
-            {"collapsed": True},
-        ),
+    to_copy = TextSelector(
+        TextSelectorConfig(type=TextSelectorType.TEXT, read_only=True)
+    )
+    fields: dict[probatio.Marker, Any] = {
+        probatio.Optional(key, description={"suggested_value": value}): to_copy
+        for key, value in lines.items()
     }
-
-
-class ChargePointSetup:
-    """A charge point being set up: first itself, then one connector after the other."""
-
-    def __init__(
-        self, hass: HomeAssistant, entry: ConfigEntry[Any], subentry_id: str | None
-    ) -> None:
-        """Initialize; the subentry is the one that is reconfigured, None while one is added."""
-        self._hass = hass
-        self._entry = entry
-        self._subentry_id = subentry_id or NEW_SUBENTRY
-        self._identity: dict[str, Any] = {}
-        self._count = 0
-        self._known: list[dict[str, Any]] = []
-        self._connectors: list[dict[str, Any]] = []
-        self.title = ""
-        self.error_placeholders = NO_FLOOR_PROBLEM
-        if subentry_id is not None:
-            subentry = entry.subentries[subentry_id]
-            self.title = subentry.title
-            self._identity = dict(subentry.data)
-            self._known = subentry.data[CONF_CONNECTORS]
-
-    @property
-    def next_number(self) -> int | None:
-        """The connector to ask for next; None when all are known."""
-        number = len(self._connectors) + 1
-        return number if number <= self._count else None
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """What is stored of the charge point, once complete."""
-        return {**self._identity, CONF_CONNECTORS: self._connectors}
-
-    @property
-    def unique_id(self) -> str:
-        """The charge point's identity within its site."""
-        return f"{SUBENTRY_CHARGE_POINT}_{self._identity[CONF_CHARGE_POINT_ID]}"
-
-    @property
-    def identity_shown(self) -> dict[str, Any]:
-        """The stored charge point as the form shows it."""
-        password = self._identity.get(CONF_PASSWORD)
-        return {
-            CONF_NAME: self.title,
-            CONF_CIRCUIT: self._identity[CONF_CIRCUIT],
-            CONF_CONNECTOR_COUNT: len(self._known),
-            SECTION_SECURITY: {CONF_PASSWORD: password} if password else {},
-        }
-
-    def take_identity(
-        self, user_input: Mapping[str, Any], charge_point_id: str
-    ) -> dict[str, str]:
-        """Take the first form; return its errors by field."""
-        charge_point_id = charge_point_id.strip()
-        errors: dict[str, str] = {}
-        if not is_charge_point_id(charge_point_id):
-            errors[CONF_CHARGE_POINT_ID] = "charge_point_id_invalid"
-        elif charge_point_id in charge_point_ids(self._hass, self._subentry_id):
-            errors[CONF_CHARGE_POINT_ID] = "charge_point_already_configured"
-        self.title = user_input[CONF_NAME].strip()
-        if not self.title:
-            errors[CONF_NAME] = "name_missing"
-        if user_input[CONF_CIRCUIT] not in circuit_names(self._entry):
-            errors[CONF_CIRCUIT] = "unknown_circuit"
-        password = user_input[SECTION_SECURITY].get(CONF_PASSWORD)
-        if password and len(password) not in PASSWORD_LENGTHS:
-            errors[SECTION_SECURITY] = "password_length"
-        if not errors:
-            self._count = user_input[CONF_CONNECTOR_COUNT]
-            self._connectors = []
-            self._identity = {
-                CONF_CHARGE_POINT_ID: charge_point_id,
-                CONF_CIRCUIT: user_input[CONF_CIRCUIT],
-            }
-            if password:
-                self._identity[CONF_PASSWORD] = password
-        return errors
-
-    @property
-    def connector_shown(self) -> dict[str, Any]:
-        """What the form of the next connector starts from: as it was stored, else as the one before."""
-        number = len(self._connectors)
-        if number < len(self._known):
-            return _show_connector(self._known[number])
-        if self._connectors:
-            return _show_connector(self._connectors[-1])
-        return {}
-
-    def take_connector(self, user_input: Mapping[str, Any]) -> dict[str, str]:
-        """Take the form of a connector; return its errors by field."""
-        number = len(self._connectors) + 1
-        connector, errors = _take_connector(user_input, number)
-        if errors:
-            return errors
-        connectors = [*self._connectors, connector]
-        draft = draft_subentry(
-            SUBENTRY_CHARGE_POINT,
-            {**self._identity, CONF_CONNECTORS: connectors},
-            title=self.title,
-            subentry_id=self._subentry_id,
-        )
-        if problem := floor_problem(
-            draft_site(self._entry),
-            draft_site(self._entry, subentry=draft),
-            circuit_names(self._entry),
-        ):
-            self.error_placeholders = problem
-            return {"base": "floors_over_limit"}
-        self._connectors = connectors
-        return {}
+    fields[probatio.Optional(CONF_QR_CODE)] = QrCodeSelector(
+        QrCodeSelectorConfig(data="\n".join(lines.values()), scale=5)
+    )
+    return probatio.Schema(fields)
 
 
 class ChargePointSubentryFlow(ConfigSubentryFlow):
@@ -257,6 +86,7 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
             errors = self._setup.take_identity(
                 user_input, user_input[CONF_CHARGE_POINT_ID]
             )
+            errors |= self._setup.take_login(user_input)
             if not errors:
                 return await self.async_step_connector()
         schema = probatio.Schema(
@@ -265,6 +95,7 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
                     unknown_charge_points(entry), custom_value=True
                 ),
                 **identity_fields(circuit_names(entry)),
+                **login_fields(entry),
             }
         )
         return self.async_show_form(
@@ -277,7 +108,24 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
-        """Ask again for all but the identity: another identity is another charge point."""
+        """Ask what to change."""
+        options = ["place", "login", "abilities", "firmware"]
+        if PortSecurity.of(self._get_entry().data).issues_certificates:
+            options.append("certificate")
+        subentry = self._get_reconfigure_subentry()
+        return self.async_show_menu(
+            step_id="reconfigure",
+            menu_options=options,
+            description_placeholders={
+                "charge_point_id": subentry.data[CONF_CHARGE_POINT_ID],
+                "url": ocpp_url(self.hass, self._get_entry()),
+            },
+        )
+
+    async def async_step_place(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask for its name, circuit and connectors: another identity is another charge point."""
         entry = self._get_entry()
         subentry = self._get_reconfigure_subentry()
         self._setup = ChargePointSetup(self.hass, entry, subentry.subentry_id)
@@ -289,16 +137,13 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
             if not errors:
                 return await self.async_step_connector()
         return self.async_show_form(
-            step_id="reconfigure",
+            step_id="place",
             data_schema=self.add_suggested_values_to_schema(
                 probatio.Schema(identity_fields(circuit_names(entry))),
                 user_input or shown,
             ),
             errors=errors,
-            description_placeholders={
-                "charge_point_id": charge_point_id,
-                "url": ocpp_url(self.hass, entry),
-            },
+            description_placeholders={"charge_point_id": charge_point_id},
         )
 
     async def async_step_connector(
@@ -312,16 +157,16 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
             if not errors:
                 user_input = None
         if (number := setup.next_number) is None:
-            if "subentry_id" not in self.context:
-                return self.async_create_entry(
-                    title=setup.title, data=setup.data, unique_id=setup.unique_id
+            if "subentry_id" in self.context:
+                return self.async_update_and_abort(
+                    self._get_entry(),
+                    self._get_reconfigure_subentry(),
+                    title=setup.title,
+                    data=setup.data,
                 )
-            return self.async_update_and_abort(
-                self._get_entry(),
-                self._get_reconfigure_subentry(),
-                title=setup.title,
-                data=setup.data,
-            )
+            if setup.new_password:
+                return await self.async_step_credentials()
+            return self._create()
         return self.async_show_form(
             step_id="connector",
             data_schema=self.add_suggested_values_to_schema(
@@ -335,86 +180,129 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
             },
         )
 
-
-def charge_point_ids(hass: HomeAssistant, without: str | None = None) -> set[str]:
-    """Return the ids of every site's charge points, since sites may share an OCPP server."""
-    return {
-        subentry.data[CONF_CHARGE_POINT_ID]
-        for entry in hass.config_entries.async_entries(DOMAIN, include_ignore=False)
-        for subentry in entry.get_subentries_of_type(SUBENTRY_CHARGE_POINT)
-        if subentry.subentry_id != without
-    }
-
-
-def unknown_charge_points(entry: ConfigEntry[Any]) -> dict[str, str]:
-    """Return a label for every charge point that knocks while pairing is open, by id."""
-    if entry.state is not ConfigEntryState.LOADED:
-        return {}
-    return {
-        charge_point_id: " ".join(
-            filter(None, (charge_point_id, unknown.vendor, unknown.model))
+    def _create(self) -> SubentryFlowResult:
+        """Add the charge point."""
+        setup = self._setup
+        return self.async_create_entry(
+            title=setup.title, data=setup.data, unique_id=setup.unique_id
         )
-        for charge_point_id, unknown in entry.runtime_data.server.unknown.items()
-    }
 
-
-def ocpp_url(hass: HomeAssistant, entry: ConfigEntry[Any]) -> str:
-    """Return the address to enter in a charge point, as well as it is known."""
-    try:
-        host = URL(get_url(hass, allow_external=False, allow_cloud=False)).host
-    except NoURLAvailableError:
-        host = None
-    return f"ws://{host or 'homeassistant.local'}:{entry.data[CONF_OCPP_PORT]}/"
-
-
-def _take_connector(
-    user_input: Mapping[str, Any], number: int
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return a connector to store, and the errors by section."""
-    supply = Supply(user_input[CONF_SUPPLY])
-    connector: dict[str, Any] = {CONF_NUMBER: number, CONF_SUPPLY: supply.value}
-    if supply is Supply.DC:
-        values = user_input[SECTION_DC]
-        low_w, high_w = values[CONF_MIN_W], values[CONF_MAX_W]
-        connector |= {CONF_MIN_W: low_w, CONF_MAX_W: high_w}
-        if not (math.isfinite(low_w) and math.isfinite(high_w) and low_w > 0):
-            return connector, {SECTION_DC: "power_not_positive"}
-        if high_w < low_w:
-            return connector, {SECTION_DC: "maximum_below_minimum"}
-        return connector, {}
-    values = user_input[SECTION_AC]
-    low_a, high_a = values[CONF_MIN_A], values[CONF_MAX_A]
-    phases, count = LINE_PHASES[values[CONF_LINE_PHASES]]
-    connector |= {
-        CONF_PHASES: phases,
-        CONF_PHASE_COUNT: count,
-        CONF_CAN_SWITCH_PHASES: values[CONF_CAN_SWITCH_PHASES] and count == 3,
-        CONF_MIN_A: low_a,
-        CONF_MAX_A: high_a,
-    }
-    if not (math.isfinite(high_a) and low_a >= MINIMUM_LIMIT_A):
-        return connector, {SECTION_AC: "minimum_too_low"}
-    if high_a < low_a:
-        return connector, {SECTION_AC: "maximum_below_minimum"}
-    return connector, {}
-
-
-def _show_connector(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a stored connector as the form shows it."""
-    shown: dict[str, Any] = {
-        CONF_SUPPLY: stored[CONF_SUPPLY],
-        SECTION_AC: {
-            k: stored[k]
-            for k in (CONF_MIN_A, CONF_MAX_A, CONF_CAN_SWITCH_PHASES)
-            if k in stored
-        },
-        SECTION_DC: {k: stored[k] for k in (CONF_MIN_W, CONF_MAX_W) if k in stored},
-    }
-    if stored[CONF_SUPPLY] == Supply.AC:
-        phases = stored[CONF_PHASES]
-        shown[SECTION_AC][CONF_LINE_PHASES] = (
-            "_".join(phases).lower()
-            if phases
-            else f"unknown_{stored[CONF_PHASE_COUNT]}"
+    async def async_step_login(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask for another password, or for none; it is not told to the charge point."""
+        entry = self._get_entry()
+        subentry = self._get_reconfigure_subentry()
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            password, errors = take_login(entry, user_input)
+            if not errors:
+                data = {
+                    key: value
+                    for key, value in subentry.data.items()
+                    if key not in (CONF_PASSWORD, CONF_FORMER_PASSWORD)
+                }
+                if password is None:
+                    return self.async_update_and_abort(entry, subentry, data=data)
+                self._setup = ChargePointSetup(self.hass, entry, subentry.subentry_id)
+                self._setup.new_password = password
+                return await self.async_step_credentials()
+        return self.async_show_form(
+            step_id="login",
+            data_schema=self.add_suggested_values_to_schema(
+                probatio.Schema(login_fields(entry)), user_input
+            ),
+            errors=errors,
+            description_placeholders={"name": subentry.title},
         )
-    return shown
+
+    async def async_step_credentials(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Show once what is entered in the charge point, then save."""
+        setup, entry = self._setup, self._get_entry()
+        if user_input is not None:
+            if "subentry_id" not in self.context:
+                return self._create()
+            subentry = self._get_reconfigure_subentry()
+            data = {**subentry.data, CONF_PASSWORD: setup.new_password}
+            data.pop(CONF_FORMER_PASSWORD, None)
+            return self.async_update_and_abort(entry, subentry, data=data)
+        return self.async_show_form(
+            step_id="credentials",
+            data_schema=credentials_form(self.hass, entry, setup),
+            description_placeholders={"name": setup.title},
+        )
+
+    async def async_step_abilities(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask what a person knows better of the charge point than the table of models."""
+        entry = self._get_entry()
+        subentry = self._get_reconfigure_subentry()
+        if user_input is not None:
+            data = {**subentry.data, CONF_QUIRKS: take_abilities(user_input)}
+            if not data[CONF_QUIRKS]:
+                del data[CONF_QUIRKS]
+            return self.async_update_and_abort(entry, subentry, data=data)
+        schema, placeholders = abilities_schema(entry, subentry)
+        return self.async_show_form(
+            step_id="abilities",
+            data_schema=self.add_suggested_values_to_schema(
+                schema, show_abilities(subentry.data.get(CONF_QUIRKS, {}))
+            ),
+            description_placeholders={"name": subentry.title, **placeholders},
+        )
+
+    async def async_step_firmware(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask where a firmware is that can be installed; cleared, there is none."""
+        entry = self._get_entry()
+        subentry = self._get_reconfigure_subentry()
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            url = (user_input.get(CONF_URL) or "").strip()
+            version = (user_input.get(CONF_VERSION) or "").strip()
+            if url and not url.lower().startswith(FIRMWARE_SCHEMES):
+                errors[CONF_URL] = "firmware_url_invalid"
+            elif url and not version:
+                errors[CONF_VERSION] = "firmware_version_missing"
+            else:
+                data = dict(subentry.data)
+                data.pop(CONF_FIRMWARE, None)
+                if url:
+                    data[CONF_FIRMWARE] = {CONF_URL: url, CONF_VERSION: version}
+                return self.async_update_and_abort(entry, subentry, data=data)
+        schema = probatio.Schema(
+            {
+                probatio.Optional(CONF_URL): TextSelector(),
+                probatio.Optional(CONF_VERSION): TextSelector(),
+            }
+        )
+        return self.async_show_form(
+            step_id="firmware",
+            data_schema=self.add_suggested_values_to_schema(
+                schema, user_input or subentry.data.get(CONF_FIRMWARE, {})
+            ),
+            errors=errors,
+            description_placeholders={"name": subentry.title},
+        )
+
+    async def async_step_certificate(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Make a certificate for the charge point and offer it for download, once."""
+        if user_input is not None:
+            return self.async_abort(reason="certificate_made")
+        subentry = self._get_reconfigure_subentry()
+        charge_point_id = subentry.data[CONF_CHARGE_POINT_ID]
+        return self.async_show_form(
+            step_id="certificate",
+            data_schema=probatio.Schema({}),
+            description_placeholders={
+                "name": subentry.title,
+                "charge_point_id": charge_point_id,
+                "certificate": await async_bundle_link(self.hass, charge_point_id),
+            },
+        )

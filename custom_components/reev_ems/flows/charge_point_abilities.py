@@ -1,0 +1,169 @@
+"""The form of what a charge point can do, where it is not what its model is known for (ocpp_server/quirks.py)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState, ConfigSubentry
+from homeassistant.const import UnitOfTime
+from homeassistant.data_entry_flow import section
+from homeassistant.helpers.selector import (
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+)
+import probatio
+
+from ..ocpp_server.dialect import MEASURANDS
+from ..ocpp_server.profiles import Kind, Purpose, Unit
+from .fields import choice
+
+SECTION_LIMITS = "limits"
+SECTION_METERING = "metering"
+SECTION_BEHAVIOR = "behavior"
+
+# Options of a form are translated by keys of small letters.
+_UNITS = {"ampere": Unit.AMPERE.value, "watt": Unit.WATT.value}
+_KINDS = {"absolute": Kind.ABSOLUTE.value, "relative": Kind.RELATIVE.value}
+_PURPOSES = {
+    "tx_profile": Purpose.TX_PROFILE.value,
+    "tx_default_profile": Purpose.TX_DEFAULT.value,
+    "charge_point_max_profile": Purpose.MAXIMUM.value,
+}
+_YES_NO = {"yes": True, "no": False}
+_MEASURANDS = {name.lower().replace(".", "_"): name for name in MEASURANDS}
+
+# What may be chosen, by the name of the ability or quirk; a field that is left empty is for the table of models.
+_ABILITY_CHOICES: dict[str, tuple[str, Mapping[str, Any]]] = {
+    "unit": ("charging_unit", _UNITS),
+    "working_purpose": ("profile_purpose", _PURPOSES),
+    "working_kind": ("profile_kind", _KINDS),
+    "floor_kind": ("profile_kind", _KINDS),
+    "floor_per_connector": ("yes_no", _YES_NO),
+}
+_ABILITY_NUMBERS = {"max_stack_level": (0, 99), "max_periods": (1, 1024)}
+_BEHAVIOR_CHOICES = ("autonomous_fallback", "zero_ends_session", "set_up")
+_METER_INTERVAL = "meter_interval_s"
+_WITHOUT_MEASURANDS = "without_measurands"
+
+
+def abilities_schema(
+    entry: ConfigEntry[Any], subentry: ConfigSubentry
+) -> tuple[probatio.Schema, dict[str, str]]:
+    """Return the form, and what its text says about the charge point."""
+    limits: dict[probatio.Marker, Any] = {
+        probatio.Optional(name): choice(key, options)
+        for name, (key, options) in _ABILITY_CHOICES.items()
+    }
+    for name, (low, high) in _ABILITY_NUMBERS.items():
+        limits[probatio.Optional(name)] = _whole(low, high)
+    metering = {
+        probatio.Optional(_METER_INTERVAL): _whole(5, 3600, UnitOfTime.SECONDS),
+        probatio.Optional(_WITHOUT_MEASURANDS): SelectSelector(
+            SelectSelectorConfig(
+                options=list(_MEASURANDS),
+                translation_key="measurand",
+                multiple=True,
+                mode=SelectSelectorMode.DROPDOWN,
+            )
+        ),
+    }
+    behavior = {
+        probatio.Optional(name): choice("yes_no", _YES_NO) for name in _BEHAVIOR_CHOICES
+    }
+    groups = {
+        SECTION_LIMITS: limits,
+        SECTION_METERING: metering,
+        SECTION_BEHAVIOR: behavior,
+    }
+    schema = probatio.Schema(
+        {
+            probatio.Required(name): section(probatio.Schema(fields))
+            for name, fields in groups.items()
+        }
+    )
+    return schema, _said(entry, subentry)
+
+
+def _said(entry: ConfigEntry[Any], subentry: ConfigSubentry) -> dict[str, str]:
+    """Return what the charge point says of itself, and which entries of the table of models are about it."""
+    said, known = "–", "–"
+    if entry.state is ConfigEntryState.LOADED:
+        charge_point = entry.runtime_data.charge_points.get(subentry.subentry_id)
+        if charge_point and (info := charge_point.info):
+            said = " ".join(filter(None, (info.vendor, info.model, info.firmware)))
+        if charge_point and charge_point.quirks.names:
+            known = ", ".join(charge_point.quirks.names)
+    return {"said": said or "–", "known": known}
+
+
+def take_abilities(user_input: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what is stored: only what was filled in."""
+    limits = user_input[SECTION_LIMITS]
+    abilities: dict[str, Any] = {
+        name: options[limits[name]]
+        for name, (_, options) in _ABILITY_CHOICES.items()
+        if limits.get(name)
+    }
+    abilities |= {
+        name: int(limits[name])
+        for name in _ABILITY_NUMBERS
+        if limits.get(name) is not None
+    }
+    quirks: dict[str, Any] = {"abilities": abilities} if abilities else {}
+    metering = user_input[SECTION_METERING]
+    if metering.get(_METER_INTERVAL) is not None:
+        quirks[_METER_INTERVAL] = int(metering[_METER_INTERVAL])
+    if without := metering.get(_WITHOUT_MEASURANDS):
+        quirks[_WITHOUT_MEASURANDS] = [_MEASURANDS[name] for name in without]
+    behavior = user_input[SECTION_BEHAVIOR]
+    return quirks | {
+        name: _YES_NO[behavior[name]]
+        for name in _BEHAVIOR_CHOICES
+        if behavior.get(name)
+    }
+
+
+def show_abilities(quirks: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what is stored as the form shows it."""
+    abilities = quirks.get("abilities", {})
+    limits = {
+        name: _key(options, abilities[name])
+        for name, (_, options) in _ABILITY_CHOICES.items()
+        if name in abilities
+    }
+    limits |= {name: abilities[name] for name in _ABILITY_NUMBERS if name in abilities}
+    metering = {}
+    if _METER_INTERVAL in quirks:
+        metering[_METER_INTERVAL] = quirks[_METER_INTERVAL]
+    if _WITHOUT_MEASURANDS in quirks:
+        metering[_WITHOUT_MEASURANDS] = [
+            _key(_MEASURANDS, name) for name in quirks[_WITHOUT_MEASURANDS]
+        ]
+    behavior = {
+        name: _key(_YES_NO, quirks[name])
+        for name in _BEHAVIOR_CHOICES
+        if name in quirks
+    }
+    return {
+        SECTION_LIMITS: limits,
+        SECTION_METERING: metering,
+        SECTION_BEHAVIOR: behavior,
+    }
+
+
+def _key(options: Mapping[str, Any], value: Any) -> str:
+    """Return the option that stands for a stored value."""
+    return next(key for key, option in options.items() if option == value)
+
+
+def _whole(minimum: int, maximum: int, unit: str | None = None) -> NumberSelector:
+    """Return a box for a whole number that may be left empty."""
+    config = NumberSelectorConfig(
+        min=minimum, max=maximum, step=1, mode=NumberSelectorMode.BOX
+    )
+    if unit is not None:
+        config["unit_of_measurement"] = unit
+    return NumberSelector(config)
