@@ -46,7 +46,7 @@ from .energy_management.observation import (
 )
 from .history import History
 from .issues import async_update_issues
-from .line_phases import LinePhases
+from .line_phases import async_forget_line_phases, async_line_phases
 from .listener import DATA, KeptOverReload, async_set_pairing
 from .meters import Load, MeterProfile
 from .ocpp_server import (
@@ -110,7 +110,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         self._meters = SiteMeters(
             hass, entry, loads=self._loads, on_news=self._wake.set
         )
-        self.line_phases = LinePhases()
+        self.line_phases = async_line_phases(hass, entry)
         self.gateways = SiteGateways(hass, entry)
         self._state = ControllerState()
         self._store = _store(hass, entry.entry_id)
@@ -176,7 +176,6 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         for command in decision.commands:
             self._carry_out(command, observation.at_s)
         self.history.append(self._site, state_before, observation, decision)
-        async_update_issues(self, decision.issues)
         self.async_set_updated_data(
             SiteData(
                 site=self._site,
@@ -185,6 +184,8 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                 meters=dict(self._meters.statuses),
             )
         )
+        # The issues look at the data; one that is missed at the first step of a reload would be created anew.
+        async_update_issues(self, decision.issues)
 
     def _observe(self, at_s: float) -> Observation:
         """Return all that is known now."""
@@ -388,6 +389,7 @@ def charge_point_config(
 
 async def async_remove_stored(hass: HomeAssistant, entry_id: str) -> None:
     """Forget the controls of a site that was removed."""
+    async_forget_line_phases(hass, entry_id)
     await _store(hass, entry_id).async_remove()
 
 

@@ -1,7 +1,13 @@
 """Which grid phases the connectors are wired to, learnt from what cars do, where it differs from what is set."""
 
 from collections.abc import Mapping
+from typing import Any
 
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.util.hass_dict import HassKey
+
+from .const import CONF_CIRCUIT, CONF_PHASE_ORDER, CONF_SENSORS, DOMAIN, SUBENTRY_METER
 from .energy_management.model import PHASES, Connector, PartPerPhase, Phase, Site
 from .meters import LinePhaseLearner
 from .site_meters import MeterStatus
@@ -50,6 +56,36 @@ class LinePhases:
             if learnt is not None and learnt != connector.phases:
                 found[connector.id] = learnt
         return found
+
+
+type _Wiring = dict[str, tuple[Any, ...]]
+"""What the phases of each meter's readings mean, by its subentry."""
+
+# By config entry: what took cars hours to show outlives a reload, and with it the repair issue that proposes it.
+_KEPT: HassKey[dict[str, tuple[_Wiring, LinePhases]]] = HassKey(f"{DOMAIN}_line_phases")
+
+
+@callback
+def async_line_phases(hass: HomeAssistant, entry: ConfigEntry[Any]) -> LinePhases:
+    """Return what was learnt at a site; nothing, if since then the phases of a meter's readings mean something else."""
+    wiring: _Wiring = {
+        meter.subentry_id: tuple(
+            meter.data.get(key)
+            for key in (CONF_CIRCUIT, CONF_PHASE_ORDER, CONF_SENSORS)
+        )
+        for meter in entry.get_subentries_of_type(SUBENTRY_METER)
+    }
+    all_kept = hass.data.setdefault(_KEPT, {})
+    kept = all_kept.get(entry.entry_id)
+    if kept is None or kept[0] != wiring:
+        kept = all_kept[entry.entry_id] = (wiring, LinePhases())
+    return kept[1]
+
+
+@callback
+def async_forget_line_phases(hass: HomeAssistant, entry_id: str) -> None:
+    """Forget a site that was removed."""
+    hass.data.get(_KEPT, {}).pop(entry_id, None)
 
 
 def _learnt(

@@ -20,7 +20,7 @@ from custom_components.reev_ems.energy_management.model import (
 )
 from custom_components.reev_ems.energy_management.observation import MeterReading
 from custom_components.reev_ems.issues import async_update_issues
-from custom_components.reev_ems.line_phases import LinePhases
+from custom_components.reev_ems.line_phases import LinePhases, async_line_phases
 from custom_components.reev_ems.site_meters import MeterStatus
 
 from .site import subentry_id
@@ -126,3 +126,43 @@ async def test_one_click_sets_the_wiring(
         for item in ir.async_get(hass).issues.values()
         if item.translation_key == "line_phases_differ" and item.active
     ]
+
+
+def proposed(hass: HomeAssistant) -> list[str]:
+    """Return the connectors for which a wiring is proposed."""
+    return [
+        item.translation_placeholders["connector"]
+        for item in ir.async_get(hass).issues.values()
+        if item.translation_key == "line_phases_differ"
+        and item.active
+        and item.translation_placeholders
+    ]
+
+
+async def test_proposal_outlives_a_reload_but_not_another_order_of_the_meters_phases(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """What took cars hours to show is not lost by an edited name; what was learnt from swapped phases is."""
+    coordinator = entry.runtime_data
+    charge(coordinator.line_phases, coordinator.data.site, "CP-YARD:1", L3)
+    async_update_issues(coordinator, [])
+    assert proposed(hass) == ["Yard, connector 1"]
+    (meter,) = entry.get_subentries_of_type("meter")
+    hass.config_entries.async_update_subentry(entry, meter, title="Main meter")
+    await hass.async_block_till_done()
+    assert entry.runtime_data is not coordinator
+    assert proposed(hass) == ["Yard, connector 1"]
+    swapped = {**meter.data, "phase_order": ["L3", "L2", "L1"]}
+    hass.config_entries.async_update_subentry(entry, meter, data=swapped)
+    await hass.async_block_till_done()
+    assert proposed(hass) == []
+
+
+async def test_removed_site_is_forgotten(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Nothing of it stays."""
+    learnt = entry.runtime_data.line_phases
+    assert async_line_phases(hass, entry) is learnt
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert async_line_phases(hass, entry) is not learnt
