@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryNotReady
@@ -20,6 +21,7 @@ from .listener import (
     async_stop_unused_server,
 )
 from .meter_profiles import async_load_meter_profiles
+from .people import async_forget_presented
 from .security import async_ssl_context, security_of_port
 from .services import async_setup_services
 
@@ -85,10 +87,13 @@ async def async_unload_entry(hass: HomeAssistant, entry: ReevConfigEntry) -> boo
 async def async_remove_entry(hass: HomeAssistant, entry: Any) -> None:
     """Forget what was kept for a site."""
     async_remove_issues(hass, entry.entry_id)
+    async_forget_presented(hass, entry.entry_id)
     await async_remove_stored(hass, entry.entry_id)
     await async_stop_unused_server(hass, entry.data[CONF_OCPP_PORT])
 
 
 async def _async_reload(hass: HomeAssistant, entry: ReevConfigEntry) -> None:
     """Take up changed settings; the charge points keep their sockets."""
+    if entry.state is ConfigEntryState.LOADED and entry.runtime_data.async_take_up():
+        return
     hass.config_entries.async_schedule_reload(entry.entry_id)

@@ -29,6 +29,8 @@ from .const import (
     SUBENTRY_CIRCUIT,
     SUBENTRY_GATEWAY,
     SUBENTRY_METER,
+    SUBENTRY_USER,
+    SUBENTRY_USER_GROUP,
 )
 from .flows.charge_point import ChargePointSubentryFlow, credentials_form
 from .flows.charge_point_setup import (
@@ -52,6 +54,8 @@ from .flows.site import (
     draft_site,
     floor_problem,
 )
+from .flows.user import UserSubentryFlow
+from .flows.user_group import UserGroupSubentryFlow
 
 
 class ReevConfigFlow(
@@ -85,6 +89,8 @@ class ReevConfigFlow(
             SUBENTRY_CIRCUIT: CircuitSubentryFlow,
             SUBENTRY_GATEWAY: GatewaySubentryFlow,
             SUBENTRY_METER: MeterSubentryFlow,
+            SUBENTRY_USER: UserSubentryFlow,
+            SUBENTRY_USER_GROUP: UserGroupSubentryFlow,
         }
 
     @override

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 import time
 from typing import Any, override
 
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.storage import Store
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
@@ -15,12 +15,14 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from .const import (
     CONF_CHARGE_POINT_ID,
     CONF_CONNECTORS,
+    CONF_ENABLED,
     CONF_FORMER_PASSWORD,
     CONF_MIN_W,
     CONF_NUMBER,
     CONF_OCPP_PORT,
     CONF_PASSWORD,
     CONF_PHASE_COUNT,
+    CONF_PRIORITY,
     CONF_QUIRKS,
     CONF_SUPPLY,
     DOMAIN,
@@ -28,6 +30,8 @@ from .const import (
     ROOT_CIRCUIT,
     SUBENTRY_CHARGE_POINT,
     SUBENTRY_CIRCUIT,
+    SUBENTRY_USER,
+    SUBENTRY_USER_GROUP,
 )
 from .energy_management.controller import ControllerState, step
 from .energy_management.decision import Command, Decision
@@ -44,7 +48,9 @@ from .energy_management.observation import (
     MeterObservation,
     Observation,
 )
+from .external_limit import ExternalLimit
 from .history import History
+from .home_battery import observe_battery
 from .issues import async_update_issues
 from .line_phases import async_forget_line_phases, async_line_phases
 from .listener import DATA, KeptOverReload, async_set_pairing
@@ -60,6 +66,7 @@ from .ocpp_server import (
     Permit,
     SelfTested,
 )
+from .people import authorizer, people_of
 from .site import Controls, build_site, connector_id
 from .site_gateways import SiteGateways
 from .site_meters import MeterStatus, SiteMeters
@@ -105,6 +112,20 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             subentry.subentry_id: subentry.title
             for subentry in entry.get_subentries_of_type(SUBENTRY_CIRCUIT)
         }
+        self.group_names = {
+            subentry.subentry_id: subentry.title
+            for subentry in entry.get_subentries_of_type(SUBENTRY_USER_GROUP)
+        }
+        self.people = people_of(entry)
+        self.external_limit = ExternalLimit(
+            hass,
+            entry.options,
+            sum(
+                len(subentry.data[CONF_CONNECTORS])
+                for subentry in entry.get_subentries_of_type(SUBENTRY_CHARGE_POINT)
+            ),
+        )
+        self._structure = _structure_of(entry)
         self._connectors: dict[str, tuple[ChargePoint, int]] = {}
         self._wake = asyncio.Event()
         self._meters = SiteMeters(
@@ -138,6 +159,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                     number,
                 )
             entry.async_on_unload(charge_point.subscribe(self._on_charge_point_event))
+        self._take_up_people()
         adopted = {charge_point.id for charge_point in self.charge_points.values()}
         for gone in shared.adopted.get(entry.entry_id, set()) - adopted:
             self.server.remove(gone)
@@ -200,6 +222,9 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                 voltage_v=reading.voltage_v,
                 age_s=at_s - reading.at_s,
             )
+        signal = self.external_limit.listen(self.controls, at_s)
+        if signal != self.controls.external_signal:
+            self._keep_controls(replace(self.controls, external_signal=signal))
         return Observation(
             at_s=at_s,
             meters=meters,
@@ -207,6 +232,8 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                 item_id: self._observe_connector(item_id, at_s)
                 for item_id in self._connectors
             },
+            external_limit_w=self.external_limit.limit_w(self.controls),
+            battery=observe_battery(self.hass, self.config_entry.options),
         )
 
     def _observe_connector(self, item_id: str, at_s: float) -> ConnectorObservation:
@@ -216,6 +243,9 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         permit = view.permit
         if view.permit_expires_at_s is not None and view.permit_expires_at_s <= at_s:
             permit = None
+        transaction = view.transaction
+        id_tag = transaction.id_tag if transaction else None
+        user = self.people.user_of(id_tag)
         return ConnectorObservation(
             state=view.state if charge_point.connected else ConnectorState.OFFLINE,
             current_a=view.current_a,
@@ -223,8 +253,11 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             age_s=None if view.measured_at_s is None else at_s - view.measured_at_s,
             permit_a=permit.limit_a if permit else None,
             permit_w=permit.limit_w if permit else None,
-            session_wh=view.transaction.energy_wh if view.transaction else None,
+            priorities=user.priorities if user else (),
+            groups=user.groups if user else (),
+            session_wh=transaction.energy_wh if transaction else None,
             enabled=self.controls.connector(item_id).enabled,
+            authorized=transaction is None or self.people.may_charge(id_tag),
         )
 
     def _carry_out(self, command: Command, now_s: float) -> None:
@@ -340,12 +373,53 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         follows_pv = {**self.controls.follows_pv, circuit_id: on}
         self._change(replace(self.controls, follows_pv=follows_pv))
 
+    async def async_set_external_limit(self, on: bool) -> None:
+        """Limit the charging power, or end that."""
+        self._change(replace(self.controls, external_limit=on))
+
+    async def async_set_external_limit_w(self, limit_w: float) -> None:
+        """Change the power that an external limit leaves."""
+        self._change(replace(self.controls, external_limit_w=limit_w))
+
+    async def async_set_member(self, subentry_id: str, **changes: Any) -> None:
+        """Change the priority of a user or a group of users, or whether a user is enabled."""
+        entry = self.config_entry
+        subentry = entry.subentries[subentry_id]
+        self.hass.config_entries.async_update_subentry(
+            entry, subentry, data={**subentry.data, **changes}
+        )
+
+    @callback
+    def async_take_up(self) -> bool:
+        """Take up a changed config entry; False if that needs a reload."""
+        if _structure_of(self.config_entry) != self._structure:
+            return False
+        self._take_up_people()
+        self._wake.set()
+        self.async_update_listeners()
+        return True
+
+    def _take_up_people(self) -> None:
+        """Take up the users, and let their charge points ask for them.
+
+        What is asked is no part of this coordinator: in the gap of a reload the answers are the same.
+        """
+        self.people = people_of(self.config_entry)
+        for subentry_id, charge_point in self.charge_points.items():
+            charge_point.authorize_tag = authorizer(
+                self.hass, self.people, self.config_entry.entry_id, subentry_id
+            )
+
     def _change(self, controls: Controls) -> None:
         """Take changed controls, keep them, and decide anew at once."""
-        self.controls = controls
+        self._keep_controls(controls)
         self._site = build_site(self.config_entry, controls)
-        self._store.async_delay_save(lambda: asdict(self.controls), STORAGE_DELAY_S)
         self._wake.set()
+
+    def _keep_controls(self, controls: Controls) -> None:
+        """Take changed controls, and store them soon."""
+        self.controls = controls
+        self._store.async_delay_save(lambda: asdict(self.controls), STORAGE_DELAY_S)
 
     @callback
     def set_pairing(self, on: bool) -> None:
@@ -385,6 +459,30 @@ def charge_point_config(
         former_password=data.get(CONF_FORMER_PASSWORD),
         quirks=data.get(CONF_QUIRKS, {}),
     )
+
+
+def _structure_of(entry: ReevConfigEntry) -> dict[str, Any]:
+    """Return all of a config entry but what may change without a reload: automations move priorities."""
+
+    def structure(subentry: ConfigSubentry) -> Mapping[str, Any]:
+        """Return what a subentry is made of."""
+        if subentry.subentry_type not in (SUBENTRY_USER, SUBENTRY_USER_GROUP):
+            return subentry.data
+        return {
+            key: value
+            for key, value in subentry.data.items()
+            if key not in (CONF_PRIORITY, CONF_ENABLED)
+        }
+
+    return {
+        "title": entry.title,
+        "data": entry.data,
+        "options": entry.options,
+        "subentries": {
+            key: (subentry.title, structure(subentry))
+            for key, subentry in entry.subentries.items()
+        },
+    }
 
 
 async def async_remove_stored(hass: HomeAssistant, entry_id: str) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from homeassistant.components.diagnostics import async_redact_data
+from homeassistant.components.diagnostics import REDACTED, async_redact_data
 from homeassistant.const import CONF_HOST, CONF_PASSWORD
 from homeassistant.core import HomeAssistant
 
-from .const import CONF_SERIAL
+from .const import CONF_ID_TAGS, CONF_SERIAL, SUBENTRY_USER
 from .coordinator import ReevConfigEntry
 from .energy_management.replay import record
 from .energy_management.serialise import to_json
@@ -18,6 +18,7 @@ from .site_meters import MeterStatus
 
 TO_REDACT = {
     CONF_HOST,
+    CONF_ID_TAGS,
     CONF_PASSWORD,
     CONF_SERIAL,
     "address",
@@ -39,7 +40,7 @@ async def async_get_config_entry_diagnostics(
     now_s = coordinator.data.decision.at_s
     steps = await coordinator.history.async_steps()
     diagnostics: dict[str, Any] = {
-        "entry": entry.as_dict(),
+        "entry": _entry(entry),
         "controls": asdict(coordinator.controls),
         "meters": {
             subentry_id: _meter(status, now_s)
@@ -58,6 +59,15 @@ async def async_get_config_entry_diagnostics(
         **async_redact_data(diagnostics, TO_REDACT),
         "recording": await hass.async_add_executor_job(recording, steps),
     }
+
+
+def _entry(entry: ReevConfigEntry) -> dict[str, Any]:
+    """Return the config entry; the titles of users are names of persons."""
+    found = entry.as_dict()
+    for subentry in found["subentries"]:
+        if subentry["subentry_type"] == SUBENTRY_USER:
+            subentry["title"] = REDACTED
+    return found
 
 
 def recording(steps: Sequence[Step]) -> dict[str, Any]:

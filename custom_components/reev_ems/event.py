@@ -71,9 +71,11 @@ class ReevSessionEvent(ReevEntity[ConnectorPart], EventEntity):
         ):
             return
         transaction = event.transaction
+        user = self.coordinator.people.user_of(transaction.id_tag)
         attributes: dict[str, Any] = {
             "session_id": transaction.id,
             "id_tag": transaction.id_tag,
+            "user": user.name if user else None,
             "started_at": transaction.started_at.isoformat(),
         }
         if isinstance(event, TransactionStarted):

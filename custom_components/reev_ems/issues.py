@@ -44,6 +44,9 @@ METER_TROUBLES = frozenset(
 CHARGE_POINT_PROBLEMS = ("floor_rejected", "profile_rejected")
 
 
+# The source of the external limit says nothing, see external_limit.py.
+EXTERNAL_LIMIT_LOST = "external_limit_lost"
+
 # A wiring that the cars show, see line_phases.py.
 LINE_PHASES_DIFFER = "line_phases_differ"
 
@@ -149,6 +152,18 @@ def _findings(
                     subentry_id,
                 ),
             )
+    if coordinator.external_limit.lost:
+        yield (
+            f"{entry.entry_id}_{EXTERNAL_LIMIT_LOST}",
+            _Finding(
+                EXTERNAL_LIMIT_LOST,
+                ir.IssueSeverity.ERROR,
+                {
+                    "site": entry.title,
+                    "source": coordinator.external_limit.source or "",
+                },
+            ),
+        )
     if coordinator.data is not None:
         yield from _line_phase_findings(coordinator)
 

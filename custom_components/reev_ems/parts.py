@@ -37,6 +37,7 @@ from .energy_management.observation import (
 from .meters import SENSOR_QUANTITIES, GatewayStatus, MeterProfile
 from .names import connector_name
 from .ocpp_server import ChargePoint, ConnectorView, SelfTest
+from .people import User
 from .site import ConnectorControls, connector_id
 from .site_meters import MeterStatus
 
@@ -391,14 +392,24 @@ class ConnectorPart(ChargePointPart):
 
     @property
     def limit(self) -> Limit | None:
-        """Return what binds the connector, with the circuit's name for its id."""
+        """Return what binds the connector, with the names of circuit and user group for their ids."""
         if (decision := self.decision) is None:
             return None
         limit = decision.limited_by
-        if limit.circuit is None:
-            return limit
-        names = self.coordinator.circuit_names
-        return replace(limit, circuit=names.get(limit.circuit, limit.circuit))
+        circuit, group = limit.circuit, limit.group
+        if circuit is not None:
+            circuit = self.coordinator.circuit_names.get(circuit, circuit)
+        if group is not None:
+            group = self.coordinator.group_names.get(group, group)
+        return replace(limit, circuit=circuit, group=group)
+
+    @property
+    def user(self) -> User | None:
+        """Return who charges; None: nobody, or somebody unknown."""
+        transaction = self.view.transaction
+        return self.coordinator.people.user_of(
+            transaction.id_tag if transaction else None
+        )
 
     @property
     def observation(self) -> ConnectorObservation | None:

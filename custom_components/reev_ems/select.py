@@ -8,6 +8,7 @@ from homeassistant.components.select import SelectEntity, SelectEntityDescriptio
 from homeassistant.core import HomeAssistant, ServiceResponse
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .const import DEFAULT_ID_TAG
 from .coordinator import ReevConfigEntry
 from .energy_management.model import ChargingMode
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
@@ -16,9 +17,6 @@ from .parts import ConnectorPart, connector_parts
 
 # A charge point that does not answer must not keep the others waiting; each has a queue of its own.
 PARALLEL_UPDATES = 0
-
-# The tag under which a person in Home Assistant charges; OCPP wants one, of at most 20 characters.
-DEFAULT_ID_TAG = "HOMEASSISTANT"
 
 
 @dataclass(frozen=True, kw_only=True)

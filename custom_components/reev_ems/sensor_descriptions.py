@@ -205,6 +205,17 @@ SITE_SENSORS: tuple[ReevSensorDescription[SitePart], ...] = (
         translation_key="pv_surplus",
         exists_fn=_is_metered,
     ),
+    ReevSensorDescription(
+        key="external_limit",
+        translation_key="external_limit",
+        device_class=SensorDeviceClass.POWER,
+        native_unit_of_measurement=UnitOfPower.WATT,
+        suggested_unit_of_measurement=UnitOfPower.KILO_WATT,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=1,
+        # None: there is no limit.
+        value_fn=lambda site: site.data.observation.external_limit_w,
+    ),
     # The headroom less what is booked for cars that have not taken it yet.
     *_current_per_phase(
         "available_current",
@@ -335,9 +346,16 @@ def _limit_details(connector: ConnectorPart) -> dict[str, Any]:
     return {
         "circuit": limit.circuit,
         "phase": limit.phase,
+        "group": limit.group,
         "remaining_s": None if limit.remaining_s is None else round(limit.remaining_s),
         "reason": str(limit),
     }
+
+
+def _user_details(connector: ConnectorPart) -> dict[str, Any]:
+    """Return the group of who charges."""
+    group = connector.user.group if connector.user else None
+    return {"group": group.name if group else None}
 
 
 def _session_energy(connector: ConnectorPart) -> float | None:
@@ -413,6 +431,12 @@ CONNECTOR_SENSORS: tuple[ReevSensorDescription[ConnectorPart], ...] = (
         value_fn=_session_energy,
     ),
     _energy("energy", lambda connector: connector.view.energy_wh),
+    ReevSensorDescription(
+        key="user",
+        translation_key="user",
+        value_fn=lambda connector: connector.user.name if connector.user else None,
+        attributes_fn=_user_details,
+    ),
     ReevSensorDescription(
         key="self_test",
         translation_key="self_test",

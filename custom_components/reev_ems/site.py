@@ -7,6 +7,7 @@ from typing import Any, Self
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 
 from .const import (
+    CONF_BATTERY_PRIORITY_SOC_PCT,
     CONF_CAN_SWITCH_PHASES,
     CONF_CHARGE_POINT_ID,
     CONF_CIRCUIT,
@@ -30,6 +31,7 @@ from .const import (
     SUBENTRY_CHARGE_POINT,
     SUBENTRY_CIRCUIT,
     SUBENTRY_METER,
+    SUBENTRY_USER_GROUP,
 )
 from .energy_management.model import (
     ChargingMode,
@@ -43,7 +45,21 @@ from .energy_management.model import (
     SharingPolicy,
     Site,
     Supply,
+    UserGroup,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalSignal:
+    """What the source of the external limit said last."""
+
+    source: str
+    """The entity."""
+    inverted: bool
+    """How it was read."""
+    limited: bool
+    limit_w: float | None = None
+    """The limit that it gives; None: it only says that there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +82,12 @@ class Controls:
     connectors: Mapping[str, ConnectorControls] = field(default_factory=dict)
     without_fallback: tuple[str, ...] = ()
     """Charge points that did not fall to their floor by themselves when that was tested (S7)."""
+    external_limit: bool = False
+    """Whether a person limits the charging power."""
+    external_limit_w: float | None = None
+    """To how much, also where a source only says that there is a limit; None: nobody set it."""
+    external_signal: ExternalSignal | None = None
+    """Kept, since a limit must not end because its source is silent (S3)."""
 
     def connector(self, connector_id: str) -> ConnectorControls:
         """Return the controls of a connector; nobody touched them yet: the defaults."""
@@ -88,11 +110,13 @@ class Controls:
             for connector_id, item in data["connectors"].items()
         }
         without_fallback = tuple(data.get("without_fallback", ()))
+        signal = data.get("external_signal")
         return cls(
             **{
                 **data,
                 "connectors": connectors,
                 "without_fallback": without_fallback,
+                "external_signal": ExternalSignal(**signal) if signal else None,
             }
         )
 
@@ -111,6 +135,10 @@ def build_settings(options: Mapping[str, Any]) -> Settings:
     }
     if "failsafe" in values:
         values["failsafe"] = FailsafeAction(values["failsafe"])
+    # A battery is never below 0 %: then it must not matter either that its state of charge is unknown.
+    values[CONF_BATTERY_PRIORITY_SOC_PCT] = (
+        options.get(CONF_BATTERY_PRIORITY_SOC_PCT) or None
+    )
     return Settings(**values)
 
 
@@ -155,6 +183,15 @@ def build_site(entry: ConfigEntry[Any], controls: Controls) -> Site:
             for connector in _connectors(
                 subentry, controls, _known(subentry.data[CONF_CIRCUIT], known)
             )
+        ),
+        user_groups=tuple(
+            UserGroup(
+                id=subentry.subentry_id,
+                limit_a=_per_phase(subentry.data[CONF_LIMIT_A]),
+                limit_w=subentry.data[CONF_LIMIT_W],
+            )
+            for subentry in entry.get_subentries_of_type(SUBENTRY_USER_GROUP)
+            if subentry.data[CONF_LIMIT_A] or subentry.data[CONF_LIMIT_W]
         ),
         sharing=SharingPolicy(options.get(CONF_SHARING, SharingPolicy.PRIORITY)),
         margin_a=options.get(CONF_MARGIN_A, 0.0),

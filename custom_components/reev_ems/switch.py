@@ -11,6 +11,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import ReevConfigEntry
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
+from .member_parts import MemberPart, member_parts
 from .parts import (
     CircuitPart,
     ConnectorPart,
@@ -53,6 +54,12 @@ SITE_SWITCHES: tuple[ReevSwitchDescription[SitePart], ...] = (
         set_fn=lambda site, on: site.coordinator.async_set_pv_surplus(on),
     ),
     ReevSwitchDescription(
+        key="external_limit",
+        translation_key="external_limit",
+        value_fn=lambda site: site.coordinator.controls.external_limit,
+        set_fn=lambda site, on: site.coordinator.async_set_external_limit(on),
+    ),
+    ReevSwitchDescription(
         key="pairing",
         translation_key="pairing",
         entity_category=EntityCategory.CONFIG,
@@ -83,6 +90,17 @@ CONNECTOR_SWITCHES: tuple[ReevSwitchDescription[ConnectorPart], ...] = (
     ),
 )
 
+USER_SWITCHES: tuple[ReevSwitchDescription[MemberPart], ...] = (
+    ReevSwitchDescription(
+        key="enabled",
+        translation_key="user_enabled",
+        value_fn=lambda user: user.enabled,
+        set_fn=lambda user, on: user.coordinator.async_set_member(
+            user.subentry_id, enabled=on
+        ),
+    ),
+)
+
 
 async def async_setup_entry(
     hass: HomeAssistant,
@@ -98,6 +116,9 @@ async def async_setup_entry(
         entities += _switches(circuit, CIRCUIT_SWITCHES)
     for connector in connector_parts(coordinator):
         entities += _switches(connector, CONNECTOR_SWITCHES)
+    for member in member_parts(coordinator):
+        if member.is_user:
+            entities += _switches(member, USER_SWITCHES)
     async_add_by_subentry(async_add_entities, entities)
 
 

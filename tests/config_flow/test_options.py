@@ -23,7 +23,10 @@ async def test_options(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     form = await open_options(hass, entry)
     form.shows("init")
     options = form.suggested
-    assert options["grid"] == {"imbalance_limit_a": 20}
+    assert options["grid"] == {
+        "imbalance_limit_a": 20,
+        "external_limit_invert": False,
+    }
     assert options["failsafe_behavior"]["meter_timeout_s"] == 15
     options["sharing_of_power"]["sharing"] = "strict"
     options["sharing_of_power"]["margin_a"] = 1.5
@@ -67,6 +70,8 @@ async def test_unchanged_form_changes_nothing(
         ("sharing_of_power", "margin_a", -1),
         ("sharing_of_power", "sharing", "chaos"),
         ("pv", "min_on_s", -1),
+        ("battery", "battery_priority_soc_pct", 101),
+        ("access", "authorization", "nobody"),
     ],
 )
 async def test_value_out_of_bounds(
@@ -88,6 +93,79 @@ async def test_value_out_of_bounds(
 
 def test_every_option_is_known_to_the_energy_management() -> None:
     """An option that nobody reads would be a promise not kept."""
-    of_the_site = {"sharing", "margin_a", "imbalance_limit_a"}
-    known = {item.name for item in fields(Settings)} | of_the_site
+    of_the_site = {"sharing", "margin_a", "imbalance_limit_a", "authorization"}
+    of_entities = {"external_limit_invert", "battery_invert"}
+    known = {item.name for item in fields(Settings)} | of_the_site | of_entities
     assert set(DEFAULTS) <= known
+
+
+async def test_entities_can_be_named_and_taken_back(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """A source and a battery are options; an emptied field is stored no more, options of others stay."""
+    hass.config_entries.async_update_entry(
+        entry, options={**entry.options, "of_another_form": 1}
+    )
+    hass.states.async_set("sensor.limit", "4.2", {"unit_of_measurement": "kW"})
+    form = await open_options(hass, entry)
+    options = form.suggested
+    options["grid"]["external_limit_source"] = "sensor.limit"
+    options["battery"] |= {
+        # A sensor that has no state now is believed to be a power.
+        "battery_power": "sensor.battery_power",
+        "battery_invert": True,
+        "battery_soc": "sensor.battery_soc",
+        "battery_priority_soc_pct": 30,
+    }
+    options["access"]["authorization"] = "known_users"
+    await form.submit(options)
+    form.created()
+    assert entry.options["external_limit_source"] == "sensor.limit"
+    assert entry.options["of_another_form"] == 1
+    assert build_site(entry, Controls()).settings.battery_priority_soc_pct == 30
+
+    form = await open_options(hass, entry)
+    assert form.suggested == options
+    del options["grid"]["external_limit_source"]
+    del options["battery"]["battery_soc"]
+    options["battery"]["battery_priority_soc_pct"] = 0
+    await form.submit(options)
+    form.created()
+    assert "external_limit_source" not in entry.options
+    assert entry.options["battery_power"] == "sensor.battery_power"
+    assert entry.options["of_another_form"] == 1
+    assert build_site(entry, Controls()).settings.battery_priority_soc_pct is None
+
+
+@pytest.mark.parametrize(
+    ("section", "changes", "error"),
+    [
+        ("grid", {"external_limit_source": "sensor.heat"}, "limit_source_unit"),
+        ("battery", {"battery_power": "sensor.heat"}, "battery_power_unit"),
+        ("battery", {"battery_soc": "sensor.soc"}, "battery_power_missing"),
+        (
+            "battery",
+            {"battery_power": "sensor.power", "battery_priority_soc_pct": 20},
+            "battery_soc_missing",
+        ),
+        ("battery", {"battery_priority_soc_pct": 20}, "battery_soc_missing"),
+    ],
+)
+async def test_entities_that_do_not_fit(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    section: str,
+    changes: dict[str, object],
+    error: str,
+) -> None:
+    """Each error is at its section, nothing is saved, and the form goes on."""
+    hass.states.async_set("sensor.heat", "21", {"unit_of_measurement": "°C"})
+    before = dict(entry.options)
+    form = await open_options(hass, entry)
+    options = form.suggested
+    await form.submit(
+        {**options, section: options[section] | changes}, "init", **{section: error}
+    )
+    assert entry.options == before
+    await form.submit(options)
+    form.created()

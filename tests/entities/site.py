@@ -82,6 +82,35 @@ def gateway(title: str, port: int) -> ConfigSubentryData:
     )
 
 
+def user(
+    title: str, *id_tags: str, group: str | None = None, **changes: Any
+) -> ConfigSubentryData:
+    """Return a user as it is stored."""
+    return ConfigSubentryData(
+        data={
+            "id_tags": list(id_tags),
+            "group": group,
+            "priority": 5,
+            "enabled": True,
+            **changes,
+        },
+        subentry_type="user",
+        title=title,
+        unique_id=None,
+    )
+
+
+def user_group(title: str, subentry_id: str, **changes: Any) -> ConfigSubentryData:
+    """Return a group of users as it is stored."""
+    return ConfigSubentryData(
+        data={"priority": 5, "limit_a": None, "limit_w": None, **changes},
+        subentry_id=subentry_id,
+        subentry_type="user_group",
+        title=title,
+        unique_id=None,
+    )
+
+
 def site_entry(meter_port: int, ocpp_port: int) -> MockConfigEntry:
     """Return a depot of 63 A: garage of 40 A, a wall box on rotated phases, a double post, a DC charger."""
     return MockConfigEntry(
@@ -107,6 +136,8 @@ def site_entry(meter_port: int, ocpp_port: int) -> MockConfigEntry:
                 AC | {"phases": None, "phase_count": 3},
             ),
             charge_point("Fast charger", "CP-DC", "main", DC),
+            user_group("Fleet", "fleet", priority=7),
+            user("Ada", "CARD-ADA", group="fleet"),
         ],
     )
 

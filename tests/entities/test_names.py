@@ -14,6 +14,7 @@ import yaml
 from custom_components.reev_ems.energy_management.decision import IssueKind
 from custom_components.reev_ems.issues import (
     CHARGE_POINT_PROBLEMS,
+    EXTERNAL_LIMIT_LOST,
     LINE_PHASES_DIFFER,
     METER_TROUBLES,
 )
@@ -144,7 +145,7 @@ def test_every_issue_has_a_text(texts: Any) -> None:
     """Whatever may be raised can be explained."""
     keys = set(IssueKind) | set(CHARGE_POINT_PROBLEMS)
     keys |= {f"{IssueKind.METER_SILENT}_{trouble}" for trouble in METER_TROUBLES}
-    keys |= {ISSUE_FILE_REFUSED, LINE_PHASES_DIFFER}
+    keys |= {ISSUE_FILE_REFUSED, LINE_PHASES_DIFFER, EXTERNAL_LIMIT_LOST}
     assert keys == set(texts["issues"])
     assert set(Trouble) <= METER_TROUBLES
     allowed = {
@@ -157,6 +158,7 @@ def test_every_issue_has_a_text(texts: Any) -> None:
         "detail",
         "set",
         "learnt",
+        "source",
     }
     of_files = {"file", "folder", "line", "reason"}
     for key, issue in texts["issues"].items():

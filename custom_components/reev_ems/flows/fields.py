@@ -3,7 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from homeassistant.const import UnitOfElectricCurrent, UnitOfPower, UnitOfTime
+from homeassistant.const import (
+    ATTR_UNIT_OF_MEASUREMENT,
+    UnitOfElectricCurrent,
+    UnitOfPower,
+    UnitOfTime,
+)
+from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
     NumberSelector,
@@ -14,16 +20,19 @@ from homeassistant.helpers.selector import (
     SelectSelectorConfig,
     SelectSelectorMode,
 )
+from homeassistant.util.unit_conversion import PowerConverter
 import probatio
 
 from ..const import CONF_LIMIT_A, CONF_LIMIT_W
 from ..energy_management.model import Site
+from ..site import ConnectorControls
 from ..validation import limit_error, power_limit_error
 
 SECTION_PHASE_LIMITS = "phase_limits"
 CONF_PHASE_LIMITS_A = ("limit_l1_a", "limit_l2_a", "limit_l3_a")
 
 NOMINAL_VOLTAGE_V = Site(circuits=()).voltage_v
+DEFAULT_PRIORITY = ConnectorControls().priority
 
 
 def number(
@@ -54,6 +63,16 @@ def whole_number(minimum: int, maximum: int) -> probatio.All[Any]:
             NumberSelectorConfig(
                 min=minimum, max=maximum, step=1, mode=NumberSelectorMode.BOX
             )
+        ),
+        probatio.Coerce(int),
+    )
+
+
+def priority_slider() -> probatio.All[Any]:
+    """Return a slider for a priority."""
+    return probatio.All(
+        NumberSelector(
+            NumberSelectorConfig(min=1, max=10, step=1, mode=NumberSelectorMode.SLIDER)
         ),
         probatio.Coerce(int),
     )
@@ -157,3 +176,11 @@ def show_limits(data: Mapping[str, Any]) -> dict[str, Any]:
     if (limit_w := data.get(CONF_LIMIT_W)) is not None:
         shown[CONF_LIMIT_W] = limit_w
     return shown
+
+
+def has_power_unit(hass: HomeAssistant, entity_id: str) -> bool:
+    """Return whether an entity is a power; one that has no state now may be."""
+    state = hass.states.get(entity_id)
+    return state is None or (
+        state.attributes.get(ATTR_UNIT_OF_MEASUREMENT) in PowerConverter.VALID_UNITS
+    )

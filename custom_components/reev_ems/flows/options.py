@@ -4,19 +4,40 @@ from collections.abc import Mapping
 from typing import Any
 
 from homeassistant.config_entries import ConfigFlowResult, OptionsFlow
+from homeassistant.const import PERCENTAGE
 from homeassistant.data_entry_flow import section
-from homeassistant.helpers.selector import BooleanSelector
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    EntitySelector,
+    EntitySelectorConfig,
+    EntityWithDeviceFilterSelectorConfig,
+)
 import probatio
 
-from ..const import CONF_IMBALANCE_LIMIT_A, CONF_MARGIN_A, CONF_SHARING
+from ..const import (
+    CONF_AUTHORIZATION,
+    CONF_BATTERY_INVERT,
+    CONF_BATTERY_POWER,
+    CONF_BATTERY_PRIORITY_SOC_PCT,
+    CONF_BATTERY_SOC,
+    CONF_EXTERNAL_LIMIT_INVERT,
+    CONF_EXTERNAL_LIMIT_SOURCE,
+    CONF_IMBALANCE_LIMIT_A,
+    CONF_MARGIN_A,
+    CONF_SHARING,
+)
 from ..energy_management.model import FailsafeAction, Settings, SharingPolicy, Site
-from .fields import amperes, choice, seconds, watts
+from ..external_limit import CONTACT_DOMAINS, NUMBER_DOMAINS
+from ..people import Access
+from .fields import amperes, choice, has_power_unit, number, seconds, watts
 from .site import NO_FLOOR_PROBLEM, circuit_names, draft_site, floor_problem
 
 SECTION_SHARING = "sharing_of_power"
 SECTION_FAILSAFE = "failsafe_behavior"
 SECTION_GRID = "grid"
 SECTION_PV = "pv"
+SECTION_BATTERY = "battery"
+SECTION_ACCESS = "access"
 
 _SETTINGS = Settings()
 
@@ -43,7 +64,20 @@ DEFAULTS: dict[str, Any] = {
         )
     },
     "failsafe": _SETTINGS.failsafe.value,
+    CONF_EXTERNAL_LIMIT_INVERT: False,
+    CONF_BATTERY_INVERT: False,
+    CONF_BATTERY_PRIORITY_SOC_PCT: 0,
+    CONF_AUTHORIZATION: Access.ANYONE.value,
 }
+"""What has none may be left empty."""
+
+
+def _sensor(device_class: str) -> EntitySelector:
+    """Return a choice of sensors."""
+    return EntitySelector(
+        EntitySelectorConfig(domain="sensor", device_class=device_class)
+    )
+
 
 # Bounds: a meter timeout of 5 to 300 s is S3; a profile that lives shorter than 30 s would be renewed faster than
 # a slow charge point answers; a raise sooner than 5 s after the last meets a car that is still ramping.
@@ -60,7 +94,22 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "meter_timeout_s": seconds(5, 300),
         "profile_life_s": seconds(30, 3600),
     },
-    SECTION_GRID: {CONF_IMBALANCE_LIMIT_A: amperes(0, 1000)},
+    SECTION_GRID: {
+        CONF_IMBALANCE_LIMIT_A: amperes(0, 1000),
+        CONF_EXTERNAL_LIMIT_SOURCE: EntitySelector(
+            EntitySelectorConfig(
+                filter=[
+                    EntityWithDeviceFilterSelectorConfig(
+                        domain=[*CONTACT_DOMAINS, "input_number"]
+                    ),
+                    EntityWithDeviceFilterSelectorConfig(
+                        domain=["number", "sensor"], device_class="power"
+                    ),
+                ]
+            )
+        ),
+        CONF_EXTERNAL_LIMIT_INVERT: BooleanSelector(),
+    },
     SECTION_PV: {
         "pv_start_threshold_w": watts(0, 1_000_000),
         "pv_start_delay_s": seconds(0, 3600),
@@ -71,6 +120,13 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "min_off_s": seconds(0, 7200),
         "pv_per_phase": BooleanSelector(),
     },
+    SECTION_BATTERY: {
+        CONF_BATTERY_POWER: _sensor("power"),
+        CONF_BATTERY_INVERT: BooleanSelector(),
+        CONF_BATTERY_SOC: _sensor("battery"),
+        CONF_BATTERY_PRIORITY_SOC_PCT: number(PERCENTAGE, minimum=0, maximum=100),
+    },
+    SECTION_ACCESS: {CONF_AUTHORIZATION: choice("authorization", Access)},
 }
 
 OPTIONS_SCHEMA = probatio.Schema(
@@ -78,7 +134,9 @@ OPTIONS_SCHEMA = probatio.Schema(
         probatio.Required(name): section(
             probatio.Schema(
                 {
-                    probatio.Required(key, default=DEFAULTS[key]): fields[key]
+                    probatio.Required(key, default=DEFAULTS[key])
+                    if key in DEFAULTS
+                    else probatio.Optional(key): fields[key]
                     for key in fields
                 }
             ),
@@ -101,6 +159,7 @@ class ReevOptionsFlow(OptionsFlow):
         placeholders = NO_FLOOR_PROBLEM
         if user_input is not None:
             options = _flatten(user_input)
+            errors = self._errors(options)
             if problem := floor_problem(
                 draft_site(entry),
                 draft_site(entry, options=options),
@@ -108,8 +167,14 @@ class ReevOptionsFlow(OptionsFlow):
             ):
                 placeholders = problem
                 errors[SECTION_FAILSAFE] = "floors_over_limit"
-            else:
-                return self.async_create_entry(data={**entry.options, **options})
+            if not errors:
+                # What was cleared is gone; what is not of this form stays.
+                kept = {
+                    key: value
+                    for key, value in entry.options.items()
+                    if not any(key in fields for fields in SECTIONS.values())
+                }
+                return self.async_create_entry(data=kept | options)
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
@@ -118,6 +183,28 @@ class ReevOptionsFlow(OptionsFlow):
             errors=errors,
             description_placeholders=placeholders,
         )
+
+    def _errors(self, options: Mapping[str, Any]) -> dict[str, str]:
+        """Return the errors by section."""
+        errors: dict[str, str] = {}
+        source = options.get(CONF_EXTERNAL_LIMIT_SOURCE)
+        if (
+            source
+            and source.partition(".")[0] in NUMBER_DOMAINS
+            and not has_power_unit(self.hass, source)
+        ):
+            errors[SECTION_GRID] = "limit_source_unit"
+        power = options.get(CONF_BATTERY_POWER)
+        if power and not has_power_unit(self.hass, power):
+            errors[SECTION_BATTERY] = "battery_power_unit"
+        elif CONF_BATTERY_SOC in options and not power:
+            errors[SECTION_BATTERY] = "battery_power_missing"
+        elif (
+            options[CONF_BATTERY_PRIORITY_SOC_PCT] > 0
+            and CONF_BATTERY_SOC not in options
+        ):
+            errors[SECTION_BATTERY] = "battery_soc_missing"
+        return errors
 
 
 def _flatten(user_input: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

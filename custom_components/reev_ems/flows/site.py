@@ -36,6 +36,17 @@ def circuit_names(entry: ConfigEntry[Any]) -> dict[str, str]:
     }
 
 
+def names_of(
+    entry: ConfigEntry[Any], subentry_type: str, *, without: str | None = None
+) -> dict[str, str]:
+    """Return the names of all subentries of a type but one."""
+    return {
+        subentry.subentry_id: subentry.title
+        for subentry in entry.get_subentries_of_type(subentry_type)
+        if subentry.subentry_id != without
+    }
+
+
 def circuit_parents(entry: ConfigEntry[Any]) -> dict[str, str | None]:
     """Return the tree of circuits as child to parent."""
     return {ROOT_CIRCUIT: None} | {
