@@ -8,7 +8,13 @@ from homeassistant.components.diagnostics import REDACTED, async_redact_data
 from homeassistant.const import CONF_HOST, CONF_PASSWORD
 from homeassistant.core import HomeAssistant
 
-from .const import CONF_ID_TAGS, CONF_SERIAL, SUBENTRY_USER
+from .const import (
+    CONF_FORMER_PASSWORD,
+    CONF_ID_TAGS,
+    CONF_SERIAL,
+    CONF_URL,
+    SUBENTRY_USER,
+)
 from .coordinator import ReevConfigEntry
 from .energy_management.replay import record
 from .energy_management.serialise import to_json
@@ -19,8 +25,11 @@ from .site_meters import MeterStatus
 TO_REDACT = {
     CONF_HOST,
     CONF_ID_TAGS,
+    CONF_FORMER_PASSWORD,
     CONF_PASSWORD,
     CONF_SERIAL,
+    # Of a firmware: it may carry a log-in.
+    CONF_URL,
     "address",
     "id_tag",
     "serial",

@@ -9,7 +9,7 @@ from zipfile import ZipFile
 
 from aiohttp.web import Request, Response
 from homeassistant.components.http.auth import async_sign_path
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import HassJob, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.http import KEY_HASS, HomeAssistantView
 from homeassistant.util.hass_dict import HassKey
@@ -67,7 +67,7 @@ async def async_bundle_link(hass: HomeAssistant, charge_point_id: str) -> str:
         """Drop a key that nobody fetched."""
         bundles.pop(token, None)
 
-    async_call_later(hass, LINK_LIFE, forget)
+    async_call_later(hass, LINK_LIFE, HassJob(forget, cancel_on_shutdown=True))
     return _link(async_sign_path(hass, f"{_BUNDLE_URL}/{token}", LINK_LIFE), name)
 
 
