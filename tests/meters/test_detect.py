@@ -17,7 +17,7 @@ from custom_components.reev_ems.meters import (
 )
 
 from .test_sunspec_and_candidates import chain, common, floats
-from .wire import Device, ModbusServer, twin
+from .wire import Device, ModbusServer, black_hole, twin
 
 MEASURING = sorted(
     key for key, profile in load_profiles().profiles.items() if profile.quantities
@@ -78,6 +78,63 @@ async def test_finds_a_meter_behind_an_unusual_unit_id(
     assert (meters[0].unit_id, meters[0].probe.profile.id) == (200, "sunspec_meter")
 
 
+async def test_finds_a_meter_behind_a_unit_id_that_nothing_speaks_for(
+    loaded: LoadedProfiles, gateways: ModbusGateways
+) -> None:
+    """Every other unit id is asked for too, whether the gateway tells that nobody is there or keeps silent."""
+    profile = loaded.profiles["siemens_pac2200"]
+    async with ModbusServer({126: twin(profile)}) as server:
+        meters, steps = await detected(loaded, gateways, server.port)
+        assert (meters[0].unit_id, meters[0].probe.profile.id) == (126, profile.id)
+        fractions = [step.fraction for step in steps]
+        assert fractions == sorted(fractions)
+        assert fractions[0] == 0
+        assert fractions[-1] <= 1
+    async with ModbusServer({5: twin(profile)}) as server:
+        server.silent_units = set(range(256)) - {5}
+        meters, _ = await detected(loaded, gateways, server.port)
+        assert meters[0].unit_id == 5
+
+
+async def test_slow_gateway_is_given_the_time(
+    loaded: LoadedProfiles, gateways: ModbusGateways
+) -> None:
+    """A gateway that takes long to say that nobody is there takes long to answer for the next unit id too."""
+    profile = loaded.profiles["tq_em420"]
+    async with ModbusServer({4: twin(profile)}) as server:
+
+        async def late(
+            request: bytes, response: bytes, writer: asyncio.StreamWriter
+        ) -> None:
+            if response[7] == 0x83 and response[8] == 11:
+                await asyncio.sleep(0.4)
+            elif request[8:12] == b"\0\0\0\1":
+                await asyncio.sleep(0.5)
+            writer.write(response)
+
+        server.fault = late
+        patient = ModbusGateways(request_timeout_s=2.0)
+        found = [
+            item
+            async for item in detect_meters(
+                patient, [profile], host="127.0.0.1", port=server.port
+            )
+            if isinstance(item, DetectedMeter)
+        ]
+        await patient.close()
+    assert [meter.unit_id for meter in found] == [4]
+
+
+async def test_device_that_does_not_look_at_unit_ids(
+    loaded: LoadedProfiles, gateways: ModbusGateways
+) -> None:
+    """An unknown device that answers for every unit id is not asked for all of them."""
+    async with ModbusServer(dict.fromkeys(range(256), Device())) as server:
+        meters, steps = await detected(loaded, gateways, server.port)
+    assert meters == []
+    assert len({step.unit_id for step in steps}) < 10
+
+
 async def test_finds_a_meter_that_is_silent_where_it_has_nothing(
     loaded: LoadedProfiles, socket_enabled: None
 ) -> None:
@@ -101,7 +158,7 @@ async def test_finds_a_meter_that_is_silent_where_it_has_nothing(
 
 
 async def test_finds_nothing(loaded: LoadedProfiles, gateways: ModbusGateways) -> None:
-    """Silence, nonsense and a closed port each end the search in time."""
+    """Silence, nonsense, an address that drops everything and a closed port each end the search in time."""
     async with ModbusServer({}) as server:
         server.silent_units = set(range(256))
         start_s = time.monotonic()
@@ -114,6 +171,12 @@ async def test_finds_nothing(loaded: LoadedProfiles, gateways: ModbusGateways) -
         assert (await detected(loaded, gateways, server.port))[0] == []
     with pytest.raises(MeterError) as caught:
         await detected(loaded, gateways, server.port)
+    assert caught.value.key == Trouble.CANNOT_CONNECT
+    with black_hole() as port:
+        start_s = time.monotonic()
+        with pytest.raises(MeterError) as caught:
+            await detected(loaded, gateways, port)
+        assert time.monotonic() - start_s < 2
     assert caught.value.key == Trouble.CANNOT_CONNECT
 
 

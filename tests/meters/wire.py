@@ -1,9 +1,10 @@
 """A Modbus TCP server of the tests' own, so that what the integration reads was not written by its own library."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+import socket
 import struct
 from typing import Self
 
@@ -161,6 +162,20 @@ class ModbusServer:
             await self.fault(request, response, writer)
         else:
             writer.write(response)
+
+
+@contextmanager
+def black_hole() -> Iterator[int]:
+    """Give a port that neither accepts nor refuses: its queue is full, and further attempts are dropped."""
+    with socket.socket() as listener, ExitStack() as queued:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            client = queued.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+        port: int = listener.getsockname()[1]
+        yield port
 
 
 GRID = {

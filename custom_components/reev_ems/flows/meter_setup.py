@@ -45,7 +45,6 @@ from ..meters import (
     parse_profile,
     probe_meter,
 )
-from ..meters.detect import common_unit_ids
 from .fields import amperes, choice, named_choice, seconds, whole_number
 from .meter_map import CONF_MAP, MAP_TEMPLATE, async_store_profile, new_profile
 from .meter_texts import MeterTexts, bullets, hints
@@ -235,8 +234,6 @@ class MeterSetup:
     ) -> dict[str, str]:
         """Look for meters that fit, at the unit id that was entered first; return the errors by field."""
         found: list[DetectedMeter] = []
-        common = common_unit_ids(self.profiles.values())
-        entered = self._connection[CONF_UNIT_ID]
         try:
             async with (
                 self._gateways() as gateways,
@@ -246,7 +243,7 @@ class MeterSetup:
                         self.profiles.values(),
                         host=self._connection[CONF_HOST],
                         port=self._connection[CONF_PORT],
-                        unit_ids=list(dict.fromkeys([entered, *common])),
+                        unit_ids=[self._connection[CONF_UNIT_ID]],
                     )
                 ) as search,
             ):
