@@ -14,6 +14,7 @@ from .coordinator import ReevConfigEntry, ReevCoordinator, async_remove_stored
 from .devices import async_register_devices
 from .downloads import async_setup_downloads
 from .issues import async_remove_issues
+from .learnt import async_setup_learnt
 from .listener import (
     async_acquire_server,
     async_release_server,
@@ -21,9 +22,11 @@ from .listener import (
     async_stop_unused_server,
 )
 from .meter_profiles import async_load_meter_profiles
+from .passwords import async_follow_passwords
 from .people import async_forget_presented
 from .security import async_ssl_context, security_of_port
 from .services import async_setup_services
+from .uploads import async_setup_uploads
 
 PLATFORMS = [
     Platform.BINARY_SENSOR,
@@ -33,6 +36,7 @@ PLATFORMS = [
     Platform.SELECT,
     Platform.SENSOR,
     Platform.SWITCH,
+    Platform.UPDATE,
 ]
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
@@ -41,7 +45,9 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Set up what all sites share."""
     await async_setup_shared(hass)
+    await async_setup_learnt(hass)
     async_setup_downloads(hass)
+    async_setup_uploads(hass)
     async_setup_services(hass)
     return True
 
@@ -75,6 +81,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: ReevConfigEntry) -> bool
     entry.runtime_data = coordinator
     async_register_devices(hass, coordinator)
     entry.async_on_unload(entry.add_update_listener(_async_reload))
+    async_follow_passwords(coordinator)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
 

@@ -52,6 +52,7 @@ from .external_limit import ExternalLimit
 from .history import History
 from .home_battery import observe_battery
 from .issues import async_update_issues
+from .learnt import LEARNT
 from .line_phases import async_forget_line_phases, async_line_phases
 from .listener import DATA, KeptOverReload, async_set_pairing
 from .meters import Load, MeterProfile
@@ -61,6 +62,7 @@ from .ocpp_server import (
     ChargePointConfig,
     ChargePointEvent,
     Floor,
+    LearntChanged,
     Metered,
     OcppServer,
     Permit,
@@ -151,7 +153,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
 
         for subentry in entry.get_subentries_of_type(SUBENTRY_CHARGE_POINT):
             config = charge_point_config(subentry.data, self._site.settings)
-            charge_point = self.server.adopt(config)
+            charge_point = self.hass.data[LEARNT].async_adopt(self.server, config)
             self.charge_points[subentry.subentry_id] = charge_point
             for number in config.connector_ids:
                 self._connectors[connector_id(config.id, number)] = (
@@ -163,6 +165,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         adopted = {charge_point.id for charge_point in self.charge_points.values()}
         for gone in shared.adopted.get(entry.entry_id, set()) - adopted:
             self.server.remove(gone)
+            self.hass.data[LEARNT].async_forget(gone)
         shared.adopted[entry.entry_id] = adopted
 
         self.gateways.start(shared.gateways)
@@ -290,6 +293,8 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         """Step at once when something happened; a new measurement waits for the next meter reading."""
         if isinstance(event, SelfTested | Booted):
             self._note_fallback(event.charge_point_id)
+        if isinstance(event, LearntChanged):
+            return
         if isinstance(event, Metered):
             self._learn(event)
         else:

@@ -1,17 +1,27 @@
 """Events of the reev EMS integration."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, override
 
 from homeassistant.components.event import EventEntity, EventEntityDescription
+from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import ReevConfigEntry
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
-from .ocpp_server import ChargePointEvent, TransactionEnded, TransactionStarted
-from .parts import ConnectorPart, connector_parts
+from .ocpp_server import (
+    ChargePointEvent,
+    SecurityEventReported,
+    TransactionEnded,
+    TransactionStarted,
+    UploadStatusChanged,
+)
+from .parts import ChargePointPart, ConnectorPart, charge_point_parts, connector_parts
+from .uploads import upload_signal
 
 PARALLEL_UPDATES = 0
 
@@ -19,20 +29,46 @@ EVENT_STARTED = "started"
 EVENT_ENDED = "ended"
 
 
+EVENT_UPLOADING = "uploading"
+EVENT_UPLOADED = "uploaded"
+EVENT_FAILED = "failed"
+EVENT_RECEIVED = "received"
+
+EVENT_REPORTED = "reported"
+
+# What OCPP calls the steps of an upload; every other word but "Idle" says that it failed.
+_UPLOAD_STEPS = {"Uploading": EVENT_UPLOADING, "Uploaded": EVENT_UPLOADED}
+_UPLOAD_IDLE = "Idle"
+
+
 @dataclass(frozen=True, kw_only=True)
-class ReevEventDescription(
-    EventEntityDescription, ReevEntityDescription[ConnectorPart]
+class ReevEventDescription[PartT: ChargePointPart](
+    EventEntityDescription, ReevEntityDescription[PartT]
 ):
     """Describes an event."""
 
     # What happened stands in the state machine already; a turn of the control loop adds nothing.
-    value_fn: Callable[[ConnectorPart], None] = lambda _: None
+    value_fn: Callable[[PartT], None] = lambda _: None
 
 
-SESSION = ReevEventDescription(
+SESSION: ReevEventDescription[ConnectorPart] = ReevEventDescription(
     key="session",
     translation_key="session",
     event_types=[EVENT_STARTED, EVENT_ENDED],
+)
+
+UPLOAD: ReevEventDescription[ChargePointPart] = ReevEventDescription(
+    key="upload",
+    translation_key="upload",
+    entity_category=EntityCategory.DIAGNOSTIC,
+    event_types=[EVENT_UPLOADING, EVENT_UPLOADED, EVENT_FAILED, EVENT_RECEIVED],
+)
+
+SECURITY: ReevEventDescription[ChargePointPart] = ReevEventDescription(
+    key="security",
+    translation_key="security",
+    entity_category=EntityCategory.DIAGNOSTIC,
+    event_types=[EVENT_REPORTED],
 )
 
 
@@ -42,19 +78,21 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the events of a site."""
-    async_add_by_subentry(
-        async_add_entities,
-        [
-            ReevSessionEvent(connector, SESSION)
-            for connector in connector_parts(entry.runtime_data)
-        ],
-    )
+    coordinator = entry.runtime_data
+    entities: list[ReevEvent[Any]] = [
+        ReevSessionEvent(connector, SESSION)
+        for connector in connector_parts(coordinator)
+    ]
+    for charge_point in charge_point_parts(coordinator):
+        entities.append(ReevUploadEvent(charge_point, UPLOAD))
+        entities.append(ReevSecurityEvent(charge_point, SECURITY))
+    async_add_by_subentry(async_add_entities, entities)
 
 
-class ReevSessionEvent(ReevEntity[ConnectorPart], EventEntity):
-    """Says when a charging session begins and ends."""
+class ReevEvent[PartT: ChargePointPart](ReevEntity[PartT], EventEntity):
+    """Says what happened at a charge point."""
 
-    entity_description: ReevEventDescription
+    entity_description: ReevEventDescription[PartT]
 
     @override
     async def async_added_to_hass(self) -> None:
@@ -62,7 +100,16 @@ class ReevSessionEvent(ReevEntity[ConnectorPart], EventEntity):
         await super().async_added_to_hass()
         self.async_on_remove(self.part.charge_point.subscribe(self._on_event))
 
+    @abstractmethod
+    def _on_event(self, event: ChargePointEvent) -> None:
+        """Report what this entity is about."""
+
+
+class ReevSessionEvent(ReevEvent[ConnectorPart]):
+    """Says when a charging session begins and ends."""
+
     @callback
+    @override
     def _on_event(self, event: ChargePointEvent) -> None:
         """Report a session of this connector."""
         if (
@@ -84,3 +131,51 @@ class ReevSessionEvent(ReevEntity[ConnectorPart], EventEntity):
             attributes |= {"energy_wh": transaction.energy_wh, "reason": event.reason}
             self._trigger_event(EVENT_ENDED, attributes)
         self.async_write_ha_state()
+
+
+class ReevUploadEvent(ReevEvent[ChargePointPart]):
+    """Says how an upload goes that was asked for, and where the file is that Home Assistant received."""
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Listen to the receiver, too."""
+        await super().async_added_to_hass()
+        self.async_on_remove(
+            async_dispatcher_connect(
+                self.hass, upload_signal(self.part.subentry_id), self._on_received
+            )
+        )
+
+    @callback
+    def _on_received(self, path: str) -> None:
+        """Report a file."""
+        self._trigger_event(EVENT_RECEIVED, {"path": path})
+        self.async_write_ha_state()
+
+    @callback
+    @override
+    def _on_event(self, event: ChargePointEvent) -> None:
+        """Report how far the charge point is."""
+        if isinstance(event, UploadStatusChanged) and event.status != _UPLOAD_IDLE:
+            kind = _UPLOAD_STEPS.get(event.status, EVENT_FAILED)
+            self._trigger_event(kind, {"status": event.status})
+            self.async_write_ha_state()
+
+
+class ReevSecurityEvent(ReevEvent[ChargePointPart]):
+    """Says what a charge point noticed that matters for security."""
+
+    @callback
+    @override
+    def _on_event(self, event: ChargePointEvent) -> None:
+        """Report it."""
+        if isinstance(event, SecurityEventReported):
+            self._trigger_event(
+                EVENT_REPORTED,
+                {
+                    "kind": event.kind,
+                    "detail": event.detail,
+                    "at": event.at.isoformat(),
+                },
+            )
+            self.async_write_ha_state()

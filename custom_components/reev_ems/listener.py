@@ -24,7 +24,12 @@ from .energy_management.controller import ControllerState
 from .energy_management.observation import MeterReading
 from .meters import ModbusGateways
 from .ocpp_server import OcppServer, UnknownChargePoint
-from .security import PortSecurity, async_renew_certificate, security_of_port
+from .security import (
+    PortSecurity,
+    async_authority,
+    async_renew_certificate,
+    security_of_port,
+)
 from .sessions import SessionLog
 
 # A reload takes well under a second; a charge point that loses its socket redials within minutes only.
@@ -135,6 +140,12 @@ async def async_acquire_server(
         elif listener.security.encryption != security.encryption:
             listener.ssl_context = ssl_context
             await listener.server.change_encryption(ssl_context)
+        if security.encryption and security.client_ca is None:
+            # Also before they are demanded: charge points must have theirs by then.
+            authority = await async_authority(hass)
+            listener.server.sign_request = authority.sign_request
+        else:
+            listener.server.sign_request = None
         listener.security = security
         listener.server.demands_password = security.profile.demands_password
         if listener.cancel_stop:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from typing import override
 
 from homeassistant.components.select import SelectEntity, SelectEntityDescription
@@ -93,6 +94,21 @@ class ReevSelect(ReevEntity[ConnectorPart], SelectEntity):
         """Take the connector into or out of service."""
         with charge_point_errors(self.part):
             await self.part.charge_point.set_availability(self.part.number, available)
+
+    async def async_reserve(self, id_tag: str, duration: timedelta) -> None:
+        """Reserve the connector for an id tag; another reservation replaces it."""
+        with charge_point_errors(self.part):
+            await self.part.charge_point.reserve(
+                self.part.number,
+                id_tag,
+                datetime.now(UTC) + duration,
+                self.part.number,
+            )
+
+    async def async_cancel_reservation(self) -> None:
+        """Cancel the reservation of the connector. Each has one, with the connector's number for its id."""
+        with charge_point_errors(self.part):
+            await self.part.charge_point.cancel_reservation(self.part.number)
 
     async def async_self_test(self) -> ServiceResponse:
         """Test whether the connector obeys and falls back by itself; takes minutes."""

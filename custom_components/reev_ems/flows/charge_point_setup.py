@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from itertools import permutations
 import math
-import secrets
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
@@ -37,6 +36,7 @@ from ..const import (
     SUBENTRY_CHARGE_POINT,
 )
 from ..energy_management.model import PHASES, Connector, Supply
+from ..passwords import PASSWORD_LENGTHS, generate_password
 from ..security import PortSecurity
 from ..validation import MINIMUM_LIMIT_A, is_charge_point_id
 from .fields import amperes, choice, named_choice, watts, whole_number
@@ -59,15 +59,9 @@ SECTION_DC = "dc"
 # More than any charge point on the market has.
 MAX_CONNECTORS = 16
 
-# OCPP 1.6 security white paper: an AuthorizationKey has 16 to 40 characters; older chargers send shorter ones.
-PASSWORD_LENGTHS = range(8, 41)
-
 LOGIN_NONE = "none"
 LOGIN_GENERATE = "generate"
 LOGIN_OWN = "own"
-
-# As hex digits it is right for all: 1.6 demands them, for 2.x it is text of 16 to 40 characters.
-GENERATED_BYTES = 16
 
 # How the connector's own phases are wired to L1, L2, L3; an unknown wiring counts on every phase it might use.
 LINE_PHASES: dict[str, tuple[list[str] | None, int]] = {
@@ -140,11 +134,6 @@ def login_fields(entry: ConfigEntry[Any]) -> dict[probatio.Marker, Any]:
             {"collapsed": not demanded},
         ),
     }
-
-
-def generate_password() -> str:
-    """Return a new password that every charge point takes."""
-    return secrets.token_hex(GENERATED_BYTES)
 
 
 def take_login(
