@@ -22,6 +22,7 @@ from ..energy_management.model import PHASES, Phase
 from ..energy_management.observation import MeterReading
 from .errors import MeterError, Oddity, Remark, Trouble
 from .gateway import MeterUnit, ModbusGateways
+from .jumps import follows
 from .profile import CT_PRIMARY, Identifier, MeterProfile
 from .reading import make_reading
 from .registers import Measurement, read_identification
@@ -89,6 +90,7 @@ class MeterReader:
         """The profile with the registers of this very device, where it tells them itself."""
         self._measurement = Measurement(self._unit, profile)
         self._known_connection: int | None = None
+        self._last: MeterReading | None = None
 
     @property
     def serial(self) -> str | None:
@@ -148,6 +150,22 @@ class MeterReader:
         return reading
 
     async def _measure(self) -> MeterReading:
+        """Return a reading; one that jumps is believed if the same device gives it again."""
+        last, reading = self._last, await self._measure_plausible()
+        if last is not None and not follows(last, reading):
+            await self._identify()
+            again = await self._measure_plausible()
+            if not (follows(reading, again) or follows(last, again)):
+                raise MeterError(
+                    Trouble.IMPLAUSIBLE,
+                    f"The values of {self._unit.place} jump.",
+                    f"I = {_amperes(last)}; {_amperes(reading)}; {_amperes(again)} A",
+                )
+            reading = again
+        self._last = reading
+        return reading
+
+    async def _measure_plausible(self) -> MeterReading:
         try:
             return await self._measure_once()
         except MeterError as err:
@@ -190,6 +208,12 @@ class MeterReader:
     async def close(self) -> None:
         """Give the device back; the gateway's last meter closes its connection."""
         await self._unit.release()
+
+
+def _amperes(reading: MeterReading) -> str:
+    return "/".join(
+        "–" if value is None else f"{value:.5g}" for value in reading.current_a
+    )
 
 
 async def identify(
