@@ -6,6 +6,7 @@ import time
 
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir
 import pytest
 
 from custom_components.reev_ems.meters import load_profiles
@@ -151,3 +152,37 @@ async def test_site_goes_on_after_each_change(
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.close()
     await writer.wait_closed()
+
+
+async def test_s2_another_meter_at_the_address_is_no_reading_and_a_repair_issue(
+    hass: HomeAssistant, site: ConfigEntry, meter: ModbusServer
+) -> None:
+    """After a change of addresses another meter of the same model answers; the issue says so, and goes with it."""
+    hass.config_entries.async_update_entry(
+        site, options={**site.options, "meter_timeout_s": 5}
+    )
+    await hass.async_block_till_done()
+    await read(site)
+
+    def silent() -> list[str | None]:
+        return [
+            issue.translation_key
+            for issue in ir.async_get(hass).issues.values()
+            if issue.translation_key and issue.translation_key.startswith("meter_sil")
+        ]
+
+    async def until(wanted: list[str]) -> None:
+        async with asyncio.timeout(20):
+            while silent() != wanted:
+                await asyncio.sleep(0.05)
+
+    assert silent() == []
+    await meter.stop()
+    meter.devices[1].put_number([3], 10176, "uint32", 999)
+    await meter.start()
+    since_s = time.monotonic()
+    await until(["meter_silent_wrong_identity"])
+    (status,) = site.runtime_data.data.meters.values()
+    assert status.reading.at_s < since_s, "nothing of the other meter is a reading"
+    meter.devices[1].put_number([3], 10176, "uint32", 4711)
+    await until([])
