@@ -6,29 +6,66 @@ import runpy
 import pytest
 import yaml
 
+from custom_components.reev_ems.flows.meter_map import new_profile
 from custom_components.reev_ems.meters import parse_profile
+from custom_components.reev_ems.meters.commissioning import (
+    DARK_EXPORT_W,
+    LOAD_STEP_W,
+    OVERLOAD,
+    RATIO_TOO_LARGE,
+    RATIO_TOO_SMALL,
+    STEP_A,
+    STILL_A,
+)
+from custom_components.reev_ems.meters.detect import DETECTION_TIMEOUT_S
+from custom_components.reev_ems.meters.jumps import JUMP_A
 from custom_components.reev_ems.meters.reading import FREQUENCY_HZ, VOLTAGE_V
+from custom_components.reev_ems.meters.sensors import LOWEST_POWER_FACTOR
+from custom_components.reev_ems.sensor_meter import SILENT_S
+from custom_components.reev_ems.site_gateways import POLL_S
 
 ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "meters.md"
 
 
 def test_table_is_up_to_date() -> None:
     """The generated table is the one in the page."""
     script = runpy.run_path(str(ROOT / "scripts" / "meter_table.py"))
-    page = (ROOT / "docs" / "meters.md").read_text(encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
     assert f"{script['BEGIN']}{script['table']()}{script['END']}" in page, (
         "run scripts/meter-table"
     )
 
 
-def test_example_is_a_profile() -> None:
-    """The example in the page is accepted as it stands, and the limits in it are those of the program."""
-    page = (ROOT / "docs" / "meters.md").read_text(encoding="utf-8")
-    example = page.split("```yaml\n")[1].split("```")[0]
-    profile = parse_profile(yaml.safe_load(example))
+def test_examples_are_profiles() -> None:
+    """The examples in the page are accepted as they stand: a map as the form takes it, and a whole file."""
+    page = PAGE.read_text(encoding="utf-8")
+    entered, file = (part.split("```")[0] for part in page.split("```yaml\n")[1:])
+    mine = parse_profile(new_profile("Mine", yaml.safe_load(entered), ()))
+    assert mine.quantities["current_l3"].sign_from == "power_l3"
+    profile = parse_profile(yaml.safe_load(file))
     assert profile.id == "bakery_meter"
-    assert f"{VOLTAGE_V[0]:g} to {VOLTAGE_V[1]:g} V" in page
-    assert f"{FREQUENCY_HZ[0]:g} to {FREQUENCY_HZ[1]:g} Hz" in page
+
+
+def test_limits_are_those_of_the_program() -> None:
+    """A number in the page is the number that is used."""
+    page = PAGE.read_text(encoding="utf-8")
+    for text in (
+        f"{VOLTAGE_V[0]:g} to {VOLTAGE_V[1]:g} V",
+        f"{FREQUENCY_HZ[0]:g} to {FREQUENCY_HZ[1]:g} Hz",
+        f"a current by more than {JUMP_A:g} A",
+        f"more than {RATIO_TOO_LARGE:g} times the limit",
+        f"all phases below {RATIO_TOO_SMALL * 100:g} % of the limit",
+        f"more than {OVERLOAD:g} times the rating",
+        f"more than {DARK_EXPORT_W:g} W of export",
+        f"at least {LOAD_STEP_W:g} W",
+        f"at least {STEP_A:g} A on one, less than {STILL_A:g} A on the others",
+        f"after {DETECTION_TIMEOUT_S:g} s at the latest",
+        f"every {SILENT_S:g} s and longer",
+        f"It is asked every {POLL_S:g} s",
+        f"a power factor of {LOWEST_POWER_FACTOR:g}",
+    ):
+        assert text in page
 
 
 @pytest.mark.parametrize(
@@ -37,4 +74,4 @@ def test_example_is_a_profile() -> None:
 )
 def test_errors_are_explained(key: str) -> None:
     """Each kind of trouble has its line."""
-    assert f"| `{key}` |" in (ROOT / "docs" / "meters.md").read_text(encoding="utf-8")
+    assert f"| `{key}` |" in PAGE.read_text(encoding="utf-8")
