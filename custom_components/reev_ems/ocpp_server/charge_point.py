@@ -9,7 +9,8 @@ from typing import override
 
 from ..energy_management.observation import ConnectorState
 from . import commissioning, quirks
-from .abilities import Abilities
+from .abilities import Abilities, Way
+from .composite import ReadBack
 from .dialect import MEASURANDS, Dialect
 from .events import (
     Booted,
@@ -56,6 +57,7 @@ class ChargePoint(RemoteControl, Reports):
         """What it refused to measure while it took others."""
         self.dialect: Dialect = V16(self)
         self.steering = Steering(self, Abilities())
+        self.read_back = ReadBack(self)
         self.quirks = quirks.Quirks()
         self._session: Session | None = None
         self._problems: tuple[str, ...] = ()
@@ -141,7 +143,12 @@ class ChargePoint(RemoteControl, Reports):
 
     @property
     def autonomous_fallback(self) -> bool | None:
-        """Whether it falls to its floor by itself: as the self-test found, else as is known of its model."""
+        """Whether it falls to its floor by itself: as the self-test found, else as is known of its model.
+
+        Without charging profiles nothing does. May change with SelfTested, Booted and LearntChanged.
+        """
+        if self.steering.abilities.way is not Way.PROFILE:
+            return False
         found = [
             test.falls_back
             for test in self.self_tests.values()
@@ -165,6 +172,13 @@ class ChargePoint(RemoteControl, Reports):
 
     async def fall_back(self, timeout_s: float) -> None:
         """Remove the working profiles, so that the floor acts at once. What cannot be reached falls back by itself."""
+        if self.connected and self.steering.abilities.way is Way.VENDOR_KEY:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self.steering.vendor_key.write_floors()
+            except (CallError, TimeoutError) as error:
+                _LOGGER.warning("%s: floor not written: %s", self.id, error)
+            return
         for connector in self.connectors.values():
             if connector.permit is None or self._session is None:
                 continue
@@ -246,7 +260,9 @@ class ChargePoint(RemoteControl, Reports):
         self._offset.forget()
         self.steering.start_afresh()
         for connector in self.connectors.values():
-            connector.state = self.dialect.state_of(connector)
+            connector.state = self.steering.pauses.state_of(
+                connector.connector_id, self.dialect.state_of(connector)
+            )
         self.emit(Connected(charge_point_id=self.id, version=self.version))
         self._start(self._work(session))
 
@@ -306,6 +322,7 @@ class ChargePoint(RemoteControl, Reports):
                 self._asked = True
             self._begin_set_up()
             self._start(self._watch_meter_values())
+            self._start(self.read_back.run())
             await self.steering.run(session)
         except CallError as error:
             _LOGGER.debug("%s: %s", self.id, error)
@@ -318,6 +335,7 @@ class ChargePoint(RemoteControl, Reports):
                 self.config.meter_interval_s, self.quirks.meter_interval_s
             )
             for connector in self.connectors.values():
+                self.steering.phases.look(connector)
                 if (
                     connector.state is ConnectorState.CHARGING
                     and (connector.measured_at_s or 0.0) < late_s

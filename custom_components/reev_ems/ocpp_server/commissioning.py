@@ -5,13 +5,13 @@ before, and ends at once if the energy management wants less than the test does.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 import logging
 from typing import TYPE_CHECKING
 
 from ..energy_management.model import Supply
-from . import fields
+from . import composite
 from .events import ChargePointEvent, PermitAccepted
 from .model import CallError, ConnectorView, Permit, SelfTest
 from .profiles import Unit
@@ -28,7 +28,7 @@ FALL_BACK_WAIT_S = 60.0
 _LONG_LIFE_S = 120.0
 _ABOVE_FLOOR = 1.5
 """The permit of the test over the floor; well visible, and small."""
-_TOLERANCE = 1.08
+_TOLERANCE = composite.TOLERANCE
 _EARLY_S = 5.0
 _CHECK_S = 0.25
 
@@ -128,33 +128,15 @@ class _Test:
         return self._connector.permit_accepted_at_s or self._point.clock()
 
     async def _schedule_agrees(self) -> bool | None:
-        """Ask for the composite schedule; None if it is not implemented or says nothing."""
-        action, payload = self._point.dialect.composite_schedule(
-            self._connector.connector_id, int(_LONG_LIFE_S * 2)
+        """Whether the composite schedule comes down to the floor; None if it is not implemented or says nothing."""
+        schedule = await composite.ask(
+            self._point, self._connector.connector_id, int(_LONG_LIFE_S * 2)
         )
-        try:
-            answer = await self._point.raw_call(action, payload)
-        except CallError as error:
-            _LOGGER.debug("%s: no composite schedule: %s", self._point.id, error)
+        if schedule is None:
             return None
-        schedule = fields.mapping(answer, "chargingSchedule") or fields.mapping(
-            answer, "schedule"
-        )
-        return self._shows_floor(schedule)
-
-    def _shows_floor(self, schedule: Mapping[str, object]) -> bool | None:
-        periods = fields.mappings(schedule, "chargingSchedulePeriod")
-        unit = fields.text(schedule, "chargingRateUnit")
-        limits = [
-            limit
-            for period in periods
-            if (limit := fields.number(period.get("limit"))) is not None
-        ]
-        if not limits or unit not in {Unit.AMPERE, Unit.WATT}:
-            return None
-        floor = self._point.steering.floor_of(self._connector, Unit(unit))
+        floor = self._point.steering.floor_of(self._connector, schedule.unit)
         # Some write -1 for "no limit".
-        return any(0 <= limit <= floor * _TOLERANCE for limit in limits)
+        return any(0 <= limit <= floor * _TOLERANCE for limit in schedule.limits)
 
     async def _until(self, condition: Callable[[], bool], wait_s: float) -> bool:
         """Wait for a condition; False if it does not come true. Raises CallError if the test is over."""

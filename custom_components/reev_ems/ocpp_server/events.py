@@ -6,6 +6,7 @@ from datetime import datetime
 from ..energy_management.observation import ConnectorState
 from .learnt import Learnt
 from .model import BootInfo, Permit, SelfTest, Transaction
+from .profiles import Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +139,16 @@ class PermitRejected(ConnectorEvent):
     permit: Permit
     reason: str
     """The status that it answered with, or the key of the CallError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleMismatch(ConnectorEvent):
+    """It accepted a permit, but says that another limit is in force; the permit is sent again."""
+
+    permit: Permit
+    in_force: float | None
+    """What it says, in `unit`; None: no limit at all."""
+    unit: Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

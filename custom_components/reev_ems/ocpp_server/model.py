@@ -73,6 +73,8 @@ class ChargePointConfig:
     """By connector; AC where it is left out."""
     phases: Mapping[int, int] = field(default_factory=dict)
     """Number of phases by connector; 3 where it is left out."""
+    maximum: Mapping[int, float] = field(default_factory=dict)
+    """The most that a connector can charge with, in A (AC) or W (DC): what a charge point that takes no limits draws."""
     password: str | None = None
     """Basic authentication is demanded if it is set."""
     former_password: str | None = None

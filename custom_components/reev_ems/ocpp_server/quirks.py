@@ -16,6 +16,7 @@ _OWN = (
     "meter_interval_s",
     "autonomous_fallback",
     "zero_ends_session",
+    "car_phases",
     "set_up",
 )
 
@@ -32,6 +33,9 @@ class Quirks:
     autonomous_fallback: bool | None = None
     """False: it is known not to fall to its floor by itself; None: nothing is known."""
     zero_ends_session: bool = False
+    """A limit of 0 ends the transaction: it is paused by stopping it in an orderly way (pauses.py)."""
+    car_phases: int | None = None
+    """Where limits are in W: the phases that every car here charges with; None: one, until it shows more."""
     set_up: bool = True
     """Whether its configuration may be written."""
 

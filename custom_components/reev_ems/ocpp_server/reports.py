@@ -28,11 +28,9 @@ from .model import (
     ConnectorView,
     Transaction,
 )
-from .profiles import Unit
 from .steering import Steering
 from .transactions import TransactionLog
 
-_CHARGING_A = 5.0
 _OLDEST_REPORT = timedelta(days=400)
 
 _OFFSET_STEP_S = 5.0
@@ -72,7 +70,6 @@ class Reports:
         self._listeners: list[Callable[[ChargePointEvent], None]] = []
         self._offset = ClockOffset()
         self._newest_sample: dict[int, datetime] = {}
-        self._drawing: dict[int, int] = {}
         self._make_connectors()
 
     @property
@@ -184,6 +181,7 @@ class Reports:
         if connector is None:
             return
         before = (connector.state, connector.error_code)
+        state = self.steering.pauses.state_of(connector_id, state)
         connector.status, connector.state, connector.error_code = (
             status,
             state,
@@ -253,7 +251,7 @@ class Reports:
         ):
             return
         connector.transaction = transaction
-        connector.phases_used = None
+        self.steering.phases.forget(connector)
         connector.permit = connector.permit_accepted_at_s = (
             connector.permit_expires_at_s
         ) = None
@@ -283,7 +281,7 @@ class Reports:
             return
         ended = _charged(connector.transaction, meter_stop_wh)
         connector.transaction = None
-        connector.phases_used = None
+        self.steering.phases.forget(connector)
         connector.permit = connector.permit_accepted_at_s = (
             connector.permit_expires_at_s
         ) = None
@@ -333,26 +331,8 @@ class Reports:
         )
         if connector.transaction is not None:
             connector.transaction = _charged(connector.transaction, measured.energy_wh)
-            self._learn_phases(connector, measured)
+            self.steering.phases.measured(connector, measured)
         self.emit(Metered(charge_point_id=self.id, connector_id=connector_id))
-
-    def _learn_phases(self, connector: ConnectorView, measured: Measured) -> None:
-        """Note on how many phases the car draws; a limit in W then means another current.
-
-        Two samples in a row have to say so, at a current that is no ramp or taper.
-        """
-        drawing = measured.drawing_phases
-        if (
-            drawing is None
-            or max(a or 0.0 for a in measured.current_a or ()) < _CHARGING_A
-        ):
-            return
-        before = self._drawing.get(connector.connector_id)
-        self._drawing[connector.connector_id] = drawing
-        if drawing == before and drawing > (connector.phases_used or 0):
-            connector.phases_used = drawing
-            if self.steering.abilities.unit_for(connector.supply) is Unit.WATT:
-                self.steering.renew(connector.connector_id)
 
     def _nothing_flows(self, connector: ConnectorView) -> None:
         connector.current_a = None if connector.supply is Supply.DC else _NO_CURRENT

@@ -1,19 +1,22 @@
 """Keeps a charge point on its floor and permits: the floor first (S4), then working profiles that expire (S5)."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 import logging
 from typing import TYPE_CHECKING
 
-from ..energy_management.model import Supply
 from ..energy_management.observation import ConnectorState
-from .abilities import Abilities, floor_ladder, working_ladder
+from . import floors, working
+from .abilities import Abilities, Way, working_ladder
+from .car_phases import CarPhases
 from .events import FloorAccepted, PermitAccepted, PermitRejected
-from .model import NOMINAL_VOLTAGE_V, CallError, ConnectorView, Floor, Payload, Permit
-from .profiles import Profile, Purpose, Unit, floor_profile, working_profile
+from .limits import floor_limit
+from .model import CallError, ConnectorView, Payload, Permit
+from .pauses import START_WAIT_S, Pauses
+from .profiles import Profile, Purpose, Unit
 from .session import Session
+from .vendor_key import VendorKey
 
 if TYPE_CHECKING:
     from .charge_point import ChargePoint
@@ -22,6 +25,7 @@ _LOGGER = logging.getLogger(__name__)
 
 _CALL_TIMEOUT_S = 20.0
 _FLOOR_RETRY_S = 60.0
+_PROFILES_AGAIN_S = 600.0
 _PERMIT_RETRY_S = 10.0
 _EMPTY = frozenset(
     {ConnectorState.AVAILABLE, ConnectorState.OFFLINE, ConnectorState.FAULTED}
@@ -33,10 +37,7 @@ _TRANSACTION_FRESH_S = 5.0
 _LADDER_REST_S = 600.0
 """A charge point that refused every way is asked the whole ladder again only after this."""
 _SHORTEST_LIFE_S = 5.0
-_DC_ASSUMED_VOLTAGE_V = 1000.0
-"""For DC chargers that take amperes only, until they report a voltage: the highest there is, so that the power that
-was permitted is never passed."""
-_LOWEST_VOLTAGE_V = 180.0
+"""A permit with less to live is not worth its message, unless it lowers what is in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,13 @@ class Steering:
     def __init__(self, point: ChargePoint, abilities: Abilities) -> None:
         """Start with what is known of the model."""
         self.abilities = abilities
-        self.floor_accepted = False
+        self.phases = CarPhases(point)
+        self.pauses = Pauses(point)
+        self.vendor_key = VendorKey(point)
+        self.told: dict[int, tuple[float, Unit]] = {}
+        """By connector: the limit of the last accepted working profile, as the charge point was told it."""
+        self._floored = False
+        """Whether the floor was installed, or all ways to install it were tried."""
         self._point = point
         self._wanted: dict[int, _Wanted] = {}
         self._due: set[int] = set()
@@ -65,6 +72,11 @@ class Steering:
         self._ladder_again_s = 0.0
         self._floor_not_before_s = 0.0
         self._wake = asyncio.Event()
+
+    @property
+    def floor_accepted(self) -> bool:
+        """Whether the charge point keeps its failsafe (S4)."""
+        return self._floored and self.abilities.way is Way.PROFILE
 
     def permit(self, connector_id: int, permit: Permit) -> None:
         """Want a permit from now on; it replaces one that still waits. A self-test gives way only to less."""
@@ -105,7 +117,19 @@ class Steering:
 
     def floor_of(self, connector: ConnectorView, unit: Unit) -> float:
         """Return the connector's floor in A or W."""
-        return self._floor_limit(self._point.config.floor, connector, unit)
+        return floor_limit(
+            self._point.config.floor,
+            connector,
+            unit,
+            self._point.config,
+            self.phases.of(connector, unit),
+        )
+
+    def knows_schedule(self, implemented: bool) -> None:
+        """Note whether it tells which limit is in force."""
+        if self.abilities.composite_schedule is not implemented:
+            self.abilities = replace(self.abilities, composite_schedule=implemented)
+            self._point.taught()
 
     def renew(self, connector_id: int) -> None:
         """Send the connector's permit again: its transaction or its charging has begun (S8)."""
@@ -117,11 +141,15 @@ class Steering:
     def began(self, connector_id: int) -> None:
         """Let the charge point note the transaction that it was just given an id for, then send the permit."""
         self._held_until_s[connector_id] = self._point.clock() + _TRANSACTION_HOLD_S
+        self.pauses.began(connector_id)
+        self.told.pop(connector_id, None)
+        self._point.read_back.forget(connector_id)
         self.renew(connector_id)
 
     def install_floor(self) -> None:
         """Send the floor again: it changed, or the charge point has booted."""
-        self.floor_accepted = False
+        self._floored = False
+        self.vendor_key.forget()
         self._floor_not_before_s = 0.0
         self._wake.set()
 
@@ -137,12 +165,13 @@ class Steering:
         while True:
             self._wake.clear()
             try:
-                if (
-                    not self.floor_accepted
-                    and self._point.clock() >= self._floor_not_before_s
+                if self._point.clock() >= self._floor_not_before_s and not (
+                    self.floor_accepted
                 ):
                     await self._send_floor(session)
-                if self.floor_accepted:
+                if self._floored:
+                    if self.abilities.way is Way.VENDOR_KEY:
+                        await self.vendor_key.lapse()
                     for connector in self._in_order():
                         await self._send_permit(session, connector)
             except CallError as error:
@@ -164,8 +193,13 @@ class Steering:
             if (connector := self._point.connectors.get(id_))
             and self._steerable(connector)
         ]
-        if not self.floor_accepted:
+        if not self._floored:
             times = [self._floor_not_before_s]
+        elif not self.floor_accepted:
+            times.append(self._floor_not_before_s)
+            lapse_s = self.vendor_key.next_s()
+            if self.abilities.way is Way.VENDOR_KEY and lapse_s is not None:
+                times.append(lapse_s)
         return max(0.0, min(times) - now_s) if times else None
 
     def _time_of(self, connector_id: int) -> float:
@@ -196,26 +230,25 @@ class Steering:
 
     def _steerable(self, connector: ConnectorView) -> bool:
         """Whether a working profile has something to act on."""
-        if connector.transaction is not None:
+        if connector.transaction is not None or connector.connector_id in self.pauses:
             return True
         # Where it acts without one it is still not written for an empty place: writing wears out flash memory.
-        return (
-            self.abilities.working_purpose is not Purpose.TX_PROFILE
-            and connector.state not in _EMPTY
+        acts = self.abilities.way is Way.VENDOR_KEY or (
+            self.abilities.way is Way.PROFILE
+            and self.abilities.working_purpose is not Purpose.TX_PROFILE
         )
+        return acts and connector.state not in _EMPTY
 
     async def _send_floor(self, session: Session) -> None:
         """Install the floor, in the first way that is taken."""
         point = self._point
         floor = point.config.floor
-        supply = Supply.DC if Supply.DC in point.config.supply.values() else Supply.AC
         try:
-            for attempt in floor_ladder(self.abilities, supply):
-                if await self._floor_taken(session, attempt, floor):
-                    break
-            else:
-                self._floor_not_before_s = point.clock() + _FLOOR_RETRY_S * 5
-                point.problem("floor_rejected", present=True)
+            attempt = None
+            if "way" not in point.quirks.abilities:
+                attempt = await floors.install(point, session, floor)
+            if attempt is None:
+                await self._floor_otherwise()
                 return
         except CallError as error:
             if error.key == "disconnected":
@@ -226,45 +259,41 @@ class Steering:
             # It was changed meanwhile; the loop sends the newer one.
             return
         self.abilities = attempt
-        self.floor_accepted = True
+        self._floored = True
         point.taught()
         point.problem("floor_rejected", present=False)
         point.emit(FloorAccepted(charge_point_id=point.id))
 
-    async def _floor_taken(
-        self, session: Session, attempt: Abilities, floor: Floor
-    ) -> bool:
+    async def _floor_otherwise(self) -> None:
+        """Go on without profiles: by the vendor's key, else by stopping and starting. Raises CallError."""
         point = self._point
-        connectors: Iterable[ConnectorView] = point.connectors.values()
-        unit = attempt.unit or Unit.AMPERE
-        limits = {
-            connector.connector_id: self._floor_limit(floor, connector, unit)
-            for connector in connectors
-        }
-        if not attempt.floor_per_connector:
-            limits = {0: min(limits.values())}
-        for connector_id, limit in limits.items():
-            profile = partial(
-                floor_profile,
-                connector_id=connector_id,
-                stack_level=0,
-                purpose=attempt.floor_purpose,
-                kind=attempt.floor_kind,
-                unit=unit,
-                limit=limit,
-            )
-            if await self._set(session, profile) != "Accepted":
-                return False
-        return True
+        point.problem("floor_rejected", present=True)
+        by_key = await self.vendor_key.write_floors()
+        way = Way.VENDOR_KEY if by_key else Way.START_STOP
+        self.abilities = replace(self.abilities, way=way)
+        # Now and then profiles are tried again: smart charging may have been switched on.
+        self._floor_not_before_s = point.clock() + _PROFILES_AGAIN_S
+        if not self._floored:
+            self._floored = True
+            self._due |= set(self._wanted)
+        point.taught()
 
     async def _send_permit(self, session: Session, connector: ConnectorView) -> None:
         """Put the newest permit of a connector on the wire, in the first way that is taken."""
         point, connector_id = self._point, connector.connector_id
-        wanted = self._wanted[connector_id]
-        if wanted.expires_at_s - point.clock() < _SHORTEST_LIFE_S:
+        wanted = self._worth_sending(connector)
+        if wanted is None:
             self._due.discard(connector_id)
             return
-        status = ""
+        if connector.transaction is None and connector_id in self.pauses:
+            await self._start_again(session, connector, wanted)
+            return
+        if self.abilities.way is not Way.PROFILE or (
+            _is_zero(wanted.permit) and point.quirks.zero_ends_session
+        ):
+            await self._send_otherwise(session, connector, wanted)
+            return
+        status, told = "", (0.0, Unit.AMPERE)
         ladder = list(working_ladder(self.abilities))
         fresh = (
             point.clock()
@@ -277,13 +306,17 @@ class Steering:
 
             def newest(attempt: Abilities = attempt) -> Profile:
                 """Return the profile of the permit that is wanted when it is this call's turn."""
-                nonlocal wanted
+                nonlocal wanted, told
                 self._due.discard(connector_id)
                 wanted = self._wanted[connector_id]
-                return self._working(connector, wanted, attempt)
+                profile = working.profile(
+                    point, connector, wanted.permit, wanted.expires_at_s, attempt
+                )
+                told = (profile.periods[0][1], profile.unit)
+                return profile
 
             try:
-                status = await self._set(session, newest)
+                status = await self.set_profile(session, newest)
             except CallError as error:
                 self._unanswered(connector, wanted, error.key)
                 if error.key == "disconnected":
@@ -295,7 +328,11 @@ class Steering:
             if status == "Accepted":
                 self.abilities = attempt
                 point.taught()
+                self.told[connector_id] = told
+                point.problem("profile_rejected", present=False)
                 self._accepted(connector, wanted)
+                if connector_id not in self._parked:
+                    point.read_back.accepted(connector_id, wanted.permit)
                 return
             now_running = connector.transaction
             if (now_running and now_running.id) != (transaction and transaction.id):
@@ -310,14 +347,79 @@ class Steering:
                 point.problem("profile_rejected", present=True)
             if len(ladder) > 1:
                 self._ladder_again_s = point.clock() + _LADDER_REST_S
+            if not fresh and _is_zero(wanted.permit):
+                # It stays on its floor, which is more than is there.
+                await self._send_otherwise(session, connector, wanted)
+                return
         self._rejected(connector_id, wanted.permit, status)
+
+    def _worth_sending(self, connector: ConnectorView) -> _Wanted | None:
+        """Return the permit to send; None for one that is about to lapse, unless it lowers what is in force."""
+        now_s, wanted = self._point.clock(), self._wanted[connector.connector_id]
+        if wanted.expires_at_s - now_s >= _SHORTEST_LIFE_S:
+            return wanted
+        if (
+            connector.permit is None
+            or connector.permit_expires_at_s is None
+            or connector.permit_expires_at_s <= now_s
+            or not _raises(connector.permit, wanted.permit)
+        ):
+            return None
+        wanted = _Wanted(wanted.permit, now_s + _SHORTEST_LIFE_S)
+        self._wanted[connector.connector_id] = wanted
+        return wanted
+
+    async def _send_otherwise(
+        self, session: Session, connector: ConnectorView, wanted: _Wanted
+    ) -> None:
+        """Carry a permit out without a charging profile: by the vendor's key, by stopping, or not at all."""
+        connector_id = connector.connector_id
+        self._due.discard(connector_id)
+        nothing = _is_zero(wanted.permit)
+        if self.abilities.way is Way.START_STOP:
+            maximum = self._point.config.maximum.get(connector_id, 0.0)
+            permitted = wanted.permit.limit_a or wanted.permit.limit_w or 0.0
+            # All or nothing: what is less than its maximum would be passed.
+            nothing = nothing or permitted < maximum
+        try:
+            if nothing:
+                done = await self.pauses.stop(session, connector)
+            else:
+                done = (
+                    self.abilities.way is Way.START_STOP
+                    or await self.vendor_key.write(connector, wanted.permit)
+                )
+        except CallError as error:
+            self._unanswered(connector, wanted, error.key)
+            if error.key == "disconnected":
+                raise
+            return
+        if done:
+            self._accepted(connector, wanted)
+            return
+        self._due.add(connector_id)
+        self._not_before_s[connector_id] = self._point.clock() + _PERMIT_RETRY_S
+        self._point.problem("profile_rejected", present=True)
+        self._rejected(connector_id, wanted.permit, "Rejected")
+
+    async def _start_again(
+        self, session: Session, connector: ConnectorView, wanted: _Wanted
+    ) -> None:
+        """Go on with a session that was ended to pause it, once there is something to charge with."""
+        connector_id = connector.connector_id
+        if _is_zero(wanted.permit):
+            self._due.discard(connector_id)
+            return
+        self._due.add(connector_id)
+        self._not_before_s[connector_id] = self._point.clock() + START_WAIT_S
+        if not await self.pauses.start(session, connector):
+            self._rejected(connector_id, wanted.permit, "Rejected")
 
     def _accepted(self, connector: ConnectorView, wanted: _Wanted) -> None:
         point = self._point
         connector.permit = wanted.permit
         connector.permit_accepted_at_s = point.clock()
         connector.permit_expires_at_s = wanted.expires_at_s
-        point.problem("profile_rejected", present=False)
         point.emit(
             PermitAccepted(
                 charge_point_id=point.id,
@@ -364,7 +466,7 @@ class Steering:
         self._not_before_s[connector_id] = self._point.clock() + _PERMIT_RETRY_S
         self._rejected(connector_id, wanted.permit, reason)
 
-    async def _set(self, session: Session, build: Callable[[], Profile]) -> str:
+    async def set_profile(self, session: Session, build: Callable[[], Profile]) -> str:
         """Send a profile and return the status; the error code where the request as such was refused."""
 
         def payload() -> Payload:
@@ -382,85 +484,6 @@ class Steering:
             raise
         return str(answer.get("status", "")).strip().capitalize()
 
-    def _working(
-        self, connector: ConnectorView, wanted: _Wanted, attempt: Abilities
-    ) -> Profile:
-        point = self._point
-        unit = attempt.unit_for(connector.supply)
-        transaction = connector.transaction
-        now = point.charger_now()
-        return working_profile(
-            connector_id=connector.connector_id,
-            stack_level=attempt.stack_level,
-            purpose=attempt.working_purpose,
-            kind=attempt.working_kind,
-            unit=unit,
-            limit=self._permit_limit(wanted.permit, connector, unit),
-            floor=self._floor_limit(point.config.floor, connector, unit),
-            life_s=wanted.expires_at_s - point.clock(),
-            now=now,
-            elapsed_s=(point.now() - transaction.started_at).total_seconds()
-            if transaction
-            else 0.0,
-            max_periods=attempt.max_periods,
-            transaction_id=point.dialect.wire_id(transaction) if transaction else None,
-            phase_count=None
-            if connector.supply is Supply.DC
-            else wanted.permit.phase_count,
-        )
-
-    def _permit_limit(
-        self, permit: Permit, connector: ConnectorView, unit: Unit
-    ) -> float:
-        phases = permit.phase_count or connector.phases_used
-        return self._limit(permit.limit_a, permit.limit_w, connector, unit, phases)
-
-    def _floor_limit(self, floor: Floor, connector: ConnectorView, unit: Unit) -> float:
-        if connector.supply is Supply.DC:
-            return self._limit(
-                None if floor.limit_w is not None else floor.limit_a,
-                floor.limit_w,
-                connector,
-                unit,
-                None,
-            )
-        return self._limit(floor.limit_a, floor.limit_w, connector, unit, None)
-
-    def _limit(
-        self,
-        limit_a: float | None,
-        limit_w: float | None,
-        connector: ConnectorView,
-        unit: Unit,
-        phases: int | None,
-    ) -> float:
-        """Return a limit in the unit of the charge point, converted to the safe side; nothing permitted is 0."""
-        config, measured_v = self._point.config, connector.voltage_v
-        if connector.supply is Supply.DC and limit_w is not None:
-            if unit is Unit.WATT:
-                return limit_w
-            alive = measured_v is not None and measured_v > _LOWEST_VOLTAGE_V
-            return limit_w / (
-                measured_v if alive and measured_v else _DC_ASSUMED_VOLTAGE_V
-            )
-        volts = NOMINAL_VOLTAGE_V
-        if (
-            connector.supply is Supply.AC
-            and measured_v
-            and measured_v > _LOWEST_VOLTAGE_V
-        ):
-            volts = min(volts, measured_v)
-        watts_per_ampere = volts * (phases or config.phases_of(connector.connector_id))
-        if unit is Unit.AMPERE:
-            return (
-                limit_a if limit_a is not None else (limit_w or 0.0) / watts_per_ampere
-            )
-        return (
-            limit_w
-            if limit_w is not None and limit_a is None
-            else (limit_a or 0.0) * watts_per_ampere
-        )
-
 
 def _larger(one: float | None, other: float | None) -> float | None:
     return max((each for each in (one, other) if each is not None), default=None)
@@ -472,3 +495,8 @@ def _raises(permit: Permit, other: Permit) -> bool:
         other.limit_a or 0.0,
         other.limit_w or 0.0,
     )
+
+
+def _is_zero(permit: Permit) -> bool:
+    """Whether nothing is permitted."""
+    return not permit.limit_a and not permit.limit_w

@@ -1,0 +1,88 @@
+"""Pausing by ending the transaction, for charge points that cannot be paused by a limit.
+
+Some end their transaction at a limit of 0 anyway, and a few are stuck then until the plug is pulled; others take no
+limits at all. An orderly remote stop, and a remote start for the same id tag once there is something to charge with,
+is the best that can be had: each pause ends a session.
+"""
+
+import logging
+from typing import TYPE_CHECKING
+
+from ..energy_management.observation import ConnectorState
+from .dialect import Request
+from .model import CallError, ConnectorView
+from .session import Session
+
+if TYPE_CHECKING:
+    from .charge_point import ChargePoint
+
+_LOGGER = logging.getLogger(__name__)
+
+_CALL_TIMEOUT_S = 20.0
+START_WAIT_S = 60.0
+"""Time that a remote start may take until it is tried again."""
+_ANYBODY = "REEVEMS"
+"""For a session that began without an id tag."""
+
+_WAITING = frozenset({ConnectorState.FINISHING, ConnectorState.PLUGGED})
+
+
+class Pauses:
+    """The connectors of one charge point whose transactions were ended to pause them."""
+
+    def __init__(self, point: ChargePoint) -> None:
+        """Begin with nobody paused."""
+        self._point = point
+        self._tags: dict[int, str] = {}
+
+    def __contains__(self, connector_id: int) -> bool:
+        """Whether a connector was paused in this way."""
+        return connector_id in self._tags
+
+    def state_of(self, connector_id: int, state: ConnectorState) -> ConnectorState:
+        """Return what the state of a connector means: one that was stopped by us waits for us."""
+        if state is ConnectorState.AVAILABLE:
+            self._tags.pop(connector_id, None)
+        paused = connector_id in self._tags and state in _WAITING
+        return ConnectorState.SUSPENDED_EVSE if paused else state
+
+    def began(self, connector_id: int) -> None:
+        """A transaction runs, whoever started it."""
+        self._tags.pop(connector_id, None)
+
+    async def stop(self, session: Session, connector: ConnectorView) -> bool:
+        """End the connector's transaction; returns whether it obeys. Raises CallError."""
+        if connector.transaction is None:
+            return True
+        tag = connector.transaction.id_tag or _ANYBODY
+        # Known before the end is reported, which comes first with some.
+        self._tags[connector.connector_id] = tag
+        taken = False
+        try:
+            request = self._point.dialect.remote_stop(connector.transaction)
+            taken = await self._ask(session, request)
+        finally:
+            if not taken:
+                self._tags.pop(connector.connector_id, None)
+        return taken
+
+    async def start(self, session: Session, connector: ConnectorView) -> bool:
+        """Go on with the session that was ended; returns whether it will try. Raises CallError."""
+        id_ = connector.connector_id
+        return await self._ask(
+            session, self._point.dialect.remote_start(id_, self._tags[id_])
+        )
+
+    async def _ask(self, session: Session, request: Request) -> bool:
+        action, payload = request
+        try:
+            answer = await session.call(
+                action, payload, urgent=True, timeout_s=_CALL_TIMEOUT_S
+            )
+        except CallError as error:
+            if error.key not in {"refused", "invalid_answer"}:
+                raise
+            return False
+        status = str(answer.get("status", ""))
+        _LOGGER.debug("%s: %s: %s", self._point.id, action, status)
+        return status.lower() == "accepted"
