@@ -1,5 +1,8 @@
 """The site that a config entry describes."""
 
+from dataclasses import asdict, replace
+import json
+
 from homeassistant.config_entries import ConfigSubentryData
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -10,7 +13,7 @@ from custom_components.reev_ems.energy_management.controller import (
     step,
 )
 from custom_components.reev_ems.energy_management.observation import Observation
-from custom_components.reev_ems.site import Controls, build_site
+from custom_components.reev_ems.site import Controls, ExternalSignal, build_site
 
 
 @pytest.fixture
@@ -59,3 +62,31 @@ def test_what_hung_on_a_removed_circuit_hangs_on_the_grid_connection_s1(
     assert not any(circuit.metered for circuit in site.circuits)
     _, decision = step(site, ControllerState(), Observation(at_s=0))
     assert set(decision.connectors) == {"CP1:1"}
+
+
+def test_controls_of_an_older_version() -> None:
+    """What was stored before there were external limits is still read."""
+    controls = Controls.from_json(
+        {
+            "load_management": True,
+            "pv_surplus": True,
+            "follows_pv": {},
+            "connectors": {"CP1:1": {"mode": "solar", "priority": 3, "enabled": False}},
+        }
+    )
+    assert controls.connector("CP1:1").priority == 3
+    assert controls.external_signal is None
+    assert not controls.external_limit
+
+
+def test_controls_outlive_json() -> None:
+    """All that is stored comes back."""
+    signal = ExternalSignal(
+        source="sensor.box", inverted=False, limited=True, limit_w=4200.0
+    )
+    controls = Controls(
+        external_limit=True, external_limit_w=9000.0, external_signal=signal
+    ).with_connector("CP1:1", priority=9)
+    stored = json.loads(json.dumps(asdict(controls)))
+    again = Controls.from_json(stored)
+    assert again == replace(controls, without_fallback=())

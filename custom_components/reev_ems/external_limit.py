@@ -33,7 +33,8 @@ class ExternalLimit:
         self._hass = hass
         self._source: str | None = options.get(CONF_EXTERNAL_LIMIT_SOURCE)
         self._inverted: bool = options.get(CONF_EXTERNAL_LIMIT_INVERT, False)
-        self._default_w = minimum_power_w(max(connector_count, 1))
+        # Whole watts, which it is but for the rounding of floating point.
+        self._default_w = float(round(minimum_power_w(max(connector_count, 1))))
         self._silent_since_s: float | None = None
         self.lost = False
         """Whether the source has been silent for longer than a restart takes."""

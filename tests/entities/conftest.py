@@ -10,12 +10,25 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.coordinator import ReevCoordinator, SiteData
 from custom_components.reev_ems.meters import load_profiles
+from simulator.site import Site, running_site
+from simulator.site_file import parse_site
 from tests.config_flow.inputs import free_port
 from tests.meters.wire import ModbusServer, router, twin
+from tests.simulator.sites import charge_point as simulated, site as simulated_site
 
-from .site import PROFILE, set_up, site_entry
+from .site import (
+    AC,
+    PROFILE,
+    charge_point,
+    meter as stored_meter,
+    set_up,
+    site_entry,
+    user,
+    user_group,
+)
 
 
 @pytest.fixture
@@ -47,6 +60,47 @@ async def entry(
     await set_up(hass, found)
     yield found
     if found.state is ConfigEntryState.LOADED:
+        await hass.config_entries.async_unload(found.entry_id)
+
+
+@pytest.fixture
+async def plant(
+    hass: HomeAssistant, socket_enabled: None
+) -> AsyncGenerator[tuple[Site, MockConfigEntry]]:
+    """The simulator's charge points at a site for known users; each has its car plugged in, one starts by itself."""
+    port = free_port()
+    waiting = [
+        simulated("CP16"),
+        simulated("CP201", protocol="ocpp2.0.1"),
+    ]
+    for item in waiting:
+        del item["auto_start"]
+    chargers = [*waiting, simulated("EAGER")]
+    config = parse_site(
+        simulated_site(*chargers, tick_s=0.05), csms=f"ws://127.0.0.1:{port}"
+    )
+    async with running_site(config) as running:
+        (endpoint,) = running.endpoints
+        found = MockConfigEntry(
+            domain=DOMAIN,
+            title="Depot",
+            data={"limit_a": [63.0] * 3, "limit_w": None, "ocpp_port": port},
+            options={"authorization": "known_users", "min_off_s": 0},
+            subentries_data=[
+                stored_meter("Grid meter", "main", endpoint.port),
+                *(
+                    charge_point(
+                        item["id"], item["id"], "main", AC | {"phases": ["L1"]}
+                    )
+                    for item in chargers
+                ),
+                user_group("Fleet", "fleet", limit_a=[8.0, 8.0, 8.0]),
+                user("Ada", "CARD-16", "CARD-201", group="fleet"),
+            ],
+        )
+        found.add_to_hass(hass)
+        await set_up(hass, found)
+        yield running, found
         await hass.config_entries.async_unload(found.entry_id)
 
 

@@ -60,7 +60,9 @@ async def test_s12_no_secret_leaves(
     ) as charger:
         await charger.start(tag="SECRET-CARD")
         text = json.dumps(await download(hass, entry))
-    for secret in ("SECRET-PASSWORD", "SECRET-CARD", "127.0.0.1", "S-1"):
+    # Of the user of the site neither the card nor the name.
+    secrets = ("SECRET-PASSWORD", "SECRET-CARD", "127.0.0.1", "S-1", "CARD-ADA", "Ada")
+    for secret in secrets:
         assert secret not in text
 
 

@@ -1,7 +1,7 @@
 """Users and their groups: who may charge, with which priority, within which limits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -18,24 +18,11 @@ from custom_components.reev_ems.energy_management.observation import (
     ConnectorObservation,
 )
 from simulator.charge_point import Outlet
-from simulator.site import Site, running_site
-from simulator.site_file import parse_site
-from tests.config_flow.inputs import free_port
-from tests.simulator.sites import charge_point as simulated, site as simulated_site
+from simulator.site import Site
 
 from .charger import Charger
 from .conftest import Push
-from .site import (
-    AC,
-    charge_point,
-    entity_id,
-    meter,
-    set_up,
-    state,
-    subentry_id,
-    user,
-    user_group,
-)
+from .site import entity_id, state, subentry_id
 
 # Two steps of the control loop, the way to the charge point, and a car's ramp.
 FOLLOW_S = 15.0
@@ -193,47 +180,6 @@ async def test_s12_users_who_are_disabled(
         assert result["idTagInfo"]["status"] == "Blocked"
         result = await charger.call("Authorize", {"idTag": "SOMEBODY"})
         assert result["idTagInfo"]["status"] == "Accepted"
-
-
-@pytest.fixture
-async def plant(
-    hass: HomeAssistant, socket_enabled: None
-) -> AsyncIterator[tuple[Site, MockConfigEntry]]:
-    """The simulator's charge points at a site for known users; each has its car plugged in, one starts by itself."""
-    port = free_port()
-    waiting = [
-        simulated("CP16"),
-        simulated("CP201", protocol="ocpp2.0.1"),
-    ]
-    for item in waiting:
-        del item["auto_start"]
-    chargers = [*waiting, simulated("EAGER")]
-    config = parse_site(
-        simulated_site(*chargers, tick_s=0.05), csms=f"ws://127.0.0.1:{port}"
-    )
-    async with running_site(config) as running:
-        (endpoint,) = running.endpoints
-        found = MockConfigEntry(
-            domain=DOMAIN,
-            title="Depot",
-            data={"limit_a": [63.0] * 3, "limit_w": None, "ocpp_port": port},
-            options={"authorization": "known_users"},
-            subentries_data=[
-                meter("Grid meter", "main", endpoint.port),
-                *(
-                    charge_point(
-                        item["id"], item["id"], "main", AC | {"phases": ["L1"]}
-                    )
-                    for item in chargers
-                ),
-                user_group("Fleet", "fleet", limit_a=[8.0, 8.0, 8.0]),
-                user("Ada", "CARD-16", "CARD-201", group="fleet"),
-            ],
-        )
-        found.add_to_hass(hass)
-        await set_up(hass, found)
-        yield running, found
-        await hass.config_entries.async_unload(found.entry_id)
 
 
 def outlet(running: Site, name: str) -> Outlet:
