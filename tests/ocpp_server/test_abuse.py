@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+from collections.abc import AsyncIterator
+from contextlib import suppress
 import json
 import logging
 from typing import Any
@@ -11,10 +13,13 @@ from websockets.exceptions import InvalidStatus
 
 from custom_components.reev_ems.ocpp_server import (
     CallError,
+    ChargePointConfig,
     OcppServer,
+    connections,
     server as ocpp_server,
     session,
 )
+from custom_components.reev_ems.sessions import SessionLog
 
 from .wire import WireChargePoint, iso
 
@@ -373,7 +378,7 @@ async def test_s12_silent_sockets_do_not_keep_others_out(
     adopt: Any, dial: Any, server: OcppServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a flood of connections that say nothing, those above a bound are dropped at once."""
-    monkeypatch.setattr(ocpp_server, "_MAX_HANDSHAKES", 20)
+    monkeypatch.setattr(connections, "_MAX_HANDSHAKES", 20)
     adopt()
     client = await dial()
     sockets = [
@@ -387,6 +392,110 @@ async def test_s12_silent_sockets_do_not_keep_others_out(
     assert "currentTime" in await client.ask("Heartbeat")
     for _, writer in sockets:
         writer.close()
+
+
+async def silent_socket(
+    port: int, address: str
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a socket from an address of this machine, and say nothing."""
+    return await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
+
+
+def hung_up(reader: asyncio.StreamReader) -> bool:
+    """Whether the other side has closed or dropped a socket."""
+    return reader.at_eof() or reader.exception() is not None
+
+
+async def test_s12_one_address_cannot_take_all_connections(
+    adopt: Any, dial: Any, server: OcppServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An address gets two sockets for each adopted charge point and a few more; other addresses have their own."""
+    monkeypatch.setattr(connections, "_SPARE_PER_ADDRESS", 5)
+    adopt()
+    sockets = [await silent_socket(server.port, "127.0.0.2") for _ in range(20)]
+    await asyncio.sleep(0.1)
+    assert [hung_up(reader) for reader, _ in sockets].count(True) == 20 - (2 + 5)
+    client = await dial()
+    assert "currentTime" in await client.ask("Heartbeat")
+    for _, writer in sockets:
+        writer.close()
+    await asyncio.sleep(0.1)
+    reader, writer = await silent_socket(server.port, "127.0.0.2")
+    await asyncio.sleep(0.1)
+    assert not hung_up(reader)
+    writer.close()
+
+
+HANDSHAKE = (
+    "GET /CP1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    f"Sec-WebSocket-Key: {base64.b64encode(b'0' * 16).decode()}\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: ocpp1.6\r\n\r\n"
+).encode()
+
+
+@pytest.fixture
+async def impatient(
+    store: SessionLog, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> AsyncIterator[OcppServer]:
+    """Return a server that waits for a third of a second only; the parameter is how often it pings."""
+    monkeypatch.setattr(ocpp_server, "_OPEN_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(ocpp_server, "_PING_INTERVAL_S", getattr(request, "param", 0.3))
+    monkeypatch.setattr(ocpp_server, "_PING_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(ocpp_server, "_CLOSE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(session, "_SEND_TIMEOUT_S", 0.3)
+    server = OcppServer(host="127.0.0.1", port=0, transactions=store)
+    await server.start()
+    server.adopt(ChargePointConfig(id="CP1"))
+    yield server
+    await server.stop()
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /CP1 HT", HANDSHAKE[:-2], b"\x16\x03"])
+async def test_s12_slow_handshakes_are_ended(
+    impatient: OcppServer, said: bytes
+) -> None:
+    """Who does not finish its handshake in time is hung up on."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", impatient.port)
+    writer.write(said)
+    async with asyncio.timeout(3):
+        with suppress(ConnectionError):
+            while await reader.read(1000):
+                pass
+    writer.close()
+
+
+async def test_s12_dead_connections_are_noticed(impatient: OcppServer) -> None:
+    """Who answers no ping is gone: a half-open socket does not stay for hours."""
+    point = impatient.charge_points["CP1"]
+    reader, writer = await asyncio.open_connection("127.0.0.1", impatient.port)
+    writer.write(HANDSHAKE)
+    async with asyncio.timeout(3):
+        assert b"101" in await reader.readline()
+        while not point.connected:
+            await asyncio.sleep(0.01)
+        while point.connected:
+            await asyncio.sleep(0.01)
+    writer.close()
+
+
+@pytest.mark.parametrize("impatient", [None], indirect=True)
+async def test_s12_who_does_not_read_loses_its_connection(
+    impatient: OcppServer,
+) -> None:
+    """A reader that does not read blocks nobody for longer than a moment."""
+    point = impatient.charge_points["CP1"]
+    _reader, writer = await asyncio.open_connection(
+        "127.0.0.1", impatient.port, limit=1
+    )
+    writer.write(HANDSHAKE)
+    async with asyncio.timeout(5):
+        while not point.connected:
+            await asyncio.sleep(0.01)
+        with pytest.raises(CallError, match="disconnected"):
+            await point.data_transfer("v", None, "x" * 50_000_000)
+        while point.connected:
+            await asyncio.sleep(0.01)
+    writer.close()
 
 
 async def test_logs_carry_no_control_characters(adopt: Any, dial: Any) -> None:

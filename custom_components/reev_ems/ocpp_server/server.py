@@ -11,7 +11,6 @@ import logging
 import re
 from ssl import SSLContext, VerifyMode
 import time
-from typing import Any, override
 from urllib.parse import unquote, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -20,6 +19,7 @@ from websockets.typing import Subprotocol
 
 from . import quirks, schemas, tls
 from .charge_point import ChargePoint
+from .connections import Connections
 from .dialect import Dialect
 from .guest import Guest
 from .learnt import Learnt
@@ -41,7 +41,6 @@ _CLOSE_TIMEOUT_S = 2.0
 _PING_INTERVAL_S = 20.0
 _PING_TIMEOUT_S = 25.0
 _MAX_CONNECTIONS = 1000
-_MAX_HANDSHAKES = 600
 _MAX_UNKNOWN = 20
 _FALL_BACK_S = 2.0
 
@@ -51,36 +50,6 @@ _ID = re.compile(r"[!-~](?:[ -~]{0,46}[!-~])?")
 
 def _accept_all(_charge_point_id: str, _id_tag: str) -> Authorization:
     return Authorization()
-
-
-class _Connection(ServerConnection):
-    """A connection that is dropped at once where too many have not come as far as being served.
-
-    Otherwise whoever opens sockets and says nothing would hold them all for the time of a handshake.
-    """
-
-    def __init__(
-        self, unserved: set[ServerConnection], *args: Any, **kwargs: Any
-    ) -> None:
-        """Join the connections of the same server that are still in their handshake."""
-        super().__init__(*args, **kwargs)
-        self._unserved = unserved
-
-    @override
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take or drop a socket."""
-        super().connection_made(transport)
-        self._unserved.add(self)
-        if len(self._unserved) > _MAX_HANDSHAKES and isinstance(
-            transport, asyncio.Transport
-        ):
-            transport.abort()
-
-    @override
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is gone."""
-        self._unserved.discard(self)
-        super().connection_lost(exc)
 
 
 class OcppServer:
@@ -119,7 +88,7 @@ class OcppServer:
         self._guests: dict[str, Guest] = {}
         self._unknown: dict[str, UnknownChargePoint] = {}
         self._pairing = False
-        self._unserved: set[ServerConnection] = set()
+        self._connections = Connections(lambda: len(self._charge_points))
         self._closing: set[asyncio.Task[None]] = set()
 
     @property
@@ -168,7 +137,7 @@ class OcppServer:
             ssl=self._ssl_context,
             process_request=self._admit,
             # Documented as a factory, typed as a class.
-            create_connection=self._connection,  # type: ignore[arg-type]
+            create_connection=self._connections.make,  # type: ignore[arg-type]
             select_subprotocol=_select_protocol,
             compression=None,
             server_header=None,
@@ -233,12 +202,9 @@ class OcppServer:
         if point is not None:
             self._run(point.close("removed"))
 
-    def _connection(self, *args: Any, **kwargs: Any) -> ServerConnection:
-        return _Connection(self._unserved, *args, **kwargs)
-
     async def _serve(self, connection: ServerConnection) -> None:
         """Serve one connection from its handshake to its end."""
-        self._unserved.discard(connection)
+        self._connections.served(connection)
         version = _PROTOCOLS.get((connection.subprotocol or "ocpp1.6").lower())
         charge_point_id = (
             _charge_point_id(connection.request.path) if connection.request else None
