@@ -435,6 +435,23 @@ def test_the_battery_goes_first_below_its_state_of_charge() -> None:
     assert run(60) == pytest.approx(6000 / 690, abs=0.2)
 
 
+def test_s2_a_battery_that_has_said_nothing_yet_leaves_no_surplus() -> None:
+    """After a start its sensor may be the last to come: what is fed in may be the battery's."""
+    plant = Plant(
+        site=solar_site(),
+        cars=cars(1),
+        base=lambda _: steady(-7),
+        battery=BatteryObservation(soc_pct=80),
+    )
+    plant.run(200)
+    assert plant.permits()["c0"] == 0
+    assert plant.decision is not None
+    assert plant.decision.surplus_w is None
+    plant.battery = BatteryObservation(power_w=0, soc_pct=80)
+    plant.run(200)
+    assert plant.permits()["c0"] == pytest.approx(7, abs=0.2)
+
+
 def test_s2_a_battery_that_falls_silent_leaves_no_surplus() -> None:
     """It discharged 5 kW, so what the house feeds in is the battery's; silent, it may do so still."""
     plant = Plant(

@@ -64,8 +64,11 @@ def surplus_w(
     if base_w is None:
         return None
     free_w = -base_w - others_w - settings.pv_reserve_w
-    if battery is None or battery.power_w is None:
+    if battery is None:
         return None if battery_expected else free_w
+    if battery.power_w is None:
+        # There is one, and nobody knows what it does.
+        return None
     threshold = settings.battery_priority_soc_pct
     if battery.power_w > 0 and threshold is not None:
         if battery.soc_pct is None or battery.soc_pct < threshold:
