@@ -99,7 +99,6 @@ async def test_meter_that_is_too_small_for_its_circuit(
     form = await open_subentry(hass, entry, "meter", stored.subentry_id)
     await form.submit(connection, "confirm")
     assert form.suggested["rating_a"] == 50, "what a person said stays"
-    await form.submit(confirmation(), "confirm")
     await form.submit(confirmation())
     form.aborted("reconfigure_successful")
     assert "rating_a" not in entry.subentries[stored.subentry_id].data

@@ -351,9 +351,12 @@ class MeterSetup:
     def confirm(self, user_input: dict[str, Any]) -> bool:
         """Return whether the person agreed with what was shown; if not, it is to be shown anew."""
         agreed = all(
-            user_input.get(key) == self.shown.get(key)
-            for key in (CONF_INVERT, CONF_PHASE_ORDER, CONF_RATING_A)
+            user_input[key] == self.shown[key]
+            for key in (CONF_INVERT, CONF_PHASE_ORDER)
         )
+        # One that is cleared tells nothing new.
+        if (rating_a := user_input.get(CONF_RATING_A)) is not None:
+            agreed = agreed and rating_a == self.shown.get(CONF_RATING_A)
         self.shown = user_input
         return agreed
 
