@@ -1,0 +1,85 @@
+"""What the documentation says that the code can confirm."""
+
+from collections.abc import Iterator
+from pathlib import Path
+import re
+
+import pytest
+
+from custom_components.reev_ems.flows.options import DEFAULTS, SECTIONS
+
+from .config_flow.texts import TEXTS
+
+PROJECT = Path(__file__).parent.parent
+PAGES = [*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")]
+OPTIONS = TEXTS["options"]["step"]["init"]["sections"]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings."""
+    return {
+        re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every page, picture and heading that is linked exists."""
+    dead = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            dead.append(link)
+    assert not dead
+
+
+def test_every_page_is_found_from_the_readme() -> None:
+    """A page that nothing links is read by nobody."""
+    readme = (PROJECT / "README.md").read_text()
+    pages = {f"docs/{page.name}" for page in (PROJECT / "docs").glob("*.md")}
+    assert {page for page in pages if f"({page}" not in readme} == set()
+
+
+def documented_options() -> Iterator[tuple[str, str, str, str]]:
+    """Yield section, label, default and range of each row of the table of options."""
+    text = (PROJECT / "docs/settings.md").read_text()
+    table = text.partition("## The options")[2].partition("\n## ")[0]
+    section = ""
+    for row in table.splitlines():
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        if not row.startswith("|") or cells[0] in {"setting", "---"}:
+            continue
+        if cells[0].startswith("**"):
+            section = cells[0].strip("*")
+        else:
+            yield section, cells[0], cells[1], cells[2]
+
+
+def shown(value: object) -> str:
+    """Return a default as the table shows it, without its unit."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def test_options_are_documented_as_they_are() -> None:
+    """Each option is in the table, under its section, with its default and its bounds."""
+    expected = []
+    for name, fields in SECTIONS.items():
+        for key, selector in fields.items():
+            config = selector.config
+            bounds = (
+                f"{config['min']:.0f} – {config['max']:.0f}" if "max" in config else ""
+            )
+            default = shown(DEFAULTS[key]) if key in DEFAULTS else "none"
+            label = OPTIONS[name]["data"][key]
+            expected.append((OPTIONS[name]["name"], label, default, bounds))
+    documented = [
+        (section, label, default.split(" ")[0], bounds)
+        for section, label, default, bounds in documented_options()
+    ]
+    assert documented == expected
