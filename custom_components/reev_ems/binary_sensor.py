@@ -1,6 +1,6 @@
 """Binary sensors of the reev EMS integration."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, override
 
@@ -26,6 +26,7 @@ from .parts import (
     connector_parts,
     gateway_parts,
     meter_parts,
+    site_part,
 )
 
 PARALLEL_UPDATES = 0
@@ -48,7 +49,17 @@ class ReevBinarySensorDescription[PartT: SitePart](
     """Describes a binary sensor."""
 
     value_fn: Callable[[PartT], bool | None]
+    attributes_fn: Callable[[PartT], Mapping[str, Any]] | None = None
 
+
+SITE_BINARY_SENSORS: tuple[ReevBinarySensorDescription[SitePart], ...] = (
+    ReevBinarySensorDescription(
+        key="external_limit",
+        translation_key="external_limit",
+        value_fn=lambda site: site.data.observation.external_limit_w is not None,
+        attributes_fn=lambda site: {"limit_w": site.data.observation.external_limit_w},
+    ),
+)
 
 GATEWAY_BINARY_SENSORS: tuple[ReevBinarySensorDescription[GatewayPart], ...] = (
     ReevBinarySensorDescription(
@@ -122,7 +133,9 @@ async def async_setup_entry(
 ) -> None:
     """Set up the binary sensors of a site."""
     coordinator = entry.runtime_data
-    entities: list[ReevBinarySensor[Any]] = []
+    entities: list[ReevBinarySensor[Any]] = [
+        *_binary_sensors(site_part(coordinator), SITE_BINARY_SENSORS)
+    ]
     for gateway in gateway_parts(coordinator):
         entities += _binary_sensors(gateway, GATEWAY_BINARY_SENSORS)
     for meter in meter_parts(coordinator):
@@ -151,3 +164,17 @@ class ReevBinarySensor[PartT: SitePart](ReevEntity[PartT], BinarySensorEntity):
     def is_on(self) -> bool | None:
         """Return the state."""
         return self.entity_description.value_fn(self.part)
+
+    @property
+    @override
+    def has_details(self) -> bool:
+        """Return whether the state holds more than what is written at once."""
+        return super().has_details or self.entity_description.attributes_fn is not None
+
+    @property
+    @override
+    def extra_state_attributes(self) -> Mapping[str, Any] | None:
+        """Return what belongs to the state."""
+        if (attributes_fn := self.entity_description.attributes_fn) is None:
+            return None
+        return attributes_fn(self.part)

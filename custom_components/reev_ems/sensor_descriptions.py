@@ -205,17 +205,6 @@ SITE_SENSORS: tuple[ReevSensorDescription[SitePart], ...] = (
         translation_key="pv_surplus",
         exists_fn=_is_metered,
     ),
-    ReevSensorDescription(
-        key="external_limit",
-        translation_key="external_limit",
-        device_class=SensorDeviceClass.POWER,
-        native_unit_of_measurement=UnitOfPower.WATT,
-        suggested_unit_of_measurement=UnitOfPower.KILO_WATT,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=1,
-        # None: there is no limit.
-        value_fn=lambda site: site.data.observation.external_limit_w,
-    ),
     # The headroom less what is booked for cars that have not taken it yet.
     *_current_per_phase(
         "available_current",

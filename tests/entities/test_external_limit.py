@@ -59,16 +59,17 @@ async def test_person_limits(hass: HomeAssistant, entry: MockConfigEntry) -> Non
     assert float(shown.state) == FOUR_DEVICES_W / 1000
     assert shown.attributes["unit_of_measurement"] == "kW"
     assert limit_w(entry) is None
-    in_force = state(hass, entry, "sensor", "Depot", "external_limit")
-    assert in_force.state == "unknown"
+
+    def in_force() -> tuple[str, float | None]:
+        found = state(hass, entry, "binary_sensor", "Depot", "external_limit")
+        return found.state, found.attributes["limit_w"]
+
+    assert in_force() == ("off", None)
     await call(hass, "switch.turn_on", switch)
     assert limit_w(entry) == FOUR_DEVICES_W
     await call(hass, "number.set_value", number, value=4.2)
     assert limit_w(entry) == 4200
-    await until(
-        lambda: state(hass, entry, "sensor", "Depot", "external_limit").state == "4.2",
-        "not shown",
-    )
+    await until(lambda: in_force() == ("on", 4200), "not shown")
     assert await hass.config_entries.async_reload(entry.entry_id)
     assert limit_w(entry) == 4200
     await call(hass, "switch.turn_off", switch)

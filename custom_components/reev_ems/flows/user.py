@@ -115,7 +115,7 @@ class UserSubentryFlow(ConfigSubentryFlow):
         return probatio.Schema(
             {
                 probatio.Required(CONF_NAME): TextSelector(),
-                probatio.Required(CONF_ID_TAGS, default=list): SelectSelector(
+                probatio.Required(CONF_ID_TAGS): SelectSelector(
                     SelectSelectorConfig(
                         options=self._presented(),
                         multiple=True,
