@@ -4,7 +4,8 @@
 
 Each charge point sends MeterValues every 10 s and a status a minute, and gets a permit every 60 s. Printed are the
 server's processor time, the lag of its event loop and its memory; then all connections are cut at once, and it is
-measured how long it takes until each is back with its next message answered.
+measured how long it takes until each is back with its next message answered. At last 100 permits are lowered at once,
+ten times: how long until the last of them is on the wire?
 """
 
 import argparse
@@ -20,10 +21,16 @@ import tempfile
 import time
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from custom_components.reev_ems.ocpp_server import ChargePointConfig, OcppServer, Permit
+from custom_components.reev_ems.ocpp_server import (
+    ChargePoint,
+    ChargePointConfig,
+    OcppServer,
+    Permit,
+)
 from custom_components.reev_ems.sessions import SessionLog
 
 _METER_S = 10.0
@@ -31,6 +38,7 @@ _STATUS_S = 60.0
 _PERMIT_S = 60.0
 _LAG_CHECK_S = 0.01
 _STORM_WAIT_S = 60.0
+_AT_ONCE = 100
 _SAMPLES = [
     {"value": value, "measurand": measurand, "unit": unit, "context": "Sample.Periodic"}
     | ({"phase": phase} if phase else {})
@@ -154,6 +162,36 @@ def _lag() -> Iterator[list[float]]:
         task.cancel()
 
 
+async def _lowered_at_once(points: list[ChargePoint]) -> None:
+    """Measure from permits to frames."""
+    left: list[tuple[float, float]] = []
+    send = ServerConnection.send
+
+    async def note(self: ServerConnection, message: str) -> None:
+        await send(self, message)
+        if "SetChargingProfile" in message:
+            left.append((time.perf_counter(), time.process_time()))
+
+    ServerConnection.send = note  # type: ignore[method-assign,assignment]
+    walls, cpus = [], []
+    for turn in range(10):
+        await asyncio.sleep(2.0)
+        left.clear()
+        wall_s, cpu_s = time.perf_counter(), time.process_time()
+        for point in points:
+            point.permit(1, Permit(limit_a=15 - turn / 2))
+        async with asyncio.timeout(_STORM_WAIT_S):
+            while len(left) < len(points):
+                await asyncio.sleep(0.002)
+        walls.append(1000 * (left[len(points) - 1][0] - wall_s))
+        cpus.append(1000 * (left[len(points) - 1][1] - cpu_s))
+    ServerConnection.send = send  # type: ignore[method-assign]
+    sys.stdout.write(
+        f"{len(points)} permits lowered at once, until the last has left: median {sorted(walls)[5]:.0f} ms, "
+        f"longest {max(walls):.0f} ms, processor time {sorted(cpus)[5]:.0f} ms\n"
+    )
+
+
 async def _server(count: int, seconds: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = SessionLog(Path(folder) / "sessions.db")
@@ -206,6 +244,7 @@ async def _server(count: int, seconds: float) -> None:
             sys.stdout.write(
                 f"all back with a message answered after {server.clock() - cut_s:.1f} s\n"
             )
+            await _lowered_at_once(points[:_AT_ONCE])
             sessions = await store.history(limit=10 * count)
             sys.stdout.write(f"{len(sessions)} sessions recorded\n")
         finally:

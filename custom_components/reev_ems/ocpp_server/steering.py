@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice
 import logging
 from typing import TYPE_CHECKING
 
@@ -294,14 +295,13 @@ class Steering:
             await self._send_otherwise(session, connector, wanted)
             return
         status, told = "", (0.0, Unit.AMPERE)
-        ladder = list(working_ladder(self.abilities))
+        ladder = working_ladder(self.abilities)
         fresh = (
             point.clock()
             < self._held_until_s.get(connector_id, 0.0) + _TRANSACTION_FRESH_S
         )
-        if fresh or point.clock() < self._ladder_again_s:
-            ladder = ladder[:1]
-        for attempt in ladder:
+        first_only = fresh or point.clock() < self._ladder_again_s
+        for attempt in islice(ladder, 1) if first_only else ladder:
             transaction = connector.transaction
 
             def newest(attempt: Abilities = attempt) -> Profile:
@@ -345,7 +345,7 @@ class Steering:
             )
             if not fresh:
                 point.problem("profile_rejected", present=True)
-            if len(ladder) > 1:
+            if not first_only:
                 self._ladder_again_s = point.clock() + _LADDER_REST_S
             if not fresh and _is_zero(wanted.permit):
                 # It stays on its floor, which is more than is there.
