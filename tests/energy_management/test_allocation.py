@@ -2,7 +2,16 @@
 
 import pytest
 
+from custom_components.reev_ems.energy_management.bottlenecks import Bottlenecks
+from custom_components.reev_ems.energy_management.case import Case, Demand
 from custom_components.reev_ems.energy_management.filling import fill
+from custom_components.reev_ems.energy_management.model import (
+    PHASES,
+    Circuit,
+    Connector,
+    Site,
+)
+from custom_components.reev_ems.energy_management.rows import Rows
 
 from .checks import CHECKS, Check, load
 
@@ -13,15 +22,22 @@ def test_check(check: Check) -> None:
     check(load("custom_components.reev_ems.energy_management"))
 
 
-def test_a_row_that_rounding_overfilled_freezes_its_members() -> None:
+@pytest.mark.parametrize(
+    ("limit_a", "load_a", "low_a", "count"),
+    [(12.0, 12.000000000000002, 6.0, 2), (0.0, 1e-17, 0.0, 1)],
+)
+def test_a_row_that_rounding_overfilled_freezes_its_members(
+    limit_a: float, load_a: float, low_a: float, count: int
+) -> None:
     """A load that exceeds its bound by a rounding error leaves its members where they are."""
-    load_a = [12.000000000000002]
+    circuit = Circuit(id="main", limit_a=(limit_a, 99.0, 99.0))
+    connector = Connector(id="a", circuit="main", phases=PHASES[:1])
+    rows = Rows(Case(site=Site(circuits=(circuit,), imbalance=None)), {})
+    signature = rows.signature(Demand.of(connector, 230.0))
     frozen = fill(
-        [(0, 6.0, 16.0, 1.0), (0, 6.0, 16.0, 1.0)],
-        [((0, 1.0),)],
-        load_a,
-        [12.0],
+        [(signature, low_a, 16.0, 1.0)] * count,
+        Bottlenecks(rows, [True, False, False]),
+        [load_a, 0.0, 0.0],
+        rows.bounds_a,
     )
-    assert frozen[0] == (pytest.approx(6.0), 0)
-    load_a = [1e-17]
-    assert fill([(0, 0.0, 16.0, 1.0)], [((0, 1.0),)], load_a, [0.0])[0][1] == 0
+    assert frozen == {signature: (pytest.approx(low_a), 0)}

@@ -48,14 +48,14 @@ MUTATIONS = [
     ),
     Mutation(
         "power counts phases",
-        "rows",
-        "(row, self.shapes[shape_place].phase_count)",
+        "bottlenecks",
+        "(row, shape.phase_count)",
         "(row, 1.0)",
     ),
     Mutation("S2 unknown base", "rows", "circuit.reserve_a if base_a is None else", ""),
     Mutation("reserve", "rows", "base_a.get(name, circuit.reserve_a)", "base_a.get(name)"),
     Mutation("S2 NaN", "rows", "bound_a if isfinite(bound_a) else 0.0", "bound_a"),
-    Mutation("S2 unknown phases", "rows", "None: (0, 1, 2)", "None: (0,)"),
+    Mutation("S2 unknown phases", "rows", "places = _ANY if phases is None or", "places = 1 if phases is None else _ANY if"),
     Mutation(
         "S2 unknown surplus", "rows", "case.surplus_w.get(budget, 0.0)",
         "case.surplus_w.get(budget, 1e6)",
@@ -76,7 +76,7 @@ MUTATIONS = [
     ),
     Mutation("imbalance rows", "rows", "if self._pairs is not None:", "if False:"),
     Mutation(
-        "circuits above", "rows", "place = self.circuits[place].parent", "place = None"
+        "circuits above", "bottlenecks", "place = rows.circuits[place].parent", "place = None"
     ),
     Mutation("loads above", "rows", "if node.parent is not None:", "if False:"),
     # The limits of user groups.
@@ -114,12 +114,11 @@ MUTATIONS = [
     Mutation("class is descending", "admission", "-demand.priority", "demand.priority"),
     Mutation("least served first", "admission", "demand.served_wh", "0.0"),
     Mutation("first come first", "admission", "demand.arrived_s", "0.0"),
-    Mutation(
-        "least needed first", "admission", "demand.min_a * demand.phase_count", "0.0"
-    ),
+    Mutation("least needed of what is scarce", "admission", "        scarce,\n", "        0.0,\n"),
+    Mutation("scarcity", "admission", "max(0.0, least_a - bound_a) / max(bound_a, _LEAST_A)", "1.0"),
     Mutation(
         "one phase instead of nothing", "allocation",
-        "if demand.may_use_one_phase:", "if False:",
+        "connector.can_switch_phases and demand.may_use_one_phase", "False",
     ),
     Mutation(
         "three phases if they fit", "allocation",
@@ -128,13 +127,13 @@ MUTATIONS = [
     ),
     Mutation(
         "the minimum of solar_min is no surplus", "allocation",
-        "self._bounds_a[row] += coefficient * minimum_a\n                self._load_a[row] += coefficient * minimum_a",
+        "self._bounds_a[row] += coefficient * minimum_a\n                load_a[row] += coefficient * minimum_a",
         "self._bounds_a[row] += coefficient * minimum_a",
     ),
     Mutation(
-        "mode off", "allocation", "demand.connector.mode is ChargingMode.OFF", "False"
+        "mode off", "allocation", "connector.mode is ChargingMode.OFF", "False"
     ),
-    Mutation("own maximum pauses", "allocation", "most < fewest or", ""),
+    Mutation("own maximum pauses", "allocation", "found.most < found.fewest or", ""),
     # Classes and levels.
     Mutation(
         "order of classes", "allocation",
@@ -161,16 +160,14 @@ MUTATIONS = [
     ),
     Mutation(
         "weights", "allocation",
-        "most[index] * step_a[index],\n                    weights[index],",
-        "most[index] * step_a[index],\n                    1.0,",
+        "ranges[index].high_a, weight)", "ranges[index].high_a, 1.0)",
     ),
     Mutation(
-        "own maximum", "filling", "at[signature] = intercept + high_a, slope - weight",
-        "at[signature] = intercept, slope",
+        "own maximum", "filling", "at[signature] = at.get(signature, 0.0) - weight", "pass",
     ),
     Mutation(
         "frozen currents stay", "filling",
-        "load_a[other] += coefficient * slope * exact", "pass",
+        "load_a[other] += coefficient * lift", "pass",
     ),
     Mutation(
         "frozen connectors stop", "filling", "slopes[other] -= coefficient * slope", "pass"

@@ -190,32 +190,32 @@ def most_admitted(case: Case) -> int:
     return round(-solution.fun)
 
 
-def test_admission_starts_nearly_as_many_as_possible() -> None:
+@pytest.mark.parametrize("connectors", [15, 40, 100])
+def test_admission_starts_nearly_as_many_as_possible(connectors: int) -> None:
     """First fit starts at least 98 % of the connectors that an optimal choice could start.
 
     Compared is what the solver knows: rows. So all are of one class, were served alike and came together.
     """
     started = possible = 0
-    for connectors in (15, 40, 100):
-        draw = Random(11)
-        for _ in range(MILP_SITES):
-            case = random_case(
-                draw, connectors=connectors, plain=True, policy=SharingPolicy.PRIORITY
-            )
-            alike = replace(
-                case,
-                demands=tuple(
-                    replace(
-                        demand,
-                        priority=5,
-                        served_wh=0.0,
-                        arrived_s=0.0,
-                        inside_min_on=False,
-                    )
-                    for demand in case.demands
-                ),
-            )
-            started += len(allocate(alike).shares)
-            possible += most_admitted(alike)
-    assert possible > 3 * MILP_SITES
+    draw = Random(11)
+    for _ in range(MILP_SITES):
+        case = random_case(
+            draw, connectors=connectors, plain=True, policy=SharingPolicy.PRIORITY
+        )
+        alike = replace(
+            case,
+            demands=tuple(
+                replace(
+                    demand,
+                    priority=5,
+                    served_wh=0.0,
+                    arrived_s=0.0,
+                    inside_min_on=False,
+                )
+                for demand in case.demands
+            ),
+        )
+        started += len(allocate(alike).shares)
+        possible += most_admitted(alike)
+    assert possible > MILP_SITES
     assert started >= 0.98 * possible, (started, possible)

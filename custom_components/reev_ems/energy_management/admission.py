@@ -2,30 +2,44 @@
 
 First fit in order starts at least 98 % of the connectors that an optimal choice could start, and unlike that choice
 it can be explained: whoever is paused lacked room in one row for which others were before him.
+
+Where nothing else decides, whoever needs least of what is scarce goes first: a row counts by how far its members'
+minimums exceed it, one that they all fit into does not count.
 """
 
 from collections.abc import Sequence
 
 from .case import Demand
 
-type Claim = tuple[bool, int, float, float, float, str]
+type Claim = tuple[bool, int, float, float, float]
 
 _ROUNDING_A = 1e-9
 
+_LEAST_A = 1e-6
+"""A row with no more room than this admits nobody, its scarcity is no matter."""
 
-def claim(demand: Demand) -> Claim:
+
+def claim(demand: Demand, scarce: float) -> Claim:
     """Return the demand's claim to be admitted; the smallest comes first.
 
-    Inside its minimum on-time, higher class, least served, first come, least needed, id.
+    Inside its minimum on-time, higher class, least served, first come, least needed of what is scarce.
+
+    Args:
+        demand: of the connector.
+        scarce: its minimum in each row, times the row's scarcity.
     """
     return (
         not demand.inside_min_on,
         -demand.priority,
         demand.served_wh,
         demand.arrived_s,
-        demand.min_a * demand.phase_count,
-        demand.connector.id,
+        scarce,
     )
+
+
+def scarcity(least_a: float, bound_a: float) -> float:
+    """Return how far all minimums exceed a row, as a part of its bound; 0: they fit."""
+    return max(0.0, least_a - bound_a) / max(bound_a, _LEAST_A)
 
 
 def lacking_row(

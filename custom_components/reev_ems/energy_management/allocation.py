@@ -10,10 +10,14 @@ whole steps (quantising.py). DESIGN section 6 says what the policies mean:
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
+from math import inf
+from operator import gt
 
 from . import imbalance
-from .admission import claim, lacking_row
+from .admission import claim, lacking_row, scarcity
+from .bottlenecks import Bottlenecks
 from .case import (
     SITE_BUDGET,
     Allocation,
@@ -27,7 +31,7 @@ from .case import (
 from .decision import Limit, LimitKind
 from .filling import fill
 from .model import ChargingMode, SharingPolicy, Supply
-from .quantising import hand_out, steps_needed, steps_per_a, whole_steps
+from .quantising import Hungry, hand_out, steps_needed, steps_per_a, whole_steps
 from .rows import Rows
 
 __all__ = [
@@ -74,6 +78,18 @@ def _permit_a(allocation: Allocation, connector: str) -> float:
     return 0.0 if share is None else share.current_a
 
 
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """What a connector may have, in whole steps of its charger and in A per phase used; many are alike."""
+
+    fewest: int
+    most: int
+    step_a: float
+    steps_per_a: float
+    low_a: float
+    high_a: float
+
+
 class _Sharing:
     """One calculation. Connectors are numbered in the order of their ids, everything about them is in lists."""
 
@@ -83,7 +99,6 @@ class _Sharing:
         self._support_a = support_a
         self._rows = Rows(case, support_a)
         self._bounds_a = self._rows.bounds_a
-        self._load_a = [0.0] * len(self._bounds_a)
         self._demands = sorted(case.demands, key=lambda demand: demand.connector.id)
         self._ids = [demand.connector.id for demand in self._demands]
         if len(set(self._ids)) < len(self._ids):
@@ -91,78 +106,104 @@ class _Sharing:
         self._paused: dict[int, Limit] = {}
         self._froze: list[int | None] = [None] * len(self._demands)
         self._measure()
-        self._totals_a = [0.0] * len(self._rows.signatures)
+        self._totals_a = [0.0] * len(self._rows.places)
         """By signature, what its admitted connectors have."""
-        self._order = sorted(
-            self._signatures, key=lambda index: claim(self._demands[index])
-        )
-        if self._strict:
-            self._order.sort(key=self._class)
+        self._load_a = [0.0] * len(self._bounds_a)
         self._select_rows()
+        self._order = self._admission_order()
 
     def _measure(self) -> None:
         """Express minimums and maximums in whole steps and find each candidate's signature."""
-        voltage_v = self._case.site.voltage_v
+        voltage_v, signature = self._case.site.voltage_v, self._rows.signature
         self._signatures: dict[int, int] = {}
         self._one_phase: dict[int, int] = {}
-        self._steps: list[int] = []
-        self._most: list[int] = []
-        self._step_a: list[float] = []
-        self._steps_per_a: list[float] = []
-        # What is asked for again and again lies in lists of its own: on large sites memory is what takes time.
-        self._weights = [demand.connector.weight for demand in self._demands]
+        self._ranges: list[_Range] = []
         self._classes = [-demand.priority for demand in self._demands]
-        # Most connectors of a site are of a few kinds.
-        known: dict[tuple[float, float, float], tuple[int, int, float]] = {}
+        known: dict[tuple[float, float, float], _Range] = {}
         for index, demand in enumerate(self._demands):
-            step_a = demand.step_a(voltage_v)
-            kind = demand.min_a, demand.max_a, step_a
-            if (bounds := known.get(kind)) is None:
-                bounds = known[kind] = (
-                    steps_needed(demand.min_a / step_a),
-                    whole_steps(demand.max_a / step_a),
-                    steps_per_a(step_a),
-                )
-            fewest, most, per_a = bounds
-            self._step_a.append(step_a)
-            self._steps_per_a.append(per_a)
-            self._steps.append(fewest)
-            self._most.append(most)
-            if demand.connector.mode is ChargingMode.OFF:
+            connector = demand.connector
+            kind = demand.min_a, demand.max_a, demand.step_a(voltage_v)
+            if (found := known.get(kind)) is None:
+                found = known[kind] = _range(*kind)
+            self._ranges.append(found)
+            if connector.mode is ChargingMode.OFF:
                 self._paused[index] = Limit(kind=LimitKind.MODE_OFF)
-            elif most < fewest or most <= 0:
+            elif found.most < found.fewest or found.most <= 0:
                 self._paused[index] = Limit(kind=LimitKind.OWN_MAXIMUM)
             else:
-                self._signatures[index] = self._rows.signature(demand)
-                if demand.may_use_one_phase:
-                    self._one_phase[index] = self._rows.signature(demand.on_one_phase())
+                self._signatures[index] = signature(demand)
+                if connector.can_switch_phases and demand.may_use_one_phase:
+                    self._one_phase[index] = signature(demand.on_one_phase())
+        self._steps = [found.fewest for found in self._ranges]
 
     def _select_rows(self) -> None:
         """Leave out rows that can never become full, and for the admission those that all minimums fit into."""
-        rows = self._rows
-        least_a = [0.0] * len(rows.signatures)
-        most_a = [0.0] * len(rows.signatures)
+        rows, bounds_a = self._rows, self._bounds_a
+        least_a = [0.0] * len(rows.places)
+        most_a = [0.0] * len(rows.places)
         for choice in (self._signatures, self._one_phase):
             for index, signature in choice.items():
-                step_a = self._step_a[index]
-                least_a[signature] += self._steps[index] * step_a
-                most_a[signature] += self._most[index] * step_a
-        can_fill = [
-            load_a > bound_a
-            for load_a, bound_a in zip(
-                rows.loads_a(most_a, within_limits=True), self._bounds_a, strict=True
+                found = self._ranges[index]
+                least_a[signature] += found.low_a
+                most_a[signature] += found.high_a
+        most_load_a = rows.loads_a(most_a, within_limits=True)
+        can_fill = list(map(gt, most_load_a, bounds_a, strict=True))
+        self._filling = Bottlenecks(rows, can_fill)
+        least_load_a = rows.loads_a(least_a, at_minimum=True)
+        is_scarce = list(map(gt, least_load_a, bounds_a, strict=True))
+        self._refusing = Bottlenecks(
+            rows, can_fill if self._strict else is_scarce, at_minimum=True
+        )
+        self._scarcity: Sequence[float] | None = None
+        if any(is_scarce):
+            self._scarcity = self._scarce(least_a, least_load_a)
+
+    def _scarce(
+        self, least_a: list[float], least_load_a: Sequence[float]
+    ) -> Sequence[float]:
+        """Return by row how scarce it is to those that could start, were they alone."""
+        bounds_a = self._bounds_a
+        most_a = [
+            min(
+                [bounds_a[row] / coefficient for row, coefficient in entries],
+                default=inf,
             )
+            for entries in self._refusing.entries
         ]
-        can_refuse = can_fill
-        if not self._strict:
-            can_refuse = [
-                load_a > bound_a
-                for load_a, bound_a in zip(
-                    rows.loads_a(least_a, at_minimum=True), self._bounds_a, strict=True
-                )
+        hopeless = False
+        for index, signature in self._signatures.items():
+            minimum_a = self._ranges[index].low_a
+            if minimum_a > most_a[signature]:
+                least_a[signature] -= minimum_a
+                hopeless = True
+        if hopeless:
+            least_load_a = self._rows.loads_a(least_a, at_minimum=True)
+        return list(map(scarcity, least_load_a, bounds_a, strict=True))
+
+    def _admission_order(self) -> list[int]:
+        """Return the candidates in the order of their claims."""
+        if (scarcity := self._scarcity) is None:
+            claims = {
+                index: claim(self._demands[index], 0.0) for index in self._signatures
+            }
+        else:
+            scarce = [
+                sum([coefficient * scarcity[row] for row, coefficient in entries])
+                for entries in self._refusing.entries
             ]
-        self._entries = rows.entries(can_fill)
-        self._refusing = rows.entries(can_refuse, at_minimum=True)
+            claims = {
+                index: claim(
+                    self._demands[index],
+                    # Sums of the same numbers in another order are the same.
+                    round(scarce[signature] * self._ranges[index].low_a, 6),
+                )
+                for index, signature in self._signatures.items()
+            }
+        # They lie in the order of their ids, which decides between those who are alike in all of this.
+        order = sorted(claims, key=claims.__getitem__)
+        if self._strict:
+            order.sort(key=self._class)
+        return order
 
     def allocation(self) -> Allocation:
         """Go through all stages."""
@@ -188,89 +229,90 @@ class _Sharing:
 
     def _admit(self, candidates: Sequence[int]) -> list[int]:
         """Admit in order who fits with its minimum, and book these minimums."""
+        load_a, refusing = self._load_a, self._refusing.entries
         admitted: list[int] = []
         for index in candidates:
             signature = self._signatures[index]
-            minimum_a = self._steps[index] * self._step_a[index]
-            if self._refusing[signature]:
-                row = self._lacking(signature, minimum_a)
+            minimum_a = self._ranges[index].low_a
+            entries = refusing[signature]
+            if entries:
+                row = lacking_row(entries, minimum_a, load_a, self._bounds_a)
                 if row is not None and index in self._one_phase:
                     one_phase = self._one_phase[index]
-                    if self._lacking(one_phase, minimum_a) is None:
+                    on_one_phase = refusing[one_phase]
+                    if (
+                        lacking_row(on_one_phase, minimum_a, load_a, self._bounds_a)
+                        is None
+                    ):
                         self._signatures[index] = signature = one_phase
+                        entries = on_one_phase
                         row = None
                 if row is not None:
                     self._paused[index] = self._rows.limit(row)
                     del self._signatures[index]
                     continue
-                for row, coefficient in self._refusing[signature]:
-                    self._load_a[row] += coefficient * minimum_a
+                for row, coefficient in entries:
+                    load_a[row] += coefficient * minimum_a
             # Where the minimum does not count, it widens the row by as much as it fills it.
             for row, coefficient in self._rows.shape(signature).above_minimum:
                 self._bounds_a[row] += coefficient * minimum_a
-                self._load_a[row] += coefficient * minimum_a
+                load_a[row] += coefficient * minimum_a
             self._totals_a[signature] += minimum_a
             admitted.append(index)
         self._load_a = self._rows.loads_a(self._totals_a)
         return admitted
 
-    def _lacking(self, signature: int, minimum_a: float) -> int | None:
-        return lacking_row(
-            self._refusing[signature], minimum_a, self._load_a, self._bounds_a
-        )
-
     def _fill(self, members: Sequence[int]) -> None:
         """Raise the common level of the members and note what they come to."""
-        weights, signatures = self._weights, self._signatures
-        held, most, step_a = self._steps, self._most, self._step_a
+        ranges, signatures, demands = self._ranges, self._signatures, self._demands
+        held, totals_a = self._steps, self._totals_a
+        weights = [demands[index].connector.weight for index in members]
         frozen = fill(
             [
-                (
-                    signatures[index],
-                    held[index] * step_a[index],
-                    most[index] * step_a[index],
-                    weights[index],
-                )
-                for index in members
+                (signatures[index], ranges[index].low_a, ranges[index].high_a, weight)
+                for index, weight in zip(members, weights, strict=True)
             ],
-            self._entries,
+            self._filling,
             self._load_a,
             self._bounds_a,
         )
-        for index in members:
-            signature = signatures[index]
-            least, steps = held[index], most[index]
+        for index, weight in zip(members, weights, strict=True):
+            signature, found = signatures[index], ranges[index]
+            steps = found.most
             if (froze := frozen.get(signature)) is not None:
                 level, row = froze
-                whole = whole_steps(weights[index] * level / step_a[index])
+                whole = whole_steps(weight * level / found.step_a)
                 if whole < steps:
                     self._froze[index] = row
-                    steps = max(least, whole)
+                    steps = max(found.fewest, whole)
             held[index] = steps
-            self._totals_a[signature] += (steps - least) * step_a[index]
+            totals_a[signature] += (steps - found.fewest) * found.step_a
 
     def _hand_out(self, members: Sequence[int]) -> None:
         """Hand out in whole steps what rounding left over in every row."""
+        ranges, signatures = self._ranges, self._signatures
+        hungry = [index for index in members if self._steps[index] < ranges[index].most]
+        if not hungry:
+            return
         self._load_a = self._rows.loads_a(self._totals_a)
-        held = {
-            index: self._steps[index]
-            for index in members
-            if self._steps[index] < self._most[index]
-        }
-        hand_out(
-            self._steps,
-            self._most,
-            self._step_a,
-            {index: self._entries[self._signatures[index]] for index in held},
-            self._froze,
-            tuple(held),
+        more = hand_out(
+            [
+                Hungry(
+                    index,
+                    ranges[index].most - self._steps[index],
+                    ranges[index].step_a,
+                    signatures[index],
+                    self._froze[index],
+                )
+                for index in hungry
+            ],
+            self._filling,
             self._load_a,
             self._bounds_a,
         )
-        for index, steps in held.items():
-            self._totals_a[self._signatures[index]] += (
-                self._steps[index] - steps
-            ) * self._step_a[index]
+        for index, steps in more.items():
+            self._steps[index] += steps
+            self._totals_a[signatures[index]] += steps * ranges[index].step_a
 
     def _result(self) -> Allocation:
         voltage_v = self._case.site.voltage_v
@@ -278,30 +320,41 @@ class _Sharing:
         limits = {
             row: self._rows.limit(row) for row in set(self._froze) if row is not None
         }
-        phase_counts = [
-            self._rows.shapes[shape].phase_count for _, shape in self._rows.signatures
-        ]
+        phase_counts = self._rows.phase_counts
+        ids, demands, ranges = self._ids, self._demands, self._ranges
+        froze, held = self._froze, self._steps
         shares: dict[str, Share] = {}
+        # What one gets most often another one gets too.
+        known: dict[tuple[int, int | None, int, float, bool], Share] = {}
         for index, signature in self._signatures.items():
-            connector = self._demands[index].connector
-            row, steps = self._froze[index], self._steps[index]
-            if row is None or steps == self._most[index]:
-                limit = own_maximum
+            connector, found = demands[index].connector, ranges[index]
+            row, steps = froze[index], held[index]
+            if row is None or steps == found.most:
+                row, limit = None, own_maximum
             else:
                 limit = limits[row]
             if steps == 0:
                 self._paused[index] = limit
                 continue
-            phase_count = phase_counts[signature]
-            current_a = steps / self._steps_per_a[index]
-            shares[self._ids[index]] = Share(
-                current_a=current_a,
-                power_w=steps * connector.step_w
-                if connector.supply is Supply.DC
-                else current_a * phase_count * voltage_v,
-                limited_by=limit,
-                phase_count=phase_count if connector.can_switch_phases else None,
-            )
+            phase_count, switches = phase_counts[signature], connector.can_switch_phases
+            if connector.supply is Supply.DC:
+                shares[ids[index]] = Share(
+                    current_a=steps / found.steps_per_a,
+                    power_w=steps * connector.step_w,
+                    limited_by=limit,
+                    phase_count=phase_count if switches else None,
+                )
+                continue
+            key = steps, row, phase_count, found.steps_per_a, switches
+            if (share := known.get(key)) is None:
+                current_a = steps / found.steps_per_a
+                share = known[key] = Share(
+                    current_a=current_a,
+                    power_w=current_a * phase_count * voltage_v,
+                    limited_by=limit,
+                    phase_count=phase_count if switches else None,
+                )
+            shares[ids[index]] = share
         return Allocation(
             shares=shares,
             paused={
@@ -323,3 +376,10 @@ class _Sharing:
                 self._rows.circuits, carried_a, strict=True
             )
         }
+
+
+def _range(min_a: float, max_a: float, step_a: float) -> _Range:
+    fewest, most = steps_needed(min_a / step_a), whole_steps(max_a / step_a)
+    return _Range(
+        fewest, most, step_a, steps_per_a(step_a), fewest * step_a, most * step_a
+    )

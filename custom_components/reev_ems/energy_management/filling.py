@@ -11,11 +11,11 @@ too late, and a row is calculated anew only when its turn comes.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush, heapreplace
 from math import inf
 
-from .rows import Entry
+from .bottlenecks import Bottlenecks
 
 _FLAT = 1e-7
 """Slopes below are rounding: the smallest weight is 1e-3."""
@@ -25,8 +25,8 @@ _SAME = 1e-12
 
 
 def fill(
-    members: Sequence[tuple[int, float, float, float]],
-    entries: Sequence[Sequence[Entry]],
+    members: Iterable[tuple[int, float, float, float]],
+    rows: Bottlenecks,
     load_a: list[float],
     bounds_a: Sequence[float],
 ) -> dict[int, tuple[float, int]]:
@@ -34,31 +34,26 @@ def fill(
 
     Args:
         members: signature, minimum in A, maximum in A and weight of each connector.
-        entries: by signature, rows and coefficients.
+        rows: those that can become full.
         load_a: by row, the load with these members at their minimum; raised to what they get.
         bounds_a: by row.
 
     Returns:
         By signature, the level at which it was frozen and the row; signatures that no row froze are absent.
     """
-    # By level, then by signature: what its line's intercept and slope change by.
-    bends: defaultdict[float, dict[int, tuple[float, float]]] = defaultdict(dict)
-    lines: dict[int, tuple[float, float]] = {}
+    # By level, then by signature: what its slope changes by.
+    bends: defaultdict[float, dict[int, float]] = defaultdict(dict)
+    slope_of: dict[int, float] = {}
+    """By signature that is not frozen."""
     for signature, low_a, high_a, weight in members:
-        lines[signature] = 0.0, 0.0
+        slope_of[signature] = 0.0
         if low_a < high_a:
             at = bends[low_a / weight]
-            intercept, slope = at.get(signature, (0.0, 0.0))
-            at[signature] = intercept - low_a, slope + weight
+            at[signature] = at.get(signature, 0.0) + weight
             at = bends[high_a / weight]
-            intercept, slope = at.get(signature, (0.0, 0.0))
-            at[signature] = intercept + high_a, slope - weight
+            at[signature] = at.get(signature, 0.0) - weight
 
-    by_row: defaultdict[int, list[int]] = defaultdict(list)
-    for signature in sorted(lines):
-        for row, _ in entries[signature]:
-            by_row[row].append(signature)
-
+    entries, members_of = rows.entries, rows.members()
     slopes = [0.0] * len(bounds_a)
     frozen: dict[int, tuple[float, int]] = {}
     full: list[tuple[float, int]] = []
@@ -76,28 +71,28 @@ def fill(
                 heapreplace(full, (exact, row))
                 continue
             heappop(full)
-            for signature in by_row[row]:
-                if signature in frozen:
+            for signature in members_of[row]:
+                if signature not in slope_of:
                     continue
                 frozen[signature] = exact, row
-                _, slope = lines[signature]
-                if slope:
+                if slope := slope_of.pop(signature):
+                    lift = slope * exact
                     for other, coefficient in entries[signature]:
-                        load_a[other] += coefficient * slope * exact
+                        load_a[other] += coefficient * lift
                         slopes[other] -= coefficient * slope
 
     for level in sorted(bends):
         freeze_until(level)
         steeper: set[int] = set()
-        for signature, (intercept, slope) in bends[level].items():
-            if signature in frozen:
+        for signature, change in bends[level].items():
+            if signature not in slope_of:
                 continue
-            before = lines[signature]
-            lines[signature] = before[0] + intercept, before[1] + slope
+            slope_of[signature] += change
+            lift = change * level
             for row, coefficient in entries[signature]:
-                load_a[row] += coefficient * intercept
-                slopes[row] += coefficient * slope
-                if slope > 0:
+                load_a[row] -= coefficient * lift
+                slopes[row] += coefficient * change
+                if change > 0:
                     steeper.add(row)
         for row in steeper:
             if slopes[row] >= _FLAT:

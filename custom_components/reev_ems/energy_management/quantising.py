@@ -1,9 +1,10 @@
 """Whole steps: chargers take 0.1 A, 1 A, 100 W …; what rounding down leaves over is handed out again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import ceil, floor
+from typing import NamedTuple
 
-from .rows import Entry
+from .bottlenecks import Bottlenecks
 
 _ROUNDING = 1e-9
 """Of a step: a value this little below a step is that step."""
@@ -26,55 +27,63 @@ def steps_per_a(step_a: float) -> float:
     return whole if abs(whole - per_a) < _ROUNDING * per_a else per_a
 
 
+class Hungry(NamedTuple):
+    """A connector that may get more."""
+
+    number: int
+    wanted: int
+    """Steps to its maximum."""
+    step_a: float
+    signature: int
+    froze: int | None
+    """The row that froze it: asked first, since it is the likeliest to refuse."""
+
+
 def hand_out(
-    steps: list[int],
-    most: Sequence[int],
-    step_a: Sequence[float],
-    entries: Mapping[int, Sequence[Entry]],
-    froze: Sequence[int | None],
-    order: Sequence[int],
+    hungry: Sequence[Hungry],
+    rows: Bottlenecks,
     load_a: list[float],
     bounds_a: Sequence[float],
-) -> None:
+) -> dict[int, int]:
     """Give what room is left in whole steps, until nobody can take one more.
 
     First one step each, in order, so that rounding is not what makes one richer than another. Then as many as fit:
     a charger with a fine step may take what is too little for a coarse one.
 
     Args:
-        steps: by connector, what it has; raised.
-        most: by connector.
-        step_a: by connector.
-        entries: by connector, its rows.
-        froze: by connector, the row that froze it: asked first, since it is the likeliest to refuse.
-        order: the connectors that may get more.
-        load_a: by row, with `steps`; raised.
+        hungry: the connectors, in order.
+        rows: those that can become full.
+        load_a: by row, with what they have; raised.
         bounds_a: by row.
+
+    Returns:
+        By number, the steps that it gets.
     """
-    hungry = order
+    given: dict[int, int] = {}
     for at_most in (1, None):
-        left: list[int] = []
-        for index in hungry:
-            wanted = most[index] - steps[index]
-            step = step_a[index]
-            row = froze[index]
+        left: list[Hungry] = []
+        for connector in hungry:
+            number, wanted, step_a, signature, froze = connector
             # No coefficient is below 1.
-            if row is not None and bounds_a[row] - load_a[row] < step * 0.999:
+            if froze is not None and bounds_a[froze] - load_a[froze] < step_a * 0.999:
                 continue
+            wanted -= given.get(number, 0)
             if at_most is not None:
                 wanted = min(wanted, at_most)
-            for row, coefficient in entries[index]:
+            entries = rows.entries[signature]
+            for row, coefficient in entries:
                 fitting = floor(
-                    (bounds_a[row] - load_a[row]) / (coefficient * step) + _ROUNDING
+                    (bounds_a[row] - load_a[row]) / (coefficient * step_a) + _ROUNDING
                 )
                 if fitting < wanted:
                     wanted = fitting
                     if wanted <= 0:
                         break
             else:
-                steps[index] += wanted
-                for row, coefficient in entries[index]:
-                    load_a[row] += coefficient * step * wanted
-                if steps[index] < most[index]:
-                    left.append(index)
+                given[number] = given.get(number, 0) + wanted
+                for row, coefficient in entries:
+                    load_a[row] += coefficient * step_a * wanted
+                if given[number] < connector.wanted:
+                    left.append(connector)
         hungry = left
+    return given

@@ -8,27 +8,27 @@ once per circuit.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
 from math import isfinite
 
 from . import imbalance
 from .case import Case, Demand
 from .decision import Limit, LimitKind
 from .model import PHASES, PerPhase, Phase, Supply
-from .tree import paths_to_root
+from .tree import upwards
 
 type Entry = tuple[int, float]
 """A row's index and the coefficient there; no coefficient is below 1."""
 
-_INDEXES: dict[tuple[Phase, ...] | None, tuple[int, ...]] = {
-    None: (0, 1, 2),
-    **{
-        phases: tuple(sorted(PHASES.index(phase) for phase in phases))
-        for count in (1, 2, 3)
-        for phases in permutations(PHASES, count)
-    },
-}
-"""The places in a PerPhase value that a set of phases loads; unknown ones may load any."""
+_L1, _L2, _L3 = PHASES
+
+_ANY = 7
+"""L1 counts 1, L2 2, L3 4: on all three, or on any of them."""
+
+_LOADED = tuple(
+    tuple(place for place in range(3) if places >> place & 1)
+    for places in range(_ANY + 1)
+)
+"""The places in a PerPhase value, by that count."""
 
 
 _NOTHING: PerPhase = (0.0, 0.0, 0.0)
@@ -74,13 +74,17 @@ class Rows:
             ValueError: the tree of circuits is not one, or a demand names a circuit that does not exist.
         """
         self.bounds_a: list[float] = []
-        self.signatures: list[tuple[int, int]] = []
-        """The place of a circuit in `circuits`, and of a shape in `shapes`."""
+        self.places: list[int] = []
+        """By signature, the place of its circuit in `circuits`."""
+        self.shape_places: list[int] = []
+        """By signature, the place of its shape in `shapes`."""
+        self.phase_counts: list[int] = []
+        """By signature."""
         self.shapes: list[Shape] = []
         self._limits: list[tuple[LimitKind, str | None, str | None, str | None]] = []
         self._known_shapes: dict[object, int] = {}
-        self._known: dict[object, int] = {}
         self._add_circuits(case)
+        self._known: dict[str, dict[object, int]] = {name: {} for name in self._place}
         voltage_v = case.site.voltage_v
         self._budgets: dict[str, tuple[int, int | None]] = {}
         for budget in sorted(
@@ -128,15 +132,14 @@ class Rows:
 
     def _add_circuits(self, case: Case) -> None:
         """Make each circuit's rows; circuits lie in `circuits` before those above them."""
-        paths = paths_to_root(case.site.circuits)
-        by_depth = sorted(paths, key=lambda name: (-len(paths[name]), name))
-        self._place = {name: place for place, name in enumerate(by_depth)}
+        order = upwards(case.site.circuits)
+        self._place = {circuit.id: place for place, circuit in enumerate(order)}
         self.circuits: list[_Node] = []
-        for name in by_depth:
-            circuit = paths[name][0]
+        for circuit in order:
+            name = circuit.id
             base_a = case.base_a.get(name, circuit.reserve_a)
             assumed_a = circuit.reserve_a if base_a is None else base_a
-            reserved_a = case.reservations_a.get(name, (0.0, 0.0, 0.0))
+            reserved_a = case.reservations_a.get(name, _NOTHING)
             phase_rows = power_row = room_a = None
             if circuit.limit_a is not None:
                 room_a = _less(
@@ -172,8 +175,7 @@ class Rows:
     ) -> int:
         """Add a row and return its index."""
         self._limits.append((kind, circuit, phase, group))
-        # What is no number is no room (S2).
-        self.bounds_a.append(bound_a if isfinite(bound_a) else 0.0)
+        self.bounds_a.append(_room(bound_a))
         return len(self.bounds_a) - 1
 
     def _add_phases(
@@ -184,9 +186,11 @@ class Rows:
         group: str | None = None,
     ) -> int:
         """Add a row for each phase and return the first one's index."""
+        first = len(self.bounds_a)
         for phase, bound_a in zip(PHASES, bounds_a, strict=True):
-            self._add(kind, bound_a, circuit, phase, group)
-        return len(self.bounds_a) - len(PHASES)
+            self._limits.append((kind, circuit, phase, group))
+            self.bounds_a.append(_room(bound_a))
+        return first
 
     def limit(self, row: int) -> Limit:
         """Return a row as the limit that it is."""
@@ -201,36 +205,44 @@ class Rows:
         """
         connector = demand.connector
         phases = PHASES if connector.supply is Supply.DC else demand.phases
-        key = (
-            connector.circuit,
-            connector.phase_count if phases is None else phases,
-            demand.pv_budgets
-            and (demand.solar, demand.solar_above_min, demand.pv_budgets),
-            demand.groups,
-        )
-        if (index := self._known.get(key)) is None:
-            if connector.circuit not in self._place:
-                raise ValueError(
-                    f"connector {connector.id!r} names the unknown circuit"
-                    f" {connector.circuit!r}"
-                )
-            if (shape := self._known_shapes.get(key[1:])) is None:
-                shape = self._known_shapes[key[1:]] = len(self.shapes)
-                self.shapes.append(self._shape(demand, phases))
-            index = self._known[key] = len(self.signatures)
-            self.signatures.append((self._place[connector.circuit], shape))
+        places = _ANY if phases is None or phases is PHASES else _count(phases)
+        # Unknown phases are any, as many as the connector uses.
+        kind: object = places if phases is not None else (None, connector.phase_count)
+        if demand.pv_budgets or demand.groups:
+            kind = (
+                kind,
+                demand.pv_budgets,
+                demand.solar,
+                demand.solar_above_min,
+                demand.groups,
+            )
+        if (known := self._known.get(connector.circuit)) is None:
+            raise ValueError(
+                f"connector {connector.id!r} names the unknown circuit"
+                f" {connector.circuit!r}"
+            )
+        if (index := known.get(kind)) is None:
+            if not places:
+                raise ValueError(f"connector {connector.id!r} has the phases {phases}")
+            if (shape := self._known_shapes.get(kind)) is None:
+                shape = self._known_shapes[kind] = len(self.shapes)
+                self.shapes.append(self._shape(demand, phases, _LOADED[places]))
+            index = known[kind] = len(self.places)
+            self.places.append(self._place[connector.circuit])
+            self.shape_places.append(shape)
+            self.phase_counts.append(self.shapes[shape].phase_count)
         return index
 
     def shape(self, signature: int) -> Shape:
         """Return the shape of a signature's connectors."""
-        return self.shapes[self.signatures[signature][1]]
+        return self.shapes[self.shape_places[signature]]
 
-    def _shape(self, demand: Demand, phases: tuple[Phase, ...] | None) -> Shape:
-        if phases not in _INDEXES:
-            raise ValueError(
-                f"connector {demand.connector.id!r} has the phases {phases}"
-            )
-        loaded = _INDEXES[phases]
+    def _shape(
+        self,
+        demand: Demand,
+        phases: tuple[Phase, ...] | None,
+        loaded: tuple[int, ...],
+    ) -> Shape:
         count = demand.connector.phase_count if phases is None else len(loaded)
         common: list[Entry] = []
         if self._external is not None:
@@ -265,10 +277,12 @@ class Rows:
         """
         carried_a = [[0.0, 0.0, 0.0, 0.0] for _ in self.circuits]
         shapes = [(shape.loaded, shape.phase_count) for shape in self.shapes]
-        for (place, shape), total_a in zip(self.signatures, totals_a, strict=True):
+        for place, shape_place, total_a in zip(
+            self.places, self.shape_places, totals_a, strict=True
+        ):
             if total_a:
                 mine = carried_a[place]
-                loaded, count = shapes[shape]
+                loaded, count = shapes[shape_place]
                 for phase in loaded:
                     mine[phase] += total_a
                 mine[3] += count * total_a
@@ -318,8 +332,8 @@ class Rows:
             if node.power_row is not None:
                 load_a[node.power_row] = mine[3]
         by_shape_a = [0.0] * len(self.shapes)
-        for (_, shape), total_a in zip(self.signatures, totals_a, strict=True):
-            by_shape_a[shape] += total_a
+        for shape_place, total_a in zip(self.shape_places, totals_a, strict=True):
+            by_shape_a[shape_place] += total_a
         for made, total_a in zip(self.shapes, by_shape_a, strict=True):
             for row, coefficient in made.common:
                 load_a[row] += coefficient * total_a
@@ -328,45 +342,16 @@ class Rows:
                     load_a[row] += coefficient * total_a
         return load_a
 
-    def entries(
-        self, wanted: Sequence[bool], *, at_minimum: bool = False
-    ) -> list[tuple[Entry, ...]]:
-        """Return for each signature its wanted rows, the nearest circuit's first.
 
-        Args:
-            wanted: by row.
-            at_minimum: only rows in which the minimum counts.
-        """
-        if not any(wanted):
-            return [()] * len(self.signatures)
-        shared: list[tuple[Entry, ...]] = []
-        for shape in self.shapes:
-            rows = shape.common if at_minimum else shape.common + shape.above_minimum
-            shared.append(tuple(entry for entry in rows if wanted[entry[0]]))
-        found: dict[tuple[int, int], tuple[Entry, ...]] = {}
-        for key in self.signatures:
-            place: int | None = key[0]
-            shape_place = key[1]
-            climbed: list[int] = []
-            while place is not None and (place, shape_place) not in found:
-                climbed.append(place)
-                place = self.circuits[place].parent
-            entries = (
-                shared[shape_place] if place is None else found[place, shape_place]
-            )
-            loaded = self.shapes[shape_place].loaded
-            for place in reversed(climbed):
-                node = self.circuits[place]
-                if (row := node.power_row) is not None and wanted[row]:
-                    entries = ((row, self.shapes[shape_place].phase_count), *entries)
-                if (row := node.phase_rows) is not None:
-                    own = [
-                        (row + phase, 1.0) for phase in loaded if wanted[row + phase]
-                    ]
-                    if own:
-                        entries = (*own, *entries)
-                found[place, shape_place] = entries
-        return [found[key] for key in self.signatures]
+def _room(bound_a: float) -> float:
+    """Return a bound; what is no number is no room (S2)."""
+    return bound_a if isfinite(bound_a) else 0.0
+
+
+def _count(phases: tuple[Phase, ...]) -> int:
+    """Return the count of some phases, 0 where they are none or one is there twice."""
+    count = (_L1 in phases) + 2 * (_L2 in phases) + 4 * (_L3 in phases)
+    return count if count.bit_count() == len(phases) else 0
 
 
 def _less(

@@ -4,6 +4,26 @@ from collections.abc import Iterable
 
 from .model import Circuit
 
+_upwards: list[tuple[Iterable[Circuit], tuple[Circuit, ...]]] = []
+"""The last site's circuits and their order: they change rarely."""
+
+
+def upwards(circuits: tuple[Circuit, ...]) -> tuple[Circuit, ...]:
+    """Return the circuits in an order that depends on their ids alone, each before those above it.
+
+    Raises:
+        ValueError: they are no tree.
+    """
+    for known, order in _upwards:
+        if known is circuits:
+            return order
+    paths = paths_to_root(circuits)
+    names = sorted(paths, key=lambda name: (-len(paths[name]), name))
+    order = tuple([paths[name][0] for name in names])
+    # In one assignment: another thread may be replaying decisions.
+    _upwards[:] = [(circuits, order)]
+    return order
+
 
 def paths_to_root(circuits: Iterable[Circuit]) -> dict[str, tuple[Circuit, ...]]:
     """Return for each circuit itself and those above it, the grid connection last.
