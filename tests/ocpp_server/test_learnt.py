@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from custom_components.reev_ems.energy_management.observation import ConnectorState
 from custom_components.reev_ems.ocpp_server import (
     BootInfo,
     ChargePoint,
@@ -44,6 +45,7 @@ LEARNT = Learnt(
     without_measurands=("SoC",),
     clock_offset_s=3600.0,
     self_tests={1: SelfTest(meter_values=True, falls_back=True, fall_back_s=2.5)},
+    paused={1: "CARD"},
 )
 
 
@@ -235,3 +237,27 @@ async def test_s5_a_known_clock_is_believed_when_a_message_confirms_it(
     await tell(client)
     assert point.clock_offset_s == pytest.approx(0, abs=5)
     assert point.learnt.clock_offset_s == pytest.approx(0, abs=5)
+
+
+async def test_a_pause_outlives_a_restart(restarted: Any) -> None:
+    """A car that was stopped to pause it is started again, though we have restarted meanwhile."""
+    quirks = {"abilities": {"way": "start_stop"}}
+    point, recorder, client = await restarted(None, {}, quirks=quirks)
+    await client.boot()
+    transaction_id = await client.start(tag="CARD")
+    point.permit(1, Permit(limit_a=0))
+    await recorder.wait(PermitAccepted)
+    await client.ask(
+        "StopTransaction", transactionId=transaction_id, meterStop=5, timestamp=iso()
+    )
+    learnt = kept(point.learnt)
+    assert recorder.of(LearntChanged)[-1].learnt == learnt
+
+    point, recorder, client = await restarted(learnt, {}, quirks=quirks)
+    await client.status("Finishing")
+    assert point.connectors[1].state is ConnectorState.SUSPENDED_EVSE
+    point.permit(1, Permit(limit_a=16))
+    await client.until(lambda: client.sent("RemoteStartTransaction"))
+    assert client.sent("RemoteStartTransaction")[0]["idTag"] == "CARD"
+    await client.status("Available")
+    assert not point.learnt.paused

@@ -109,6 +109,7 @@ class ChargePoint(RemoteControl, Reports):
             without_measurands=self.without_measurands,
             clock_offset_s=self._offset.found_before_s,
             self_tests=dict(self.self_tests),
+            paused=self.steering.pauses.tags,
         )
 
     @property
@@ -448,3 +449,4 @@ class ChargePoint(RemoteControl, Reports):
             self.without_measurands = learnt.without_measurands
         self._offset.found_before_s = learnt.clock_offset_s
         self.self_tests = dict(learnt.self_tests)
+        self.steering.pauses.recall(learnt.paused)

@@ -28,6 +28,8 @@ class Learnt:
     """How far its clock was ahead of ours; believed again as soon as one message confirms it."""
     self_tests: Mapping[int, SelfTest] = field(default_factory=dict)
     """By connector."""
+    paused: Mapping[int, str] = field(default_factory=dict)
+    """By connector: the id tag of a transaction that was ended to pause it (pauses.py)."""
 
     def as_dict(self) -> dict[str, object]:
         """Return it as JSON has it."""
@@ -38,6 +40,7 @@ class Learnt:
                 str(connector): asdict(test)
                 for connector, test in self.self_tests.items()
             },
+            "paused": {str(connector): tag for connector, tag in self.paused.items()},
         }
 
     @classmethod
@@ -55,6 +58,10 @@ class Learnt:
                 self_tests={
                     int(connector): SelfTest(**_known(SelfTest, test))
                     for connector, test in data["self_tests"].items()
+                },
+                paused={
+                    int(connector): str(tag)
+                    for connector, tag in data.get("paused", {}).items()
                 },
             )
         except (KeyError, TypeError, AttributeError) as error:

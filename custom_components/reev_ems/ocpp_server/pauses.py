@@ -5,6 +5,7 @@ limits at all. An orderly remote stop, and a remote start for the same id tag on
 is the best that can be had: each pause ends a session.
 """
 
+from collections.abc import Mapping
 import logging
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,15 @@ class Pauses:
         self._point = point
         self._tags: dict[int, str] = {}
 
+    @property
+    def tags(self) -> dict[int, str]:
+        """The id tags of those who were stopped, by connector; also to be kept over a restart."""
+        return dict(self._tags)
+
+    def recall(self, tags: Mapping[int, str]) -> None:
+        """Go on with the pauses of before a restart."""
+        self._tags = dict(tags)
+
     def __contains__(self, connector_id: int) -> bool:
         """Whether a connector was paused in this way."""
         return connector_id in self._tags
@@ -42,13 +52,13 @@ class Pauses:
     def state_of(self, connector_id: int, state: ConnectorState) -> ConnectorState:
         """Return what the state of a connector means: one that was stopped by us waits for us."""
         if state is ConnectorState.AVAILABLE:
-            self._tags.pop(connector_id, None)
+            self._forget(connector_id)
         paused = connector_id in self._tags and state in _WAITING
         return ConnectorState.SUSPENDED_EVSE if paused else state
 
     def began(self, connector_id: int) -> None:
         """A transaction runs, whoever started it."""
-        self._tags.pop(connector_id, None)
+        self._forget(connector_id)
 
     async def stop(self, session: Session, connector: ConnectorView) -> bool:
         """End the connector's transaction; returns whether it obeys. Raises CallError."""
@@ -64,7 +74,12 @@ class Pauses:
         finally:
             if not taken:
                 self._tags.pop(connector.connector_id, None)
+        self._point.taught()
         return taken
+
+    def _forget(self, connector_id: int) -> None:
+        if self._tags.pop(connector_id, None) is not None:
+            self._point.taught()
 
     async def start(self, session: Session, connector: ConnectorView) -> bool:
         """Go on with the session that was ended; returns whether it will try. Raises CallError."""
