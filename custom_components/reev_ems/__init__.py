@@ -11,7 +11,7 @@ from homeassistant.helpers.typing import ConfigType
 
 from .const import CONF_OCPP_PORT, DOMAIN
 from .coordinator import ReevConfigEntry, ReevCoordinator, async_remove_stored
-from .devices import async_register_devices
+from .devices import async_register_devices, async_remove_stale_devices
 from .downloads import async_setup_downloads
 from .issues import async_remove_issues
 from .learnt import async_setup_learnt
@@ -83,6 +83,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: ReevConfigEntry) -> bool
     entry.async_on_unload(entry.add_update_listener(_async_reload))
     async_follow_passwords(coordinator)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    async_remove_stale_devices(hass, coordinator)
     return True
 
 

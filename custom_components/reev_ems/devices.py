@@ -6,7 +6,7 @@ from homeassistant.helpers import device_registry as dr
 from .const import DOMAIN
 from .coordinator import ReevCoordinator
 from .ocpp_server import Booted, ChargePointEvent
-from .parts import ChargePointPart, charge_point_parts, site_part
+from .parts import ChargePointPart, charge_point_parts, connector_parts, site_part
 
 
 @callback
@@ -27,6 +27,22 @@ def async_register_devices(hass: HomeAssistant, coordinator: ReevCoordinator) ->
             **part.device_info,
         )
         _ChargePointDevice(registry, part).follow()
+
+
+@callback
+def async_remove_stale_devices(
+    hass: HomeAssistant, coordinator: ReevCoordinator
+) -> None:
+    """Remove the devices of connectors that were taken away; those of subentries go with the subentry.
+
+    Only once the platforms are set up: a connector that remains alone has moved to the charge point's device by then.
+    """
+    entry = coordinator.config_entry
+    registry = dr.async_get(hass)
+    wanted = {part.key for part in connector_parts(coordinator) if part.has_own_device}
+    for device in dr.async_child_entries_for_config_entry(registry, entry.entry_id):
+        if not wanted & {key for domain, key in device.identifiers if domain == DOMAIN}:
+            registry.async_remove_device(device.id)
 
 
 class _ChargePointDevice:

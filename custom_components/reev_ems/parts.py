@@ -313,15 +313,15 @@ class ConnectorPart(ChargePointPart):
         return connector_name(self.subentry, self.number)
 
     @property
-    def _is_only_one(self) -> bool:
-        """Return whether the charge point has no other connector."""
-        return len(self.subentry.data[CONF_CONNECTORS]) == 1
+    def has_own_device(self) -> bool:
+        """Return whether it has a device of its own: the charge point has other connectors, too."""
+        return len(self.subentry.data[CONF_CONNECTORS]) > 1
 
     @property
     @override
     def device_info(self) -> DeviceInfo | ChildDeviceInfo:
         """Return the connector's device."""
-        if self._is_only_one:
+        if not self.has_own_device:
             return super().device_info
         return ChildDeviceInfo(
             identifiers={(DOMAIN, self.key)},
