@@ -92,7 +92,7 @@ class ReevUpdate(ReevEntity[ChargePointPart], UpdateEntity):
         self._attr_supported_features = UpdateEntityFeature.PROGRESS
         if offered:
             self._attr_supported_features |= UpdateEntityFeature.INSTALL
-        self._attr_in_progress = part.charge_point.firmware_status in _UNDER_WAY
+        self._is_under_way = part.charge_point.firmware_status in _UNDER_WAY
 
     @property
     @override
@@ -105,6 +105,12 @@ class ReevUpdate(ReevEntity[ChargePointPart], UpdateEntity):
     def latest_version(self) -> str | None:
         """Return the firmware that is offered; without one the running one is as new as any."""
         return self._offered or self.installed_version
+
+    @property
+    @override
+    def in_progress(self) -> bool:
+        """Return whether an update is under way; Home Assistant itself takes it for over once it was accepted."""
+        return self._is_under_way
 
     @override
     def version_is_newer(self, latest_version: str, installed_version: str) -> bool:
@@ -127,9 +133,9 @@ class ReevUpdate(ReevEntity[ChargePointPart], UpdateEntity):
     def _on_event(self, event: ChargePointEvent) -> None:
         """Show how an update goes on; one that restarts has ended or begun the last part of it."""
         if isinstance(event, FirmwareStatusChanged):
-            self._attr_in_progress = event.status in _UNDER_WAY
+            self._is_under_way = event.status in _UNDER_WAY
         elif isinstance(event, Booted):
-            self._attr_in_progress = False
+            self._is_under_way = False
         else:
             return
         self.async_write_ha_state()
@@ -143,5 +149,5 @@ class ReevUpdate(ReevEntity[ChargePointPart], UpdateEntity):
             raise NotImplementedError
         with charge_point_errors(self.part):
             await self.part.charge_point.update_firmware(self._url, datetime.now(UTC))
-        self._attr_in_progress = True
+        self._is_under_way = True
         self.async_write_ha_state()

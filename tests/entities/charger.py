@@ -1,4 +1,4 @@
-"""A charge point on the wire: OCPP 1.6 over a websocket, with the answers a good charger gives."""
+"""A charge point on the wire: OCPP over a websocket, with the answers a good charger gives."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,10 +9,12 @@ from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 ACCEPTED = {"status": "Accepted"}
 
-type Answer = Callable[[dict[str, Any]], dict[str, Any]]
+type Answer = Callable[[dict[str, Any]], dict[str, Any] | None]
+"""Makes an answer of a request; None: hang up instead."""
 
 
 class Charger:
@@ -24,14 +26,21 @@ class Charger:
         charge_point_id: str,
         *,
         password: str | None = None,
+        version: str = "1.6",
         answers: dict[str, Answer] | None = None,
     ) -> None:
-        """Initialize; `async with` connects. `answers` are those that are not as usual."""
+        """Initialize; `async with` connects. `answers` are those that are not as usual.
+
+        What it sends by itself beside the BootNotification is of OCPP 1.6.
+        """
         user = f"{charge_point_id}:{password}@" if password else ""
         self.url = f"ws://{user}127.0.0.1:{port}/{charge_point_id}"
+        self.version = version
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, Answer] = {
             "GetConfiguration": lambda _: {"configurationKey": [], "unknownKey": []},
+            "GetVariables": lambda _: {"getVariableResult": []},
+            "SetVariables": lambda _: {"setVariableResult": []},
             "UnlockConnector": lambda _: {"status": "Unlocked"},
             **(answers or {}),
         }
@@ -41,18 +50,29 @@ class Charger:
 
     async def __aenter__(self) -> Self:
         """Connect and boot."""
-        self._connection = await connect(self.url, subprotocols=["ocpp1.6"])
+        self._connection = await connect(
+            self.url, subprotocols=[Subprotocol(f"ocpp{self.version}")]
+        )
         self._reader = asyncio.create_task(self._read())
-        await self.call(
-            "BootNotification",
-            {
+        await self.call("BootNotification", self._boot())
+        return self
+
+    def _boot(self) -> dict[str, Any]:
+        """Return what it says about itself."""
+        if self.version == "1.6":
+            return {
                 "chargePointVendor": "Alpha",
                 "chargePointModel": "Box 11",
                 "chargePointSerialNumber": "S-1",
                 "firmwareVersion": "1.2.3",
-            },
-        )
-        return self
+            }
+        station = {
+            "vendorName": "Alpha",
+            "model": "Box 11",
+            "serialNumber": "S-1",
+            "firmwareVersion": "1.2.3",
+        }
+        return {"reason": "PowerUp", "chargingStation": station}
 
     async def __aexit__(self, *_: object) -> None:
         """Disconnect, once nothing was asked for a moment."""
@@ -155,6 +175,9 @@ class Charger:
                     _, message_id, action, payload = message
                     self.asked.append((action, payload))
                     answer = self.answers.get(action, lambda _: ACCEPTED)(payload)
+                    if answer is None:
+                        await self._connection.close()
+                        return
                     await self._connection.send(json.dumps([3, message_id, answer]))
                 else:
                     self._waiting[message[1]].set_result(message[2])
