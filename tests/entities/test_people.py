@@ -232,6 +232,44 @@ async def test_s12_nobody_unknown_gets_current(
     assert all(not point.link.complaints for point in running.charge_points.values())
 
 
+async def test_s12_answers_are_the_same_while_the_site_is_reloaded(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Charge points keep their sockets, so that cards may come at any time."""
+    hass.config_entries.async_update_entry(
+        entry, options={**entry.options, "authorization": "known_users"}
+    )
+    await hass.async_block_till_done()
+    async with Charger(entry.data["ocpp_port"], "CP-LEFT") as charger:
+        assert await hass.config_entries.async_unload(entry.entry_id)
+        for tag, status in (("SOMEBODY", "Invalid"), ("CARD-ADA", "Accepted")):
+            result = await charger.call("Authorize", {"idTag": tag})
+            assert result["idTagInfo"]["status"] == status
+
+
+async def test_only_what_needs_it_reloads(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """A form that moves a priority does as the number does; another tag is a new start."""
+    coordinator = entry.runtime_data
+    ada = entry.subentries[subentry_id(entry, "Ada")]
+
+    async def edit(**changes: Any) -> None:
+        hass.config_entries.async_update_subentry(
+            entry, ada, data={**ada.data, **changes}
+        )
+        await hass.async_block_till_done()
+
+    await edit(priority=2)
+    assert entry.runtime_data is coordinator
+    assert float(state(hass, entry, "number", "Ada", "priority").state) == 2
+    await edit(id_tags=["CARD-NEW"])
+    assert entry.runtime_data is not coordinator
+    people = entry.runtime_data.people
+    assert people.user_of("card-new")
+    assert people.user_of("CARD-ADA") is None
+
+
 async def test_users_have_devices(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     """Which hang on the site, and go with the user."""
     registry = dr.async_get(hass)
