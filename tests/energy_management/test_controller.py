@@ -135,10 +135,10 @@ def test_s5_decreases_are_not_delayed_and_raises_are_15_s_apart() -> None:
     loop.step(60)
     loop.base_a = (20.0, 20.0, 20.0)
     assert loop.step().connectors["c0"].permit_a == 12
-    raised = [loop.now_s]
-    loop.base_a = (2.0, 2.0, 2.0)
+    raised: list[float] = []
     before = 12.0
-    for _ in range(200):
+    for second in range(200):
+        loop.base_a = (20.0 - min(4.0, second / 15),) * 3
         decision = loop.step()
         value = decision.connectors["c0"].permit_a
         assert value is not None
@@ -146,6 +146,7 @@ def test_s5_decreases_are_not_delayed_and_raises_are_15_s_apart() -> None:
             raised.append(loop.now_s)
         before = value
     assert before == 16
+    assert len(raised) > 1
     assert all(later - earlier >= 15 for earlier, later in pairwise(raised))
 
 
@@ -540,8 +541,8 @@ def test_imbalance_is_held_and_a_violation_is_acted_on_after_its_hold_time() -> 
     assert (
         str(plant.decision.connectors["c0"].limited_by) == "phase imbalance L1 over L3"
     )
-    # A falling base load is believed after 16 to 24 s, the violation is acted on 10 s later.
-    assert 225 <= lowered[0] <= 240
+    # A falling base load is believed after the next report, 8 to 20 s; the violation is acted on 10 s later.
+    assert 217 <= lowered[0] <= 232
 
 
 def test_imbalance_that_nobody_can_mend_is_reported() -> None:
@@ -572,9 +573,9 @@ def test_one_phase_instead_of_nothing_and_back() -> None:
     assert decisions[-1].connectors["c0"].phase_count == 1
     assert decisions[-1].connectors["c0"].permit_a == pytest.approx(12, abs=0.2)
     counts = [item.connectors["c0"].phase_count for item in plant.run(900)]
-    # Enough from 400 s on, believed 16 to 24 s later, then ten minutes.
+    # Enough from 400 s on, believed 8 to 20 s later, then ten minutes.
     switched = 300 + counts.index(3)
-    assert 1015 <= switched <= 1030
+    assert 1007 <= switched <= 1025
     assert set(counts[: counts.index(3)]) == {1}
     sent = [item for d in decisions for item in d.commands]
     assert {item.phase_count for item in sent if item.permit_a} == {1}

@@ -3,15 +3,21 @@
 from dataclasses import replace
 from math import hypot
 
+import pytest
+
 from custom_components.reev_ems.energy_management.model import (
     Circuit,
     Connector,
     ImbalanceLimit,
     PartPerPhase,
     Phase,
+    Settings,
     Site,
 )
-from custom_components.reev_ems.energy_management.observation import Observation
+from custom_components.reev_ems.energy_management.observation import (
+    ConnectorState,
+    Observation,
+)
 from tests.energy_management.plant import Car, Plant
 
 CIRCUIT = Circuit(id="main", limit_a=(63, 63, 63), metered=True)
@@ -90,3 +96,67 @@ def test_s1_what_is_left_of_an_overload_is_lowered_once_the_meter_stands_still()
     plant.run(20)
     assert metered_a() <= 63
     assert all(permit_a >= 6 for permit_a in plant.permits().values())
+
+
+def one_phase_site(*cars: Phase) -> Site:
+    """Return a site with a single-phase connector on each of the phases."""
+    return Site(
+        circuits=(CIRCUIT,),
+        connectors=tuple(
+            Connector(id=f"c{i}", circuit="main", phases=(phase,), max_a=32)
+            for i, phase in enumerate(cars)
+        ),
+        imbalance=None,
+    )
+
+
+def test_a_car_that_ramps_while_another_is_being_lowered_is_no_base_load() -> None:
+    """L3 is overloaded and its car takes three seconds to follow; on L2 a car was just given its maximum."""
+    plant = Plant(
+        site=one_phase_site(Phase.L2, Phase.L3),
+        cars={
+            "c0": Car(wants_a=32, phases=(Phase.L2,), state=ConnectorState.AVAILABLE),
+            "c1": Car(wants_a=32, phases=(Phase.L3,)),
+        },
+        base=lambda now_s: {"main": (5, 5, 5 if now_s < 200 else 40)},
+    )
+    plant.run(190)
+    plant.cars["c0"].state = ConnectorState.CHARGING
+    while plant.permits()["c0"] < 32:
+        plant.tick()
+        assert plant.now_s < 240
+    plant.base = lambda _: {"main": (5, 5, 40)}
+    plant.cars["c1"].obeys = False
+    for second in range(20):
+        plant.cars["c1"].obeys = second > 3
+        decision = plant.tick()
+        base_a = decision.circuits["main"].base_a
+        assert base_a is not None
+        assert base_a[1] <= 5.1
+
+
+@pytest.mark.parametrize("between_s", [5, 12, 19, 26, 33, 40])
+def test_a_base_load_that_falls_is_believed_after_the_next_reports(
+    between_s: int,
+) -> None:
+    """Also if the cars have just been raised, as long as the meter is quick: a late one needs the more time."""
+
+    def base(now_s: float) -> dict[str, tuple[float, float, float]]:
+        if now_s < 200:
+            return {"main": (40, 0, 0)}
+        return {"main": (25 if now_s < 200 + between_s else 10, 0, 0)}
+
+    plant = Plant(
+        site=replace(
+            one_phase_site(Phase.L1, Phase.L1), settings=Settings(meter_lag_s=2)
+        ),
+        cars={
+            "c0": Car(wants_a=32, phases=(Phase.L1,)),
+            "c1": Car(wants_a=32, phases=(Phase.L1,), report_at_s=5),
+        },
+        base=base,
+    )
+    plant.run(199)
+    assert sum(plant.permits().values()) == pytest.approx(23, abs=0.3)
+    plant.run(between_s + 40)
+    assert sum(plant.permits().values()) == pytest.approx(53, abs=0.3)

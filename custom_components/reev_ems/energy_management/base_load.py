@@ -14,20 +14,22 @@ So the estimate is held, and only evidence moves it. Each reading M gives bounds
   their currents; so an overload of a few per cent may remain after the first answer.)
   Only while permits were just lowered and the meter does not show any of it, it may be the meter that is late:
   then the estimate rises by what the meter rose since. Otherwise one overload would be answered twice.
-- likely: M − Σ highest reports ≤ base ≤ M − Σ lowest reports of the last 16 s or more (`Settings.align_s`), so that
-  the meter and the reports may be that far apart in time. This moves the estimate only if all readings of the last
-  16 s or more agree, so that a car which ramps by itself, seen by the meter before it reports, moves nothing.
+- likely: base ≥ M − Σ highest reports. This raises the estimate only if all readings of the last 16 s or more
+  (`Settings.align_s`) agree, so that a car which ramps by itself, seen by the meter before it reports, moves nothing.
+- confirmed: base ≤ M − Σ lowest reports. This lowers the estimate if all readings agree since every connector that
+  draws has reported, or for 16 s; the lowest reports are those since a while before that, by as much as
+  the meter may be late (`Settings.meter_lag_s`).
 
 The first estimate takes every connector at its latest report, or at its permit if it has not reported yet: after a
 restart cars are charging, and their draw must not count twice before they could say a word. Nothing is raised in that
 time. After it, whoever still does not report is taken to draw nothing, so that all of the load counts.
 
 A base load that rises while cars draw less than their permits is therefore believed one report later; until then
-there is no overload, or the first bound has it. One that falls is believed after 16 s or more. The limit is exceeded
-at most for the meter's latency plus the command and the ramp of the car (`Settings.follow_s`).
+there is no overload, or the first bound has it. One that falls is believed after everybody's next report. The limit is
+exceeded at most for the meter's latency plus the command and the ramp of the car (`Settings.follow_s`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from .model import Circuit, Settings
@@ -39,6 +41,8 @@ _NEW_SAMPLE_S = 0.05
 _SEEN_A = 0.5
 # A car that ramps moves the meter all the time; half a ramp (5 s, IEC 61851-1) without that, and it has ended.
 _STILL_S = 2.5
+# A charge point measures a moment before it reports.
+_REPORT_LAG_S = 3.0
 
 
 def sample(
@@ -95,11 +99,28 @@ def _counted_from(memory: MeterMemory) -> float:
     return memory.since_s if memory.sampled_s is None else memory.sampled_s
 
 
+def confirmed_bucket(
+    now_s: float, reports_s: Iterable[float], settings: Settings
+) -> int:
+    """Return the newest bucket of time, but the last, since which connectors have reported at these times.
+
+    Who reports less often than every `Settings.align_s` or not at all is not waited for any longer than that.
+    """
+    oldest_s = min((now_s - _BUCKET_S, *(at_s - _REPORT_LAG_S for at_s in reports_s)))
+    return int(max(oldest_s, now_s - settings.align_s) // _BUCKET_S) - 1
+
+
+def compared_from(confirmed: int, settings: Settings) -> float:
+    """Return since when reports are to be compared with the confirmed readings."""
+    return confirmed * _BUCKET_S - settings.meter_lag_s
+
+
 def estimate(
     memory: MeterMemory,
     reading: PartVector,
     now_s: float,
     *,
+    confirmed: int,
     reported_low: Vector,
     reported_high: Vector,
     most: Vector,
@@ -112,8 +133,9 @@ def estimate(
         memory: what was known before.
         reading: the meter's currents and power.
         now_s: the time of the step.
-        reported_low: the sum of their lowest reports of the last while.
-        reported_high: the sum of their highest.
+        confirmed: the newest bucket of time since which all connectors have reported.
+        reported_low: the sum of their lowest reports since a while before that.
+        reported_high: the sum of their highest of the last `Settings.align_s`.
         most: the sum of the most that each may be drawing now.
         permitted: the sum of the most that each may draw once it has followed its permit.
         settings: the times.
@@ -130,34 +152,37 @@ def estimate(
                 bucket=bucket,
                 low=_outer(min, last.low, low),
                 high=_outer(max, last.high, high),
+                peak=_outer(max, last.peak, reading),
             ),
         )
     else:
-        oldest = bucket - int(settings.align_s // _BUCKET_S) - 1
+        oldest = bucket - int(settings.align_s // _BUCKET_S) - 2
         bounds = (
             *(item for item in bounds if item.bucket >= oldest),
-            Bounds(bucket=bucket, low=low, high=high),
+            Bounds(bucket=bucket, low=low, high=high, peak=reading),
         )
     spans = (bucket - bounds[0].bucket) * _BUCKET_S >= settings.align_s
+    proves = spans and not memory.proven
+    peaks: list[PartVector] = []
+    if spans and bounds[0].bucket <= confirmed:
+        peaks = [item.peak for item in bounds if item.bucket >= confirmed]
     cut = _still_pending(memory.cut, reading, now_s, settings)
     still = _still(memory.still, reading, now_s)
-    if cut is None:
-        has_followed = now_s - still.since_s >= _STILL_S
-        certain = _less(reading, permitted if has_followed else most)
-    else:
-        certain = _grown(cut, reading)
+    has_followed = cut is None and now_s - still.since_s >= _STILL_S
+    certain = _less(reading, permitted if has_followed else most)
+    if cut is not None:
+        certain = _outer(min, certain, _grown(cut, reading))
     known = memory.base or (None, None, None, None)
-    proven = memory.proven or spans
     base = tuple(
         None
         if reading[index] is None
         else _moved(
             known[index],
             [item.low[index] for item in bounds],
-            [item.high[index] for item in bounds],
+            [peak[index] for peak in peaks],
+            [item.high[index] for item in bounds] if proves else (),
+            reported_low[index],
             certain[index],
-            spans=spans,
-            proven=memory.proven or not spans,
         )
         for index in range(4)
     )
@@ -165,7 +190,7 @@ def estimate(
         memory,
         base=(base[0], base[1], base[2], base[3]),
         bounds=bounds,
-        proven=proven,
+        proven=memory.proven or spans,
         cut=cut,
         still=still,
     )
@@ -193,7 +218,7 @@ def _still_pending(
     cut: Cut | None, reading: PartVector, now_s: float, settings: Settings
 ) -> Cut | None:
     """Return the cut as long as the meter shows nothing of it and may be late."""
-    if cut is None or now_s >= cut.since_s + settings.align_s + settings.follow_s:
+    if cut is None or now_s >= cut.since_s + settings.meter_lag_s + settings.follow_s:
         return None
     seen = any(
         value is not None and then is not None and value < then - _SEEN_A
@@ -214,20 +239,27 @@ def _grown(cut: Cut, reading: PartVector) -> PartVector:
 def _moved(
     known: float | None,
     lows: Sequence[float | None],
-    highs: Sequence[float | None],
+    peaks: Sequence[float | None],
+    first: Sequence[float | None],
+    drawn: float,
     certain: float | None,
-    *,
-    spans: bool,
-    proven: bool,
 ) -> float:
-    """Return one part of the estimate."""
+    """Return one part of the estimate.
+
+    Args:
+        known: what it was before.
+        lows: the lower bounds of the last while.
+        peaks: the readings that all connectors have confirmed, and those since; empty: none.
+        first: the upper bounds by the reports of their time, when there are enough to prove something; empty: not now.
+        drawn: what the connectors drew at least.
+        certain: the lower bound that holds now.
+    """
     lowest = min(low for low in lows if low is not None)
-    highest = max(high for high in highs if high is not None)
     value = lowest if known is None else max(known, lowest)
-    if not proven:
-        value = max(value, min(high for high in highs if high is not None))
-    if spans:
-        value = min(value, highest)
+    if first:
+        value = max(value, min(high for high in first if high is not None))
+    if peaks:
+        value = min(value, max(peak for peak in peaks if peak is not None) - drawn)
     return value if certain is None else max(value, certain)
 
 

@@ -2,7 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 
-from .base_load import age, age_of, estimate, lowered, sample
+from .base_load import (
+    age,
+    age_of,
+    compared_from,
+    confirmed_bucket,
+    estimate,
+    lowered,
+    sample,
+)
 from .decision import CircuitDecision, Issue, IssueKind
 from .model import PHASES, PerPhase
 from .observation import ConnectorState, Observation
@@ -81,12 +89,17 @@ class Circuits:
         settings, now_s = self._settings, self._now_s
         if self.readings:
             sums = {circuit.id: [0.0] * 16 for circuit in self._site.circuits}
-            for turn in turns:
-                if not turn.outlet.metered:
-                    continue
+            metered = [turn for turn in turns if turn.outlet.metered]
+            confirmed = confirmed_bucket(
+                now_s,
+                [at_s for turn in metered if (at_s := turn.told_s) is not None],
+                settings,
+            )
+            since_s = compared_from(confirmed, settings)
+            for turn in metered:
                 total = sums[turn.outlet.connector.circuit]
                 index = 0
-                for l1, l2, l3, power_w in turn.draw_bounds(now_s, settings):
+                for l1, l2, l3, power_w in turn.draw_bounds(now_s, since_s, settings):
                     total[index] += l1
                     total[index + 1] += l2
                     total[index + 2] += l3
@@ -99,6 +112,7 @@ class Circuits:
                     self.meters[name],
                     reading,
                     now_s,
+                    confirmed=confirmed,
                     reported_low=_vector(total, 0),
                     reported_high=_vector(total, 4),
                     most=_vector(total, 8),

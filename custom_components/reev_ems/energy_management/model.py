@@ -151,6 +151,8 @@ class Settings:
     """How long a car may take to follow a lower permit: the command's way, and 5 s for the car (IEC 61851-1)."""
     align_s: float = 16.0
     """Readings of meters and charge points may be this far apart in time and still be of the same moment."""
+    meter_lag_s: float = 15.0
+    """How far the readings of meters may be behind the moment that they are said to be of."""
     reading_timeout_s: float = 60.0
     """Age above which a charge point's own measurement is no longer one (S2)."""
     resend_s: float = 15.0

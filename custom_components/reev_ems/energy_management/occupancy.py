@@ -11,12 +11,21 @@ from math import isfinite
 from .model import Settings
 from .observation import ConnectorObservation
 from .outlets import Outlet
-from .state import ConnectorMemory, Draw, Permit, Vector
+from .state import ConnectorMemory, Draw, Permit, Span, Vector
 
 NOTHING: Vector = (0.0, 0.0, 0.0, 0.0)
 
 _NEW_REPORT_S = 0.05
 """Reports whose times differ by less are the same: ages are differences of a running clock."""
+
+BELIEVED_S = 32.0
+"""A report counts as the present draw for this long; then the car may have stopped meanwhile."""
+
+_REMEMBERED_S = 60.0
+"""Reports are compared with readings from before the last of them that is believed; those may be late as well."""
+
+_SPAN_S = 4.0
+_SPAN_A = 0.5
 
 
 def reported(
@@ -84,64 +93,65 @@ def follow(
             low=low,
             high=high,
             current_a=current_a,
-            bucket_s=now_s,
-            bucket_low=low,
-            bucket_high=high,
-            before_low=low,
-            before_high=high,
+            spans=(Span(from_s=reported_s, low=low, high=high),),
             steady_s=reported_s,
             steady_from_a=current_a,
             steady_high_a=current_a,
         ), True
     steady = abs(current_a - draw.steady_from_a) <= settings.settle_band_a
-    elapsed_s = now_s - draw.bucket_s
-    if elapsed_s < settings.align_s:
-        bucket_s, before_low, before_high = (
-            draw.bucket_s,
-            draw.before_low,
-            draw.before_high,
-        )
-        bucket_low, bucket_high = (
-            _least(draw.bucket_low, low),
-            _most(draw.bucket_high, high),
-        )
-    else:
-        # The last report was true until this one came, so it belongs to the new bucket too.
-        bucket_s, bucket_low, bucket_high = (
-            now_s,
-            _least(draw.low, low),
-            _most(draw.high, high),
-        )
-        if elapsed_s < 2 * settings.align_s:
-            before_low, before_high = draw.bucket_low, draw.bucket_high
-        else:
-            before_low, before_high = draw.low, draw.high
     return Draw(
         reported_s=reported_s,
         low=low,
         high=high,
         current_a=current_a,
-        bucket_s=bucket_s,
-        bucket_low=bucket_low,
-        bucket_high=bucket_high,
-        before_low=before_low,
-        before_high=before_high,
+        spans=_spanned(draw.spans, reported_s, low, high),
         steady_s=draw.steady_s if steady else reported_s,
         steady_from_a=draw.steady_from_a if steady else current_a,
         steady_high_a=max(draw.steady_high_a, current_a) if steady else current_a,
     ), True
 
 
-def envelope(draw: Draw, now_s: float, align_s: float) -> tuple[Vector, Vector]:
-    """Return the bounds of all reports of the last one to two `align_s`."""
-    elapsed_s = now_s - draw.bucket_s
-    if elapsed_s >= 2 * align_s:
-        return draw.low, draw.high
-    if elapsed_s >= align_s:
-        return draw.bucket_low, draw.bucket_high
-    return _least(draw.bucket_low, draw.before_low), _most(
-        draw.bucket_high, draw.before_high
+def lowest(draw: Draw, since_s: float) -> Vector:
+    """Return the least of all reports that were true at a time since `since_s`."""
+    low = draw.low
+    for span in reversed(draw.spans):
+        low = _least(low, span.low)
+        if span.from_s <= since_s:
+            break
+    return low
+
+
+def highest(draw: Draw, since_s: float) -> Vector:
+    """Return the most of all reports that were true at a time since `since_s`."""
+    high = draw.high
+    for span in reversed(draw.spans):
+        high = _most(high, span.high)
+        if span.from_s <= since_s:
+            break
+    return high
+
+
+def _spanned(
+    spans: tuple[Span, ...], reported_s: float, low: Vector, high: Vector
+) -> tuple[Span, ...]:
+    """Return the spans after a report; one that differs little belongs to the last."""
+    last = spans[-1]
+    if reported_s < last.from_s + _SPAN_S or all(
+        last.high[phase] - high[phase] <= _SPAN_A
+        and low[phase] - last.low[phase] <= _SPAN_A
+        for phase in range(3)
+    ):
+        grown = Span(
+            from_s=last.from_s, low=_least(last.low, low), high=_most(last.high, high)
+        )
+        return (*spans[:-1], grown)
+    # The one before the oldest that is young enough was true until that came.
+    oldest_s = reported_s - _REMEMBERED_S
+    first = max(
+        (index for index, span in enumerate(spans) if span.from_s <= oldest_s),
+        default=0,
     )
+    return (*spans[first:], Span(from_s=reported_s, low=low, high=high))
 
 
 def is_known(draw: Draw | None, now_s: float, settings: Settings) -> bool:

@@ -19,11 +19,19 @@ type PartVector = tuple[float | None, float | None, float | None, float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """The bounds of the reports that came within a few seconds; the last of them is true until the next span."""
+
+    from_s: float
+    low: Vector
+    high: Vector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
     """What a connector draws, as its charge point reports it.
 
-    A report bounds the draw from both sides: where the phase is not known, it may be on any. The envelope spans the
-    reports of one to two `Settings.align_s`, kept in two buckets.
+    A report bounds the draw from both sides: where the phase is not known, it may be on any.
     """
 
     reported_s: float
@@ -31,11 +39,8 @@ class Draw:
     high: Vector
     current_a: float
     """The highest of its phases."""
-    bucket_s: float
-    bucket_low: Vector
-    bucket_high: Vector
-    before_low: Vector
-    before_high: Vector
+    spans: tuple[Span, ...]
+    """What it reported in the last while, the oldest first."""
     steady_s: float
     """Since when it is steady."""
     steady_from_a: float
@@ -122,13 +127,15 @@ class ConnectorMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Within which the base load must have been during one bucket of time."""
+    """What a meter said about the base load during one bucket of time."""
 
     bucket: int
     low: PartVector
-    """The smallest lower bound."""
+    """The smallest lower bound of the base load."""
     high: PartVector
-    """The largest upper bound."""
+    """The largest upper bound by the reports of that time; later ones may show that it was higher."""
+    peak: PartVector
+    """The largest reading."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

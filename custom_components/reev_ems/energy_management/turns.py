@@ -1,17 +1,20 @@
 """One connector in one step: what was seen of it, what is remembered, what it is booked with, what it gets."""
 
 from dataclasses import replace
+from math import inf
 from typing import Final
 
 from .decision import Limit, LimitKind
 from .model import Settings
 from .observation import ConnectorObservation, ConnectorState
 from .occupancy import (
+    BELIEVED_S,
     NOTHING,
-    envelope,
     follow,
+    highest,
     in_force,
     is_known,
+    lowest,
     obey,
     settle,
     still_allowed,
@@ -30,9 +33,6 @@ STEERED: Final = frozenset(
 """A car is there and its charge point takes profiles. In the other states nothing is written."""
 
 _NO_SESSION: Final = frozenset({ConnectorState.AVAILABLE, ConnectorState.FINISHING})
-
-_BELIEVED = 2.0
-"""A report counts as the present draw for this many `Settings.align_s`; then the car may have stopped meanwhile."""
 
 _NOT_CONNECTED = Limit(kind=LimitKind.NOT_CONNECTED)
 
@@ -129,12 +129,23 @@ class Turn:
             return self._allowed_load if self.steered else NOTHING
         return known
 
-    def draw_bounds(
-        self, now_s: float, settings: Settings
-    ) -> tuple[Vector, Vector, Vector, Vector]:
-        """Return the lowest and the highest reported draw, and the most that it may be drawing now and once it followed.
+    @property
+    def told_s(self) -> float | None:
+        """Return when it last said what it draws, -inf: it never did; None: it draws nothing, as far as is known."""
+        draw, state = self.memory.draw, self.seen.state
+        if state is ConnectorState.OFFLINE:
+            return None
+        if draw is None:
+            return -inf if state is ConnectorState.CHARGING else None
+        return draw.reported_s if draw.current_a > 0 else None
 
-        Without a report it may be drawing nothing or all that it is permitted.
+    def draw_bounds(
+        self, now_s: float, since_s: float, settings: Settings
+    ) -> tuple[Vector, Vector, Vector, Vector]:
+        """Return the lowest and the highest draw, and the most that it may be drawing now and once it followed.
+
+        Without a report it may be drawing nothing or all that it is permitted. `since_s` is for the lowest; the
+        highest is that of the last `Settings.align_s`.
         """
         memory, state = self.memory, self.seen.state
         if state is ConnectorState.OFFLINE:
@@ -160,10 +171,10 @@ class Turn:
             followed = self.load(self.before)
         if now_s - draw.reported_s > settings.reading_timeout_s:
             return NOTHING, upper, upper, followed
-        low, high = envelope(draw, now_s, settings.align_s)
-        if now_s - draw.reported_s > _BELIEVED * settings.align_s:
-            low = NOTHING
-        return low, high, upper, followed
+        low = NOTHING
+        if now_s - draw.reported_s <= BELIEVED_S:
+            low = lowest(draw, since_s)
+        return low, highest(draw, now_s - settings.align_s), upper, followed
 
     def offline_load(
         self, now_s: float, settings: Settings, *, metered: bool
