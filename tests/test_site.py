@@ -30,7 +30,7 @@ def entry_with_orphans() -> MockConfigEntry:
                 unique_id=None,
             ),
             ConfigSubentryData(
-                data={"circuit": "gone", "profile": "tq_em420"},
+                data={"circuit": "gone", "profile": "tq_em420", "poll_s": 1},
                 subentry_type="meter",
                 title="Meter",
                 unique_id=None,
@@ -62,6 +62,35 @@ def test_what_hung_on_a_removed_circuit_hangs_on_the_grid_connection_s1(
     assert not any(circuit.metered for circuit in site.circuits)
     _, decision = step(site, ControllerState(), Observation(at_s=0))
     assert set(decision.connectors) == {"CP1:1"}
+
+
+@pytest.mark.parametrize(
+    ("meters", "lag_s"),
+    [
+        ([], 0),
+        ([{"poll_s": 1}], 3),
+        ([{"poll_s": 1}, {"poll_s": 10}], 12),
+        ([{"poll_s": 1}, {"sensors": {}}], 15),
+    ],
+)
+def test_the_slowest_meter_says_how_late_readings_may_be(
+    meters: list[dict[str, object]], lag_s: float
+) -> None:
+    """A meter on Modbus is as late as it is polled; how late a sensor is nobody knows."""
+    entry = MockConfigEntry(
+        domain=DOMAIN,
+        data={"limit_a": [63, 63, 63], "ocpp_port": 9000},
+        subentries_data=[
+            ConfigSubentryData(
+                data={"circuit": ROOT_CIRCUIT, **meter},
+                subentry_type="meter",
+                title=f"Meter {number}",
+                unique_id=None,
+            )
+            for number, meter in enumerate(meters)
+        ],
+    )
+    assert build_site(entry, Controls()).settings.meter_lag_s == lag_s
 
 
 def test_controls_of_an_older_version() -> None:

@@ -1,6 +1,6 @@
 """The site that a config entry describes, in the words of the energy management."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -24,7 +24,9 @@ from .const import (
     CONF_PARENT,
     CONF_PHASE_COUNT,
     CONF_PHASES,
+    CONF_POLL_S,
     CONF_RESERVE_A,
+    CONF_SENSORS,
     CONF_SHARING,
     CONF_SUPPLY,
     ROOT_CIRCUIT,
@@ -121,6 +123,10 @@ class Controls:
         )
 
 
+_REGISTER_AGE_S = 2.0
+"""Meters measure over 0.2 to 1 s and refresh their registers as often (data sheets of the built-in profiles)."""
+
+
 def connector_id(charge_point_id: str, number: int) -> str:
     """Return the id by which the energy management knows a connector."""
     return f"{charge_point_id}:{number}"
@@ -142,6 +148,22 @@ def build_settings(options: Mapping[str, Any]) -> Settings:
     return Settings(**values)
 
 
+def _meter_lag_s(meters: Sequence[Mapping[str, Any]]) -> float:
+    """Return how far the slowest meter may be behind.
+
+    A meter on Modbus shows what its registers held at the last poll; how late the source of a sensor is nobody knows.
+    """
+    return max(
+        (
+            Settings().meter_lag_s
+            if CONF_SENSORS in data
+            else data[CONF_POLL_S] + _REGISTER_AGE_S
+            for data in meters
+        ),
+        default=0.0,
+    )
+
+
 def build_site(entry: ConfigEntry[Any], controls: Controls) -> Site:
     """Return the site of a config entry with all its subentries."""
     options = entry.options
@@ -150,10 +172,10 @@ def build_site(entry: ConfigEntry[Any], controls: Controls) -> Site:
         subentry.subentry_id
         for subentry in entry.get_subentries_of_type(SUBENTRY_CIRCUIT)
     }
-    metered = {
-        subentry.data[CONF_CIRCUIT]
-        for subentry in entry.get_subentries_of_type(SUBENTRY_METER)
-    }
+    meters = [
+        subentry.data for subentry in entry.get_subentries_of_type(SUBENTRY_METER)
+    ]
+    metered = {data[CONF_CIRCUIT] for data in meters}
     circuits = [
         Circuit(
             id=ROOT_CIRCUIT,
@@ -198,7 +220,7 @@ def build_site(entry: ConfigEntry[Any], controls: Controls) -> Site:
         load_management=controls.load_management,
         pv_surplus=controls.pv_surplus,
         imbalance=ImbalanceLimit(limit_a=imbalance_a) if imbalance_a else None,
-        settings=build_settings(options),
+        settings=replace(build_settings(options), meter_lag_s=_meter_lag_s(meters)),
     )
 
 
