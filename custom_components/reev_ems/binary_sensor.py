@@ -1,6 +1,6 @@
 """Binary sensors of the reev EMS integration."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, override
 
@@ -49,7 +49,6 @@ class ReevBinarySensorDescription[PartT: SitePart](
     """Describes a binary sensor."""
 
     value_fn: Callable[[PartT], bool | None]
-    attributes_fn: Callable[[PartT], Mapping[str, Any]] | None = None
 
 
 SITE_BINARY_SENSORS: tuple[ReevBinarySensorDescription[SitePart], ...] = (
@@ -164,17 +163,3 @@ class ReevBinarySensor[PartT: SitePart](ReevEntity[PartT], BinarySensorEntity):
     def is_on(self) -> bool | None:
         """Return the state."""
         return self.entity_description.value_fn(self.part)
-
-    @property
-    @override
-    def has_details(self) -> bool:
-        """Return whether the state holds more than what is written at once."""
-        return super().has_details or self.entity_description.attributes_fn is not None
-
-    @property
-    @override
-    def extra_state_attributes(self) -> Mapping[str, Any] | None:
-        """Return what belongs to the state."""
-        if (attributes_fn := self.entity_description.attributes_fn) is None:
-            return None
-        return attributes_fn(self.part)

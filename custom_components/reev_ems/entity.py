@@ -24,6 +24,7 @@ class ReevEntityDescription[PartT: SitePart](EntityDescription):
     """Describes an entity of any platform."""
 
     value_fn: Callable[[PartT], object]
+    attributes_fn: Callable[[PartT], Mapping[str, Any]] | None = None
     immediate: bool = True
     """Whether a change is written at once; if not, it is a measured value."""
     needs_live: bool = False
@@ -68,7 +69,16 @@ class ReevEntity[PartT: SitePart](CoordinatorEntity[ReevCoordinator]):
     @property
     def has_details(self) -> bool:
         """Return whether the state holds more than what is written at once: a measured value, or attributes."""
-        return not self.entity_description.immediate
+        description = self.entity_description
+        return not description.immediate or description.attributes_fn is not None
+
+    @property
+    @override
+    def extra_state_attributes(self) -> Mapping[str, Any] | None:
+        """Return what belongs to the state."""
+        if (attributes_fn := self.entity_description.attributes_fn) is None:
+            return None
+        return attributes_fn(self.part)
 
     @property
     @override

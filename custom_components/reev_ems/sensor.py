@@ -1,6 +1,6 @@
 """Sensors of the reev EMS integration."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, override
 
 from homeassistant.components.sensor import RestoreSensor, SensorEntity
@@ -90,20 +90,6 @@ class ReevSensor[PartT: SitePart](ReevEntity[PartT], SensorEntity):
     def native_value(self) -> StateType:
         """Return the state."""
         return self.entity_description.value_fn(self.part)
-
-    @property
-    @override
-    def has_details(self) -> bool:
-        """Return whether the state holds more than what is written at once."""
-        return super().has_details or self.entity_description.attributes_fn is not None
-
-    @property
-    @override
-    def extra_state_attributes(self) -> Mapping[str, Any] | None:
-        """Return what belongs to the state."""
-        if (attributes_fn := self.entity_description.attributes_fn) is None:
-            return None
-        return attributes_fn(self.part)
 
 
 class ReevLastingSensor[PartT: SitePart](ReevSensor[PartT], RestoreSensor):

@@ -1,6 +1,6 @@
 """What the sensors of a site show, in tables."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,6 @@ class ReevSensorDescription[PartT: SitePart](
     """Describes a sensor."""
 
     value_fn: Callable[[PartT], StateType]
-    attributes_fn: Callable[[PartT], Mapping[str, Any]] | None = None
     exists_fn: Callable[[PartT], bool] = lambda _: True
     outlives_restart: bool = False
     """Whether the last value holds over gaps and restarts, until there is another."""
