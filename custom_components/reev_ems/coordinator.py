@@ -161,6 +161,8 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                     number,
                 )
             entry.async_on_unload(charge_point.subscribe(self._on_charge_point_event))
+            # A person may have said so, without anything happening at the charge point.
+            self._note_fallback(charge_point.id)
         self._take_up_people()
         adopted = {charge_point.id for charge_point in self.charge_points.values()}
         for gone in shared.adopted.get(entry.entry_id, set()) - adopted:

@@ -1,0 +1,105 @@
+"""What a person knows better of a charge point than the table of models."""
+
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.reev_ems.coordinator import charge_point_config
+from custom_components.reev_ems.energy_management.model import Settings
+from custom_components.reev_ems.flows.charge_point_abilities import abilities_schema
+from custom_components.reev_ems.ocpp_server.model import BootInfo
+from custom_components.reev_ems.ocpp_server.profiles import Kind, Purpose, Unit
+from custom_components.reev_ems.ocpp_server.quirks import known
+
+from .inputs import charge_point_input, connector_input, open_subentry, subentry_id
+
+FILLED: dict[str, dict[str, Any]] = {
+    "limits": {
+        "unit": "watt",
+        "working_purpose": "tx_default_profile",
+        "working_kind": "relative",
+        "floor_kind": "absolute",
+        "floor_per_connector": "yes",
+        "max_stack_level": 3,
+        "max_periods": 1,
+    },
+    "metering": {
+        "meter_interval_s": 60,
+        "without_measurands": ["soc", "current_offered"],
+    },
+    "behavior": {
+        "autonomous_fallback": "no",
+        "zero_ends_session": "yes",
+        "set_up": "no",
+    },
+}
+EMPTY: dict[str, dict[str, Any]] = {"limits": {}, "metering": {}, "behavior": {}}
+
+
+async def added(hass: HomeAssistant, entry: MockConfigEntry) -> str:
+    """Add a charge point; return its subentry."""
+    form = await open_subentry(hass, entry, "charge_point")
+    await form.submit(charge_point_input(), "connector")
+    await form.submit(connector_input())
+    return subentry_id(entry, "Left")
+
+
+async def test_all_that_can_be_said_reaches_the_server(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Each field is stored, shown again, and understood by the OCPP server."""
+    left = await added(hass, entry)
+    form = await open_subentry(hass, entry, "charge_point", left)
+    await form.choose("abilities")
+    assert form.suggested == EMPTY
+    assert form.placeholders["known"] == "–"
+    await form.submit(FILLED)
+    form.aborted("reconfigure_successful")
+
+    config = charge_point_config(entry.subentries[left].data, Settings())
+    quirks = known((), BootInfo(), config.quirks)
+    assert quirks.abilities == {
+        "unit": Unit.WATT,
+        "working_purpose": Purpose.TX_DEFAULT,
+        "working_kind": Kind.RELATIVE,
+        "floor_kind": Kind.ABSOLUTE,
+        "floor_per_connector": True,
+        "max_stack_level": 3,
+        "max_periods": 1,
+    }
+    assert quirks.meter_interval_s == 60
+    assert quirks.without_measurands == ("SoC", "Current.Offered")
+    assert quirks.autonomous_fallback is False
+    assert quirks.zero_ends_session is True
+    assert quirks.set_up is False
+
+    form = await open_subentry(hass, entry, "charge_point", left)
+    await form.choose("abilities")
+    assert form.suggested == FILLED
+    await form.submit(EMPTY)
+    form.aborted("reconfigure_successful")
+    assert "quirks" not in entry.subentries[left].data
+
+
+async def test_every_option_is_understood(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """No choice of the form is one that the OCPP server refuses."""
+    left = await added(hass, entry)
+    schema, _ = abilities_schema(entry, entry.subentries[left])
+    for group, part in schema.schema.items():
+        for field, selector in part.schema.schema.items():
+            for option in selector.config.get("options", []):
+                many = selector.config.get("multiple")
+                chosen = {
+                    **EMPTY,
+                    str(group): {str(field): [option] if many else option},
+                }
+                form = await open_subentry(hass, entry, "charge_point", left)
+                await form.choose("abilities")
+                await form.submit(chosen)
+                form.aborted("reconfigure_successful")
+                data = entry.subentries[left].data
+                known((), BootInfo(), charge_point_config(data, Settings()).quirks)
+                assert "quirks" in data
