@@ -13,17 +13,19 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .charge_point_parts import (
+    ChargePointPart,
+    ConnectorPart,
+    charge_point_parts,
+    connector_parts,
+)
 from .coordinator import ReevConfigEntry
 from .energy_management.observation import ConnectorState
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
 from .parts import (
-    ChargePointPart,
-    ConnectorPart,
     GatewayPart,
     MeterPart,
     SitePart,
-    charge_point_parts,
-    connector_parts,
     gateway_parts,
     meter_parts,
     site_part,

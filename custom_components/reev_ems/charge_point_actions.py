@@ -23,6 +23,7 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonObjectType
 import probatio
 
+from .charge_point_parts import ChargePointPart, charge_point_parts
 from .const import (
     CONF_ENABLED,
     CONF_ID_TAGS,
@@ -34,7 +35,6 @@ from .const import (
 from .coordinator import ReevConfigEntry
 from .errors import charge_point_errors
 from .ocpp_server import CallError, CertificateUse, LogKind
-from .parts import ChargePointPart, charge_point_parts
 from .passwords import PASSWORD_LENGTHS, async_change_password
 from .security import async_authority
 from .uploads import async_receive_upload

@@ -3,10 +3,11 @@
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 
+from .charge_point_parts import ChargePointPart, charge_point_parts, connector_parts
 from .const import DOMAIN
 from .coordinator import ReevCoordinator
 from .ocpp_server import Booted, ChargePointEvent
-from .parts import ChargePointPart, charge_point_parts, connector_parts, site_part
+from .parts import site_part
 
 
 @callback

@@ -11,6 +11,12 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .charge_point_parts import (
+    ChargePointPart,
+    ConnectorPart,
+    charge_point_parts,
+    connector_parts,
+)
 from .coordinator import ReevConfigEntry
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
 from .ocpp_server import (
@@ -20,7 +26,6 @@ from .ocpp_server import (
     TransactionStarted,
     UploadStatusChanged,
 )
-from .parts import ChargePointPart, ConnectorPart, charge_point_parts, connector_parts
 from .uploads import upload_signal
 
 PARALLEL_UPDATES = 0

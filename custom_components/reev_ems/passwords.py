@@ -4,10 +4,10 @@ import secrets
 
 from homeassistant.core import callback
 
+from .charge_point_parts import ChargePointPart, charge_point_parts
 from .const import CONF_FORMER_PASSWORD, CONF_PASSWORD
 from .coordinator import ReevCoordinator
 from .ocpp_server import CallError, ChargePointEvent, Connected
-from .parts import ChargePointPart, charge_point_parts
 
 # OCPP 1.6 security white paper: an AuthorizationKey has 16 to 40 characters; older chargers send shorter ones.
 PASSWORD_LENGTHS = range(8, 41)

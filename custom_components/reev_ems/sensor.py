@@ -8,19 +8,12 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 
+from .charge_point_parts import charge_point_parts, connector_parts
 from .const import LOGGER
 from .coordinator import ReevConfigEntry
 from .entity import ReevEntity, async_add_by_subentry
 from .gateway_descriptions import GATEWAY_SENSORS
-from .parts import (
-    SitePart,
-    charge_point_parts,
-    circuit_parts,
-    connector_parts,
-    gateway_parts,
-    meter_parts,
-    site_part,
-)
+from .parts import SitePart, circuit_parts, gateway_parts, meter_parts, site_part
 from .sensor_descriptions import (
     CHARGE_POINT_SENSORS,
     CIRCUIT_SENSORS,

@@ -20,19 +20,13 @@ from homeassistant.const import (
 )
 from homeassistant.helpers.typing import StateType
 
+from .charge_point_parts import SELF_TEST_RESULTS, ChargePointPart, ConnectorPart
 from .energy_management.decision import LimitKind, SiteState
 from .energy_management.model import PHASES, PartPerPhase
 from .energy_management.observation import ConnectorState, MeterReading
 from .entity import ReevEntityDescription
 from .issues import CHARGE_POINT_PROBLEMS
-from .parts import (
-    SELF_TEST_RESULTS,
-    UNKNOWN_PER_PHASE,
-    ChargePointPart,
-    ConnectorPart,
-    MeterPart,
-    SitePart,
-)
+from .parts import UNKNOWN_PER_PHASE, MeterPart, SitePart
 
 NO_PROBLEM = "none"
 

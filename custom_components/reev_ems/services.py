@@ -21,11 +21,11 @@ from homeassistant.util.json import JsonObjectType
 import probatio
 
 from .charge_point_actions import async_setup_charge_point_actions
+from .charge_point_parts import ConnectorPart, connector_parts
 from .const import DOMAIN
 from .coordinator import ReevConfigEntry
 from .listener import DATA
 from .names import connector_names
-from .parts import ConnectorPart, connector_parts
 from .sessions import SessionRecord
 from .site import connector_id
 

@@ -24,8 +24,8 @@ from homeassistant.helpers.network import NoURLAvailableError, get_url
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
+from .charge_point_parts import ChargePointPart
 from .const import DOMAIN, LOGGER
-from .parts import ChargePointPart
 
 _URL = f"/api/{DOMAIN}/upload"
 
