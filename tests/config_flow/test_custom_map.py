@@ -54,7 +54,7 @@ async def test_map(hass: HomeAssistant, form: Form, meter: ModbusServer) -> None
     await form.submit(entered, "confirm")
     assert form.placeholders["voltage_l2"] == "231.0 V"
     assert form.placeholders["current_l3"] == "30.0 A"
-    assert form.placeholders["power_total"] == "13790.0 W"
+    assert form.placeholders["power_total"] == "13790 W"
     await form.submit(confirmation())
     (subentry,) = form.created()["result"].subentries.values()
     assert subentry.data["profile"] == "custom_zahler_3000"

@@ -40,6 +40,17 @@ async def test_model_is_found(
     assert subentry.data["unit_id"] == 2
 
 
+@pytest.mark.usefixtures("setup_entry")
+async def test_more_of_a_name_fits(hass: HomeAssistant, meter: ModbusServer) -> None:
+    """The maker's number fits all models of the maker, the order number one only: there is nothing to choose."""
+    meter.devices = {1: twin(load_profiles().profiles["siemens_pac2200"])}
+    form = await open_site(hass)
+    await form.submit(site_input(), "meter")
+    await form.submit(meter_input(meter.port, profile="unknown"))
+    await form.progress("confirm")
+    assert form.placeholders["meter"] == "Siemens SENTRON PAC2200"
+
+
 async def test_several_models_fit(
     hass: HomeAssistant, meter: ModbusServer, entry: MockConfigEntry
 ) -> None:
@@ -52,7 +63,7 @@ async def test_several_models_fit(
     names = {option["label"]: option["value"] for option in options}
     assert len(names) > 1
     likeliest = options[0]["label"]
-    assert likeliest == "Janitza UMG 604-PRO: 231.5 V, 20.0 A, 3127.5 W"
+    assert likeliest == "Janitza UMG 604-PRO: 231.5 V, 20.0 A, 3128 W"
     (other,) = (name for name in names if name.startswith("Janitza or compatible"))
     await form.submit({"found": names[other]}, "confirm")
     await form.submit(confirmation(name="Garage meter"))

@@ -40,7 +40,7 @@ async def test_site_with_sensors_only(
     await form.submit(sensors_input(power_total=total, wiring="l2"), "confirm_sensors")
     assert form.placeholders["current_l1"] == "0.0 A"
     assert form.placeholders["current_l2"] == "10.0 A"
-    assert form.placeholders["power_total"] == "2070.0 W"
+    assert form.placeholders["power_total"] == "2070 W"
     await form.submit({})
     (subentry,) = form.created()["subentries"]
     assert subentry["title"] == "P1"

@@ -36,8 +36,8 @@ async def test_site_with_its_meter(
     assert shown["meter"] == "Janitza UMG 604-PRO"
     assert shown["voltage_l1"] == "231.5 V"
     assert shown["current_l2"] == "-10.5 A"
-    assert shown["power_l3"] == "900.0 W"
-    assert shown["power_total"] == "3127.5 W"
+    assert shown["power_l3"] == "900 W"
+    assert shown["power_total"] == "3128 W"
     assert shown["frequency"] == "50.0 Hz"
     assert "4711" in shown["identification"]
     await form.submit(confirmation())
@@ -89,9 +89,9 @@ async def test_corrected_values_are_shown_before_they_are_saved(
     await form.submit(corrected, "confirm")
     # The meter's input 3 is wired to L1, its input 1 to L2.
     assert form.placeholders["current_l1"] == f"{-GRID['current_l3']:.1f} A"
-    assert form.placeholders["power_l2"] == f"{-GRID['power_l1']:.1f} W"
+    assert form.placeholders["power_l2"] == f"{-GRID['power_l1']:.0f} W"
     assert form.placeholders["voltage_l2"] == f"{GRID['voltage_l1']:.1f} V"
-    assert form.placeholders["power_total"] == f"{-GRID['power_total']:.1f} W"
+    assert form.placeholders["power_total"] == f"{-GRID['power_total']:.0f} W"
     assert form.suggested == corrected
     await form.submit(corrected)
     (subentry,) = form.created()["result"].subentries.values()
@@ -188,7 +188,7 @@ async def test_meter_that_cannot_be_reached(
         "meter",
         host="cannot_connect",
     )
-    assert "Modbus TCP gateway" in form.placeholders["detail"]
+    assert "wired to a Modbus gateway" in form.placeholders["detail"]
     await form.submit(meter_input(meter.port, host="  "), "meter", host="host_missing")
     await form.submit(meter_input(meter.port), "confirm")
 

@@ -47,7 +47,7 @@ from ..meters import (
 )
 from .fields import amperes, choice, named_choice, seconds, whole_number
 from .meter_map import CONF_MAP, MAP_TEMPLATE, async_store_profile, new_profile
-from .meter_texts import MeterTexts, bullets, hints
+from .meter_texts import MeterTexts, bullets, hints, measured
 from .sensor_meter import SensorSetup
 
 DEFAULT_MODBUS_PORT = 502
@@ -74,15 +74,16 @@ PHASE_ORDERS = {
     for order in permutations(PHASES)
 }
 
+# What the values above call for comes first.
 CONFIRM_SCHEMA = probatio.Schema(
     {
-        probatio.Required(CONF_NAME): TextSelector(),
-        probatio.Optional(CONF_RATING_A): amperes(1, 100_000),
         probatio.Required(CONF_INVERT, default=False): BooleanSelector(),
         probatio.Required(CONF_PHASE_ORDER, default="l1_l2_l3"): choice(
             "phase_order", PHASE_ORDERS
         ),
         probatio.Required(CONF_READ_AGAIN, default=False): BooleanSelector(),
+        probatio.Optional(CONF_RATING_A): amperes(1, 100_000),
+        probatio.Required(CONF_NAME): TextSelector(),
     }
 )
 
@@ -254,8 +255,9 @@ class MeterSetup:
                         found.append(step)
         except MeterError as err:
             return self._errors_of(err)
-        # Where the device names itself, models whose values are merely possible are out.
-        self.found = [meter for meter in found if meter.identified] or found
+        # Where the device names itself, models of which less fits are out.
+        names = max((meter.names for meter in found), default=0)
+        self.found = [meter for meter in found if meter.names == names]
         return {} if found else {CONF_PROFILE: "no_model_found"}
 
     @property
@@ -422,9 +424,9 @@ class MeterSetup:
         """What was found, by its place in the list, told apart by name and values."""
         return {
             str(index): f"{found.probe.profile.name}: "
-            f"{_text(found.probe.reading.voltage_v[0], 'V')}, "
-            f"{_text(found.probe.reading.current_a[0], 'A')}, "
-            f"{_text(found.probe.reading.power_total_w, 'W')}"
+            f"{measured(found.probe.reading.voltage_v[0], 'V')}, "
+            f"{measured(found.probe.reading.current_a[0], 'A')}, "
+            f"{measured(found.probe.reading.power_total_w, 'W')}"
             for index, found in enumerate(self.found)
         }
 
@@ -436,7 +438,7 @@ class MeterSetup:
         def per_phase(name: str, values: PartPerPhase, unit: str) -> dict[str, str]:
             """Return the value of every phase of the grid."""
             return {
-                f"{name}_{phase.lower()}": _text(value, unit)
+                f"{name}_{phase.lower()}": measured(value, unit)
                 for phase, value in zip(PHASES, values, strict=True)
             }
 
@@ -462,8 +464,8 @@ class MeterSetup:
                     *map(self._texts.note, self._probe.profile.notes),
                 )
             ),
-            "power_total": _text(reading.power_total_w, "W"),
-            "frequency": _text(reading.frequency_hz, "Hz"),
+            "power_total": measured(reading.power_total_w, "W"),
+            "frequency": measured(reading.frequency_hz, "Hz"),
             **per_phase("voltage", reading.voltage_v, "V"),
             **per_phase("current", reading.current_a, "A"),
             **per_phase("power", reading.power_w, "W"),
@@ -473,8 +475,3 @@ class MeterSetup:
 def _endpoint(data: Mapping[str, Any]) -> tuple[str, int, int]:
     """Return where a meter is reached; two meters cannot be at one place."""
     return data[CONF_HOST], data[CONF_PORT], data[CONF_UNIT_ID]
-
-
-def _text(value: float | None, unit: str) -> str:
-    """Return a value for the table of live values; unknown is a dash, never zero (S2)."""
-    return "–" if value is None else f"{value:.1f} {unit}"

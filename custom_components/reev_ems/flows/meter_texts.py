@@ -58,6 +58,13 @@ def bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines) or "–"
 
 
+def measured(value: float | None, unit: str) -> str:
+    """Return a value for the table of live values; unknown is a dash, never zero (S2)."""
+    if value is None:
+        return "–"
+    return f"{value:.0f} {unit}" if unit == "W" else f"{value:.1f} {unit}"
+
+
 def hints(
     texts: MeterTexts,
     reading: MeterReading,

@@ -21,6 +21,7 @@ from ..energy_management.observation import MeterReading
 from ..meters import SENSOR_QUANTITIES, MeterError, Wiring
 from ..sensor_meter import converter_of, read_sensors
 from .fields import choice
+from .meter_texts import measured
 
 
 def _entity(quantity: str) -> EntitySelector:
@@ -127,16 +128,11 @@ class SensorSetup:
 
     @property
     def placeholders(self) -> dict[str, str]:
-        """The live values for the confirmation; unknown is a dash, never zero (S2)."""
+        """The live values for the confirmation."""
         reading = self._reading
-
-        def text(value: float | None, unit: str) -> str:
-            """Return a value with its unit."""
-            return "–" if value is None else f"{value:.1f} {unit}"
-
-        found = {"power_total": text(reading.power_total_w, "W")}
+        found = {"power_total": measured(reading.power_total_w, "W")}
         for index, phase in enumerate(PHASES):
             key = phase.lower()
-            found[f"current_{key}"] = text(reading.current_a[index], "A")
-            found[f"power_{key}"] = text(reading.power_w[index], "W")
+            found[f"current_{key}"] = measured(reading.current_a[index], "A")
+            found[f"power_{key}"] = measured(reading.power_w[index], "W")
         return found

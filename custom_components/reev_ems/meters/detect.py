@@ -46,8 +46,8 @@ class DetectedMeter:
 
     unit_id: int
     probe: MeterProbe
-    identified: bool
-    """Whether the device named itself as one of this profile; if not, its values are merely plausible."""
+    names: int
+    """How many names or numbers the device gave that are this profile's; 0: its values are merely plausible."""
 
 
 async def detect_meters(
@@ -161,7 +161,7 @@ class _Search:
                 DetectedMeter(
                     unit_id=unit_id,
                     probe=probe,
-                    identified=_names_matched(probe) > 0,
+                    names=_names_matched(probe),
                 )
             )
         if not silent and not self.found:
@@ -220,7 +220,7 @@ def _fit(meter: DetectedMeter) -> tuple[int, bool, int, bool]:
     probe = meter.probe
     told = len(probe.identification)
     return (
-        _names_matched(probe),
+        meter.names,
         not probe.remarks,
         # Registers for its identity that the device lacks speak against a profile.
         2 * told - len(probe.profile.identification),
