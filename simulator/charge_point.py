@@ -7,11 +7,19 @@ or not; what is to be told goes into the outbox.
 from abc import ABC, abstractmethod
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from math import inf
 
 from .link import Json, Link, LinkConfig
+from .maintenance import Maintenance
 from .outbox import Message, Outbox
+from .outlets import (
+    ChargePointConfig,
+    Outlet,
+    Registration,
+    Reservation,
+    Status,
+    Transaction,
+)
 from .plant import Car, Connector, PerPhase, Supply
 from .profiles import (
     ChargingProfile,
@@ -24,103 +32,6 @@ from .profiles import (
 from .quirks import Quirks
 
 _REMOTE_START_WAIT_S = 60.0
-
-
-class Status(StrEnum):
-    """The state of an outlet, in the words of OCPP 1.6."""
-
-    AVAILABLE = "Available"
-    PREPARING = "Preparing"
-    CHARGING = "Charging"
-    SUSPENDED_EV = "SuspendedEV"
-    SUSPENDED_EVSE = "SuspendedEVSE"
-    FINISHING = "Finishing"
-    UNAVAILABLE = "Unavailable"
-    FAULTED = "Faulted"
-
-
-class Registration(StrEnum):
-    """What the central system answered to the BootNotification."""
-
-    NONE = "None"
-    ACCEPTED = "Accepted"
-    PENDING = "Pending"
-    REJECTED = "Rejected"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChargePointConfig:
-    """A charge point as bought."""
-
-    id: str
-    vendor: str = "Simulated"
-    model: str = "AC 11"
-    serial: str = "0"
-    firmware: str = "1.0"
-    auto_start: str | None = None
-    """Id tag with which every car that is plugged in is started; None: a card must be shown."""
-    max_stack_level: int = 8
-    max_periods: int = 24
-    max_profiles: int = 20
-    units: tuple[Unit, ...] = (Unit.AMPERE, Unit.WATT)
-    sample_interval_s: int = 60
-    """MeterValueSampleInterval as delivered."""
-    measurands: tuple[str, ...] = ("Energy.Active.Import.Register",)
-    """MeterValuesSampledData as delivered."""
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Transaction:
-    """One charging transaction."""
-
-    outlet: Outlet
-    id_tag: str
-    started_at: float
-    meter_start_wh: int
-    id: int | str | None = None
-    """Given by the central system (1.6); None until it answered."""
-    stopped_at: float | None = None
-    meter_stop_wh: int = 0
-    stop_reason: str = ""
-    next_sample_at: float | None = None
-    sequence: int = 0
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Outlet:
-    """A connector as its charge point sees it."""
-
-    number: int
-    connector: Connector
-    wiring: Wiring
-    status: Status = Status.AVAILABLE
-    status_at: float = 0.0
-    told: str | None = None
-    """The status that the central system knows."""
-    transaction: Transaction | None = None
-    limit: Limit = field(init=False)
-    """What the profiles say."""
-    limit_since: float = 0.0
-    operative: bool = True
-    error: str | None = None
-    finished: bool = False
-    """The transaction is over, the plug still in."""
-    granted: tuple[str, float] | None = None
-    """Id tag that may start here, until when."""
-    granted_profile: ChargingProfile | None = None
-
-    def __post_init__(self) -> None:
-        """Start without a limit."""
-        self.limit = Limit(amount=None, unit=self.wiring.unit, source="own maximum")
-
-    @property
-    def maximum(self) -> float:
-        """Its own maximum, in its own unit."""
-        return (
-            self.connector.max_a
-            if self.connector.supply is Supply.AC
-            else self.connector.max_w
-        )
 
 
 class ChargePoint(ABC):
@@ -167,6 +78,11 @@ class ChargePoint(ABC):
         self.now = 0.0
         """The charge point's own clock, UTC seconds."""
         self.outbox = Outbox(self.link, lambda: self.online)
+        self.firmware = config.firmware
+        self.maintenance = Maintenance(self)
+        self.local_list: frozenset[str] = frozenset()
+        """Id tags that may charge while there is no connection."""
+        self.local_list_version = 0
         self._next_boot_at: float | None = None
         self._next_heartbeat_at: float | None = None
         self._up_since = 0.0
@@ -221,9 +137,17 @@ class ChargePoint(ABC):
     def sample_interval_s(self) -> float:
         """Return the time between two samples of a transaction; 0: none."""
 
+    def vendor_limit(self) -> float:
+        """Return what a vendor's configuration key limits, in the outlet's unit."""
+        return inf
+
     @abstractmethod
     def tell_state(self, outlet: Outlet) -> None:
         """Record a change of the outlet's status, where the dialect keeps such a record."""
+
+    @abstractmethod
+    def tell_reservation_expired(self, reservation: Reservation) -> None:
+        """Tell that nobody came, where the version has a message for that."""
 
     # Life.
 
@@ -232,6 +156,7 @@ class ChargePoint(ABC):
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.link.run())
             tasks.create_task(self.outbox.run())
+            tasks.create_task(self.maintenance.run())
 
     def tick(self, wall_s: float) -> None:
         """Let the charge point act; `wall_s` is the true UTC time in seconds."""
@@ -248,6 +173,7 @@ class ChargePoint(ABC):
             self._apply_limit(outlet)
             self._set_status(outlet)
             self._sample(outlet)
+        self.maintenance.tick()
         self._keep_registered()
         drops_s = self.quirks.drops_connection_s
         if drops_s and self.link.up and self.now - self._up_since >= drops_s:
@@ -308,17 +234,55 @@ class ChargePoint(ABC):
         if self.online:
             self.outbox.tell(self.authorize_message(id_tag, decided))
         else:
-            decided(id_tag.casefold() in self._known_tags)
+            decided(id_tag.casefold() in self._known_tags | self.local_list)
 
     # What both a person and the central system can bring about.
 
     def grant(
         self, outlet: Outlet, id_tag: str, profile: ChargingProfile | None = None
     ) -> None:
-        """Let a transaction start as soon as a car is there."""
+        """Let a transaction start as soon as a car is there, unless the place is kept for somebody else."""
+        reservation = outlet.reservation
+        if reservation is not None and reservation.id_tag != id_tag.casefold():
+            return
         outlet.granted = (id_tag, self.now + _REMOTE_START_WAIT_S)
         outlet.granted_profile = profile
         outlet.finished = False
+
+    def reserve(self, outlet: Outlet, reservation: Reservation) -> str:
+        """Keep an outlet for an id tag; return the status, which both versions have the same words for."""
+        if outlet.error is not None:
+            return "Faulted"
+        if not outlet.operative:
+            return "Unavailable"
+        others = (
+            outlet.reservation is not None and outlet.reservation.id != reservation.id
+        )
+        if outlet.transaction is not None or outlet.connector.car is not None or others:
+            return "Occupied"
+        outlet.reservation = reservation
+        return "Accepted"
+
+    def cancel_reservation(self, reservation_id: int) -> bool:
+        """Give an outlet free again; False if there is no such reservation."""
+        for outlet in self.outlets:
+            if outlet.reservation and outlet.reservation.id == reservation_id:
+                outlet.reservation = None
+                return True
+        return False
+
+    def update_local_list(
+        self, version: int, *, full: bool, tags: dict[str, bool]
+    ) -> str:
+        """Take a list of id tags (welcome or not; of a differential one those to remove are not); return the status."""
+        if not full and version <= self.local_list_version:
+            return "VersionMismatch"
+        known = frozenset() if full else self.local_list
+        welcome = {tag.casefold() for tag, is_welcome in tags.items() if is_welcome}
+        others = {tag.casefold() for tag, is_welcome in tags.items() if not is_welcome}
+        self.local_list = (known - others) | welcome
+        self.local_list_version = version
+        return "Accepted"
 
     def stop(self, outlet: Outlet, reason: str) -> bool:
         """End the outlet's transaction; False if there is none."""
@@ -371,6 +335,9 @@ class ChargePoint(ABC):
         """Start what may start; end what must end."""
         if outlet.granted is not None and self.now > outlet.granted[1]:
             outlet.granted = outlet.granted_profile = None
+        if outlet.reservation is not None and self.now > outlet.reservation.until:
+            self.tell_reservation_expired(outlet.reservation)
+            outlet.reservation = None
         if outlet.error is not None:
             self.stop(outlet, "Other")
         # One tick passes between the plug and the start, so that Preparing is told.
@@ -381,8 +348,10 @@ class ChargePoint(ABC):
         id_tag = outlet.granted[0] if outlet.granted is not None else None
         if id_tag is None and not outlet.finished:
             id_tag = self.config.auto_start
-        if id_tag is None:
+        kept = outlet.reservation
+        if id_tag is None or (kept is not None and kept.id_tag != id_tag.casefold()):
             return
+        outlet.reservation = None
         transaction = Transaction(
             outlet=outlet,
             id_tag=id_tag,
@@ -405,7 +374,7 @@ class ChargePoint(ABC):
         outlet.limit = limit
         if self.now - outlet.limit_since < self.quirks.applies_late_s:
             return
-        amount = outlet.maximum
+        amount = min(outlet.maximum, self.vendor_limit())
         if limit.amount is not None and not self.quirks.disobedient:
             amount = min(limit.amount, amount)
         if outlet.connector.supply is Supply.AC:
@@ -427,8 +396,10 @@ class ChargePoint(ABC):
             return Status.CHARGING
         if not outlet.operative:
             return Status.UNAVAILABLE
+        if car is None and outlet.granted is None:
+            return Status.AVAILABLE if outlet.reservation is None else Status.RESERVED
         if car is None:
-            return Status.PREPARING if outlet.granted is not None else Status.AVAILABLE
+            return Status.PREPARING
         return Status.FINISHING if outlet.finished else Status.PREPARING
 
     def _set_status(self, outlet: Outlet) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from .charge_point import ChargePointConfig, Outlet
 from .link import Json
 from .measurands import MEASURANDS
+from .outlets import ChargePointConfig, Outlet
 from .plant import Supply
 from .profiles import Unit
 
@@ -35,7 +35,13 @@ class _Key:
 class Configuration:
     """Reads and writes keys; names are not case sensitive."""
 
-    def __init__(self, config: ChargePointConfig, outlets: Sequence[Outlet]) -> None:
+    def __init__(
+        self,
+        config: ChargePointConfig,
+        outlets: Sequence[Outlet],
+        *,
+        vendor_key: str = "",
+    ) -> None:
         """Start as delivered."""
         names = ",".join(config.measurands)
         self._keys = {
@@ -70,12 +76,17 @@ class Configuration:
             "StopTransactionOnInvalidId": _Key(value="true", accepts=_is_flag),
             "StopTxnAlignedData": _Key(value=""),
             "StopTxnSampledData": _Key(value=""),
-            "SupportedFeatureProfiles": _Key(value="Core,SmartCharging,RemoteTrigger"),
+            "SupportedFeatureProfiles": _Key(
+                value="Core,SmartCharging,RemoteTrigger,FirmwareManagement,"
+                "LocalAuthListManagement,Reservation"
+            ),
             "TransactionMessageAttempts": _Key(value="3", accepts=_is_number),
             "TransactionMessageRetryInterval": _Key(value="10", accepts=_is_number),
             "UnlockConnectorOnEVSideDisconnect": _Key(value="true"),
             "WebSocketPingInterval": _Key(value="30", accepts=_is_number),
         }
+        if vendor_key:
+            self._keys[vendor_key] = _Key(value="32", accepts=_is_number)
         self._names = {name.casefold(): name for name in self._keys}
 
     def read(self, names: Iterable[str]) -> tuple[list[Json], list[str]]:

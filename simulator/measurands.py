@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from .charge_point import Outlet
+from .outlets import Outlet
 from .plant import PerPhase, Supply
 
 _DC_VOLTAGE_V = 400.0

@@ -4,12 +4,20 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, override
 
-from .charge_point import ChargePoint, Outlet, Status, Transaction
 from .configuration import Configuration
 from .link import CallError, Json
 from .measurands import Sample, measure
 from .outbox import Message
-from .profiles import ChargingProfile, ProfileError, Purpose, Unit, parse_profile
+from .outlets import Outlet, Reservation, Transaction
+from .profiles import (
+    ChargingProfile,
+    ProfileError,
+    Purpose,
+    Unit,
+    parse_profile,
+    timestamp,
+)
+from .serviced import ServicedChargePoint
 from .smart_charging import WHOLE, composite_periods, fits, takes
 
 
@@ -22,30 +30,40 @@ def iso(at: float) -> str:
     )
 
 
-class ChargePoint16(ChargePoint):
+class ChargePoint16(ServicedChargePoint):
     """A charge point that speaks OCPP 1.6-J."""
 
     @override
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take what ChargePoint takes."""
         super().__init__(*args, **kwargs)
-        self.configuration = Configuration(self.config, self.outlets)
-        self._answers: dict[str, Callable[[Json], Json]] = {
+        self.configuration = Configuration(
+            self.config, self.outlets, vendor_key=self.quirks.vendor_key
+        )
+        self._answers: dict[str, Callable[[Json], Json]] = self.service_answers | {
             "ChangeAvailability": self._change_availability,
             "ChangeConfiguration": self._change_configuration,
             "ClearCache": lambda payload: {"status": "Accepted"},
             "ClearChargingProfile": self._clear_charging_profile,
             "DataTransfer": lambda payload: {"status": "UnknownVendorId"},
+            "ExtendedTriggerMessage": self._trigger_message,
             "GetCompositeSchedule": self._get_composite_schedule,
             "GetConfiguration": self._get_configuration,
-            "GetLocalListVersion": lambda payload: {"listVersion": -1},
+            "GetDiagnostics": self._get_diagnostics,
+            "GetInstalledCertificateIds": self._installed_certificates,
+            "GetLocalListVersion": lambda payload: {
+                "listVersion": self.local_list_version
+            },
             "RemoteStartTransaction": self._remote_start,
             "RemoteStopTransaction": self._remote_stop,
+            "ReserveNow": self._reserve_now,
             "Reset": self._reset,
-            "SendLocalList": lambda payload: {"status": "NotSupported"},
+            "SendLocalList": self._send_local_list,
             "SetChargingProfile": self._set_charging_profile,
+            "SignedUpdateFirmware": self._signed_update_firmware,
             "TriggerMessage": self._trigger_message,
             "UnlockConnector": self._unlock,
+            "UpdateFirmware": self._update_firmware,
         }
 
     # To the central system.
@@ -58,7 +76,7 @@ class ChargePoint16(ChargePoint):
                 "chargePointVendor": self.config.vendor,
                 "chargePointModel": self.config.model,
                 "chargePointSerialNumber": self.config.serial,
-                "firmwareVersion": self.config.firmware,
+                "firmwareVersion": self.firmware,
             },
         )
 
@@ -225,7 +243,7 @@ class ChargePoint16(ChargePoint):
 
     def _remote_start(self, payload: Json) -> Json:
         number = payload.get("connectorId")
-        waiting = (Status.PREPARING, Status.AVAILABLE)
+        waiting = self.startable
         outlet = (
             self.outlet(number)
             if number is not None
@@ -298,6 +316,14 @@ class ChargePoint16(ChargePoint):
             case "MeterValues":
                 for outlet in outlets:
                     self._tell_now(self._triggered_values(outlet))
+            case "FirmwareStatusNotification":
+                status = self.maintenance.firmware_status
+                self.maintenance.tell(wanted, {"status": status})
+            case "DiagnosticsStatusNotification" | "LogStatusNotification":
+                status = self.maintenance.upload_status
+                self.maintenance.tell(wanted, {"status": status})
+            case "SignChargePointCertificate":
+                self.maintenance.ask_for_certificate()
             case _:
                 return {"status": "NotImplemented"}
         return {"status": "Accepted"}
@@ -324,6 +350,71 @@ class ChargePoint16(ChargePoint):
         if transaction is not None and transaction.id is not None:
             payload["transactionId"] = transaction.id
         return Message(action="MeterValues", payload=lambda: payload if value else None)
+
+    # Firmware, uploads, certificates, reservations, id tags.
+
+    @override
+    def tell_reservation_expired(self, reservation: Reservation) -> None:
+        """Do nothing: 1.6 has no message for that."""
+
+    @override
+    def vendor_limit(self) -> float:
+        key = self.quirks.vendor_key
+        return self.configuration.number(key) if key else super().vendor_limit()
+
+    def _update_firmware(self, payload: Json) -> Json:
+        self.maintenance.update_firmware(
+            payload["location"],
+            timestamp(payload["retrieveDate"]),
+            action="FirmwareStatusNotification",
+            request_id=None,
+        )
+        return {}
+
+    def _signed_update_firmware(self, payload: Json) -> Json:
+        firmware = payload["firmware"]
+        self.maintenance.update_firmware(
+            firmware["location"],
+            timestamp(firmware["retrieveDateTime"]),
+            action="SignedFirmwareStatusNotification",
+            request_id=payload["requestId"],
+        )
+        return {"status": "Accepted"}
+
+    def _get_diagnostics(self, payload: Json) -> Json:
+        name = self.maintenance.upload(
+            payload["location"], action="DiagnosticsStatusNotification", request_id=None
+        )
+        return {"fileName": name}
+
+    def _installed_certificates(self, payload: Json) -> Json:
+        found = self.maintenance.installed(payload["certificateType"])
+        if not found:
+            return {"status": "NotFound"}
+        return {"status": "Accepted", "certificateHashData": found}
+
+    def _reserve_now(self, payload: Json) -> Json:
+        outlet = self.outlet(payload["connectorId"])
+        if outlet is None:
+            return {"status": "Rejected"}
+        reservation = Reservation(
+            id=payload["reservationId"],
+            id_tag=payload["idTag"].casefold(),
+            until=timestamp(payload["expiryDate"]),
+        )
+        return {"status": self.reserve(outlet, reservation)}
+
+    def _send_local_list(self, payload: Json) -> Json:
+        tags = {
+            entry["idTag"]: entry.get("idTagInfo", {}).get("status") == "Accepted"
+            for entry in payload.get("localAuthorizationList", ())
+        }
+        full = payload["updateType"] == "Full"
+        return {
+            "status": self.update_local_list(
+                payload["listVersion"], full=full, tags=tags
+            )
+        }
 
     # Charging profiles.
 

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, override
 import uuid
 
-from .charge_point import ChargePoint, Outlet, Status, Transaction
+from .charging201 import Charging201
 from .link import CallError, Json
 from .measurands import Sample, measure
 from .ocpp16 import iso
 from .outbox import Message
-from .profiles import ChargingProfile, Kind, ProfileError, Purpose, Unit, parse_profile
-from .smart_charging import WHOLE, composite_periods, fits, takes
+from .outlets import Outlet, Reservation, Status, Transaction
+from .profiles import Purpose, timestamp
+from .smart_charging import WHOLE, takes
 from .variables import Variables
 
 _CONNECTOR = 1
@@ -24,6 +25,7 @@ _REPORT_ENTRIES = 10
 
 _STATUS = {
     Status.AVAILABLE: "Available",
+    Status.RESERVED: "Reserved",
     Status.PREPARING: "Occupied",
     Status.CHARGING: "Occupied",
     Status.SUSPENDED_EV: "Occupied",
@@ -51,10 +53,8 @@ _ENDS = {
 }
 """Trigger and stop reason of a transaction's end, by the charge point's own reason."""
 
-_PURPOSES = {"ChargingStationMaxProfile": Purpose.CHARGE_POINT_MAX.value}
 
-
-class ChargePoint201(ChargePoint):
+class ChargePoint201(Charging201):
     """A charging station that speaks OCPP 2.0.1."""
 
     @override
@@ -64,26 +64,30 @@ class ChargePoint201(ChargePoint):
         self.variables = Variables(self.config, self.outlets)
         self._remote_starts: dict[int, Json] = {}
         """The RequestStartTransaction that each EVSE waits to carry out."""
-        self._installed: dict[int, Json] = {}
-        """Charging profiles as they came, by their id."""
-        self._answers: dict[str, Callable[[Json], Json]] = {
+        self._answers: dict[str, Callable[[Json], Json]] = self.service_answers | {
             "ChangeAvailability": self._change_availability,
             "ClearCache": lambda payload: {"status": "Accepted"},
-            "ClearChargingProfile": self._clear_charging_profile,
+            "ClearChargingProfile": self.clear_charging_profile,
             "DataTransfer": lambda payload: {"status": "UnknownVendorId"},
             "GetBaseReport": self._get_base_report,
-            "GetChargingProfiles": self._get_charging_profiles,
-            "GetCompositeSchedule": self._get_composite_schedule,
-            "GetLocalListVersion": lambda payload: {"versionNumber": 0},
+            "GetChargingProfiles": self.get_charging_profiles,
+            "GetCompositeSchedule": self.get_composite_schedule,
+            "GetInstalledCertificateIds": self._installed_certificates,
+            "GetLocalListVersion": lambda payload: {
+                "versionNumber": self.local_list_version
+            },
             "GetTransactionStatus": self._get_transaction_status,
             "GetVariables": self._get_variables,
             "RequestStartTransaction": self._request_start,
             "RequestStopTransaction": self._request_stop,
+            "ReserveNow": self._reserve_now,
             "Reset": self._reset,
-            "SetChargingProfile": self._set_charging_profile,
+            "SendLocalList": self._send_local_list,
+            "SetChargingProfile": self.set_charging_profile,
             "SetVariables": self._set_variables,
             "TriggerMessage": self._trigger_message,
             "UnlockConnector": self._unlock,
+            "UpdateFirmware": self._update_firmware,
         }
 
     # To the central system.
@@ -96,7 +100,7 @@ class ChargePoint201(ChargePoint):
                 "vendorName": self.config.vendor,
                 "model": self.config.model,
                 "serialNumber": self.config.serial,
-                "firmwareVersion": self.config.firmware,
+                "firmwareVersion": self.firmware,
             },
         }
         return Message(action="BootNotification", payload=lambda: payload)
@@ -303,7 +307,7 @@ class ChargePoint201(ChargePoint):
             for start in range(0, len(entries), _REPORT_ENTRIES)
         ]
         for number, part in enumerate(parts):
-            self._tell_now(
+            self.tell_now(
                 "NotifyReport",
                 {
                     "requestId": payload["requestId"],
@@ -315,7 +319,8 @@ class ChargePoint201(ChargePoint):
             )
         return {"status": "Accepted"}
 
-    def _tell_now(self, action: str, payload: Mapping[str, Any]) -> None:
+    @override
+    def tell_now(self, action: str, payload: Mapping[str, Any]) -> None:
         """Send what was asked for, registered or not."""
         self.outbox.tell(
             Message(action=action, payload=lambda: payload, before_accepted=True)
@@ -336,7 +341,7 @@ class ChargePoint201(ChargePoint):
         return {"status": "Scheduled" if scheduled else "Accepted"}
 
     def _request_start(self, payload: Json) -> Json:
-        waiting = (Status.PREPARING, Status.AVAILABLE)
+        waiting = self.startable
         number = payload.get("evseId")
         outlet = (
             self.outlet(number)
@@ -355,7 +360,7 @@ class ChargePoint201(ChargePoint):
             return {"status": "Rejected"}
         profile = None
         if "chargingProfile" in payload:
-            profile = self._parse(outlet.number, payload["chargingProfile"])
+            profile = self.parse(outlet.number, payload["chargingProfile"])
             if (
                 profile is None
                 or profile.purpose is not Purpose.TX
@@ -417,7 +422,7 @@ class ChargePoint201(ChargePoint):
             case "BootNotification":
                 self.boot()
             case "Heartbeat":
-                self._tell_now("Heartbeat", {})
+                self.tell_now("Heartbeat", {})
             case "StatusNotification":
                 for outlet in outlets:
                     message = self.status_message(outlet)
@@ -427,7 +432,7 @@ class ChargePoint201(ChargePoint):
                 for outlet in outlets:
                     value = self._meter_value(outlet, "TxUpdatedMeasurands", "Trigger")
                     if value is not None:
-                        self._tell_now(
+                        self.tell_now(
                             "MeterValues",
                             {"evseId": outlet.number, "meterValue": [value]},
                         )
@@ -443,136 +448,71 @@ class ChargePoint201(ChargePoint):
                             measurands="TxUpdatedMeasurands",
                             context="Trigger",
                         )
+            case "FirmwareStatusNotification":
+                status = self.maintenance.firmware_status
+                self.maintenance.tell("FirmwareStatusNotification", {"status": status})
+            case "LogStatusNotification":
+                status = self.maintenance.upload_status
+                self.maintenance.tell("LogStatusNotification", {"status": status})
+            case "SignChargingStationCertificate":
+                self.maintenance.ask_for_certificate()
             case _:
                 return {"status": "NotImplemented"}
         return {"status": "Accepted"}
 
-    # Charging profiles.
+    # Firmware, uploads, certificates, reservations, id tokens.
 
-    def _parse(self, evse: int, payload: Json) -> ChargingProfile | None:
-        """Read a profile; None if it contradicts itself or the rules of 2.0.1 (K01)."""
-        if len(payload["chargingSchedule"]) != 1:
-            return None
-        purpose = payload["chargingProfilePurpose"]
-        if purpose == "ChargingStationExternalConstraints":
-            return None
-        plain = payload | {
-            "chargingProfileId": payload["id"],
-            "chargingProfilePurpose": _PURPOSES.get(purpose, purpose),
-            "chargingSchedule": payload["chargingSchedule"][0],
-        }
-        try:
-            profile = parse_profile(evse, plain, self.now)
-        except ProfileError:
-            return None
-        without_start = profile.kind is not Kind.RELATIVE and profile.start_at is None
-        relative_maximum = (
-            profile.purpose is Purpose.CHARGE_POINT_MAX
-            and profile.kind is Kind.RELATIVE
+    @override
+    def tell_reservation_expired(self, reservation: Reservation) -> None:
+        self.tell_now(
+            "ReservationStatusUpdate",
+            {"reservationId": reservation.id, "reservationUpdateStatus": "Expired"},
         )
-        return None if without_start or relative_maximum else profile
 
-    def _set_charging_profile(self, payload: Json) -> Json:
-        given = payload["chargingProfile"]
-        profile = self._parse(payload["evseId"], given)
-        if profile is None or not takes(self.config, self.quirks, profile):
-            return _rejected("InvalidProfile")
-        if not fits(self, profile) or (
-            profile.purpose is Purpose.TX and profile.transaction_id is None
-        ):
-            return _rejected(
-                "TxNotFound" if profile.purpose is Purpose.TX else "InvalidProfile"
-            )
-        if any(_in_the_way(other, profile) for other in self.store.profiles):
-            return _rejected("DuplicateProfile")
-        self.store.install(profile)
-        known = self._installed | {profile.id: given}
-        self._installed = {
-            kept.id: known[kept.id] for kept in self.store.profiles if kept.id in known
-        }
+    def _update_firmware(self, payload: Json) -> Json:
+        firmware = payload["firmware"]
+        self.maintenance.update_firmware(
+            firmware["location"],
+            timestamp(firmware["retrieveDateTime"]),
+            action="FirmwareStatusNotification",
+            request_id=payload["requestId"],
+        )
         return {"status": "Accepted"}
 
-    def _clear_charging_profile(self, payload: Json) -> Json:
-        criteria = payload.get("chargingProfileCriteria", {})
-        purpose = criteria.get("chargingProfilePurpose")
-        cleared = self.store.clear(
-            profile_id=payload.get("chargingProfileId"),
-            connector=criteria.get("evseId"),
-            purpose=Purpose(_PURPOSES.get(purpose, purpose))
-            if purpose is not None
-            else None,
-            stack_level=criteria.get("stackLevel"),
-        )
-        return {"status": "Accepted" if cleared else "Unknown"}
-
-    def _get_charging_profiles(self, payload: Json) -> Json:
-        asked = payload["chargingProfile"]
-        purpose = asked.get("chargingProfilePurpose")
-        found = [
-            profile
-            for profile in self.store.profiles
-            if profile.id in self._installed
-            and payload.get("evseId", profile.connector) == profile.connector
-            and (
-                purpose is None
-                or _PURPOSES.get(purpose, purpose) == profile.purpose.value
-            )
-            and asked.get("stackLevel", profile.stack_level) == profile.stack_level
-            and profile.id in asked.get("chargingProfileId", (profile.id,))
+    def _installed_certificates(self, payload: Json) -> Json:
+        uses = payload.get("certificateType") or list(self.maintenance.store)
+        chains = [
+            {"certificateType": use, "certificateHashData": found}
+            for use in uses
+            for found in self.maintenance.installed(use)
         ]
-        for number, profile in enumerate(found, 1):
-            self._tell_now(
-                "ReportChargingProfiles",
-                {
-                    "requestId": payload["requestId"],
-                    "chargingLimitSource": "CSO",
-                    "evseId": profile.connector,
-                    "chargingProfile": [self._installed[profile.id]],
-                    "tbc": number < len(found),
-                },
-            )
-        return {"status": "Accepted" if found else "NoProfiles"}
+        if not chains:
+            return {"status": "NotFound"}
+        return {"status": "Accepted", "certificateHashDataChain": chains}
 
-    def _get_composite_schedule(self, payload: Json) -> Json:
-        number = payload["evseId"]
-        outlet = self.outlet(number)
+    def _reserve_now(self, payload: Json) -> Json:
+        outlet = self.outlet(payload.get("evseId", 1))
         if outlet is None:
-            # The whole: only known where it is the same as its only EVSE.
-            if number != WHOLE or len(self.outlets) > 1:
-                return {"status": "Rejected"}
-            outlet = self.outlets[0]
-        unit = Unit(payload.get("chargingRateUnit", outlet.wiring.unit))
-        return {
-            "status": "Accepted",
-            "schedule": {
-                "evseId": number,
-                "duration": payload["duration"],
-                "scheduleStart": iso(self.now),
-                "chargingRateUnit": unit.value,
-                "chargingSchedulePeriod": composite_periods(
-                    self, outlet, float(payload["duration"]), unit
-                ),
-            },
+            return {"status": "Rejected"}
+        reservation = Reservation(
+            id=payload["id"],
+            id_tag=payload["idToken"]["idToken"].casefold(),
+            until=timestamp(payload["expiryDateTime"]),
+        )
+        return {"status": self.reserve(outlet, reservation)}
+
+    def _send_local_list(self, payload: Json) -> Json:
+        tags = {
+            entry["idToken"]["idToken"]: entry.get("idTokenInfo", {}).get("status")
+            == "Accepted"
+            for entry in payload.get("localAuthorizationList", ())
         }
-
-
-def _rejected(reason: str) -> Json:
-    return {"status": "Rejected", "statusInfo": {"reasonCode": reason}}
-
-
-def _in_the_way(installed: ChargingProfile, new: ChargingProfile) -> bool:
-    """Whether another id already has this purpose and stack level at this place (K01.FR.39, K01.FR.53)."""
-    if installed.id == new.id:
-        return False
-    if (installed.purpose, installed.stack_level) != (new.purpose, new.stack_level):
-        return False
-    if new.purpose is Purpose.TX:
-        return installed.transaction_id == new.transaction_id
-    # A default of the whole station and one of an EVSE must not share a level.
-    return installed.connector == new.connector or WHOLE in (
-        installed.connector,
-        new.connector,
-    )
+        full = payload["updateType"] == "Full"
+        return {
+            "status": self.update_local_list(
+                payload["versionNumber"], full=full, tags=tags
+            )
+        }
 
 
 def _sampled_value(sample: Sample, context: str) -> Json:

@@ -45,3 +45,11 @@ class Quirks:
     """Time it takes to answer."""
     clock_offset_s: float = 0.0
     """Its clock is ahead (or, negative, behind) and is never set."""
+    vendor_key: str = ""
+    """A writable configuration key (1.6) of this name limits the current, in A."""
+    composite_ignores_limits: bool = False
+    """Tells its own maximum as composite schedule, whatever its profiles say."""
+    firmware_fails: bool = False
+    """Cannot download firmware."""
+    finishing_until_unplugged: bool = False
+    """Takes no remote start for a car whose session has ended."""

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 import time
 
-from .charge_point import ChargePoint, Outlet
+from .charge_point import ChargePoint
 from .modbus import Endpoint, Meter, group_into_endpoints
 from .ocpp16 import ChargePoint16
 from .ocpp201 import ChargePoint201
+from .outlets import Outlet
 from .plant import Plant
 from .site_file import SiteConfig, SiteError, connector_id
 from .visits import Visits

@@ -3,16 +3,17 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+import ssl
 from typing import Any
 
 import voluptuous as vol
 import yaml
 
-from .charge_point import ChargePointConfig
 from .curve import Curve
 from .layouts import LAYOUTS
 from .link import LinkConfig
 from .modbus import MeterConfig
+from .outlets import ChargePointConfig
 from .plant import (
     BaseLoad,
     Car,
@@ -141,7 +142,9 @@ _LIMITS = {
 
 QUIRKS = vol.Schema(
     {
-        vol.Optional(quirk.name): bool if isinstance(quirk.default, bool) else NUMBER
+        vol.Optional(quirk.name): {bool: bool, str: _NAME}.get(
+            type(quirk.default), NUMBER
+        )
         for quirk in fields(Quirks)
     }
 )
@@ -182,6 +185,7 @@ _SITE = vol.Schema(
         vol.Optional("csms", default="ws://127.0.0.1:9000"): vol.All(
             str, vol.Match(r"^wss?://", msg="ws:// or wss:// is needed")
         ),
+        vol.Optional("ca"): str,
         vol.Optional("control_port", default=8765): _PORT,
         # What a dry run tells the energy management beyond the site itself, in that one's own words.
         vol.Optional("ems", default=dict): dict,
@@ -241,6 +245,8 @@ _SITE = vol.Schema(
                 vol.Optional("serial"): str,
                 vol.Optional("firmware"): str,
                 vol.Optional("password"): str,
+                vol.Inclusive("certificate", "own certificate"): str,
+                vol.Inclusive("key", "own certificate"): str,
                 vol.Optional("auto_start"): vol.All(str, vol.Length(min=1, max=20)),
                 vol.Optional("units"): [_one_of(_LIMITS, "unit")],
                 vol.Optional("max_stack_level"): vol.All(int, vol.Range(min=0)),
@@ -322,11 +328,30 @@ class SiteConfig:
                     identity=entry["id"],
                     subprotocol=entry["protocol"],
                     password=entry.get("password"),
+                    tls=self._tls(entry),
                 ),
                 Quirks(**entry["quirks"]),
             )
             for entry in self.definition["charge_points"]
         ]
+
+    def _tls(self, charge_point: Json) -> ssl.SSLContext | None:
+        """Return what a charge point encrypts with.
+
+        Raises:
+            SiteError: a certificate or key cannot be read.
+        """
+        if not self.csms.startswith("wss:"):
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self.definition.get("ca"))
+            if "certificate" in charge_point:
+                context.load_cert_chain(
+                    charge_point["certificate"], charge_point["key"]
+                )
+        except OSError as error:
+            raise SiteError(f"{charge_point['id']}: certificate: {error}") from error
+        return context
 
     def visits(self) -> list[Visit]:
         """Return who comes and goes."""

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .charge_point import ChargePoint, ChargePointConfig, Outlet
+from .charge_point import ChargePoint
 from .link import Json
+from .outlets import ChargePointConfig, Outlet
 from .plant import Supply
 from .profiles import ChargingProfile, Kind, Purpose, Unit, composite_schedule
 from .quirks import Quirks
@@ -79,7 +80,7 @@ def composite_periods(
     for start_s, limit in schedule:
         amount = (
             outlet.maximum
-            if limit.amount is None
+            if limit.amount is None or charge_point.quirks.composite_ignores_limits
             else min(limit.amount, outlet.maximum)
         )
         period: Json = {

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from .charge_point import ChargePoint, Outlet
+from .charge_point import ChargePoint
 from .modbus import Meter
+from .outlets import Outlet
 from .plant import Circuit, Plant, Supply
 from .site import Site
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .charge_point import ChargePointConfig, Outlet
 from .link import Json
 from .measurands import MEASURANDS
+from .outlets import ChargePointConfig, Outlet
 
 type Key = tuple[str, str, str | None]
 """Component, variable, instance of the variable."""
