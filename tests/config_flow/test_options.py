@@ -42,7 +42,11 @@ async def test_options(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     assert site.margin_a == 1.5
     assert site.imbalance is None
     assert site.settings == Settings(
-        failsafe=FailsafeAction.STOP, meter_timeout_s=60, pv_start_delay_s=30
+        failsafe=FailsafeAction.STOP,
+        meter_timeout_s=60,
+        pv_start_delay_s=30,
+        # Of the meter, not of the form.
+        meter_lag_s=site.settings.meter_lag_s,
     )
 
     again = await open_options(hass, entry)

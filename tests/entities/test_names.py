@@ -30,6 +30,7 @@ NAMED_BY_CLASS = {
     "power": "Power",
     "frequency": "Frequency",
     "connectivity": "Connectivity",
+    "firmware": "Firmware",
     "restart": "Restart",
     "signal_strength": "Signal strength",
     "temperature": "Temperature",
