@@ -45,6 +45,8 @@ async def trouble_of(
         await asyncio.wait_for(reading, 10)
     assert time.monotonic() - start_s < within_s
     assert str(caught.value).endswith(".") or ":" in str(caught.value)
+    assert caught.value.facts
+    assert " the " not in caught.value.facts
     return caught.value
 
 
