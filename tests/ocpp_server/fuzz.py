@@ -28,6 +28,7 @@ from custom_components.reev_ems.ocpp_server import (
     OcppServer,
     Permit,
     session,
+    tls,
 )
 from custom_components.reev_ems.sessions import SessionLog
 
@@ -58,6 +59,10 @@ _MESSAGES_16: dict[str, dict[str, Any]] = {
     "DataTransfer": {"vendorId": "v", "messageId": "m", "data": "d"},
     "SecurityEventNotification": {"type": "t", "timestamp": _AT},
     "SignCertificate": {"csr": "x"},
+    "FirmwareStatusNotification": {"status": "Installing"},
+    "SignedFirmwareStatusNotification": {"status": "Installing", "requestId": 1},
+    "DiagnosticsStatusNotification": {"status": "Uploading"},
+    "LogStatusNotification": {"status": "Uploading", "requestId": 1},
 }  # fmt: skip
 _MESSAGES_2: dict[str, dict[str, Any]] = {
     "BootNotification": {
@@ -77,6 +82,10 @@ _MESSAGES_2: dict[str, dict[str, Any]] = {
     "MeterValues": {"evseId": 1, "meterValue": _VALUES_2},
     "NotifyReport": {"requestId": 1, "generatedAt": _AT, "seqNo": 0},
     "NotifyEVChargingNeeds": {"evseId": 1, "chargingNeeds": {"requestedEnergyTransfer": "AC_three_phase"}},
+    "SignCertificate": {"csr": "x", "certificateType": "ChargingStationCertificate"},
+    "FirmwareStatusNotification": {"status": "Installing", "requestId": 1},
+    "LogStatusNotification": {"status": "Uploading", "requestId": 1},
+    "SecurityEventNotification": {"type": "t", "timestamp": _AT, "techInfo": "i"},
 }  # fmt: skip
 
 _ODD: tuple[Any, ...] = (
@@ -91,6 +100,8 @@ _ANSWERS: tuple[Any, ...] = (
     {"configurationKey": [{"key": "ChargeProfileMaxStackLevel", "readonly": 1, "value": "x" * 3000}, 5, {}]},
     {"getVariableResult": [{"attributeStatus": "Accepted", "component": 5, "variable": {"name": "x"}}]},
     {"status": "Accepted", "chargingSchedule": {"chargingSchedulePeriod": [{"limit": "a"}, 5]}},
+    {"status": "Accepted", "chargingSchedule": {"chargingRateUnit": "A", "chargingSchedulePeriod": [{"limit": 1e308}]}},
+    {"status": "Accepted", "schedule": {"chargingRateUnit": "W", "chargingSchedulePeriod": [{"limit": -1}, {}]}},
 )  # fmt: skip
 
 
@@ -202,6 +213,8 @@ async def run(frames: int, seed: int, store: SessionLog) -> Report:
     mutator = _Mutator(random.Random(seed))
     server = OcppServer(host="127.0.0.1", port=0, transactions=store)
     handler = _Findings(report)
+    with tempfile.TemporaryDirectory() as folder:
+        server.sign_request = tls.Authority.load_or_create(Path(folder)).sign_request
     loggers = [
         logging.getLogger(name)
         for name in (session.__name__.rpartition(".")[0], "asyncio")
