@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 import time
 from typing import Any, override
 
-from homeassistant.config_entries import ConfigEntry, ConfigSubentry
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.storage import Store
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
@@ -15,14 +15,12 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from .const import (
     CONF_CHARGE_POINT_ID,
     CONF_CONNECTORS,
-    CONF_ENABLED,
     CONF_FORMER_PASSWORD,
     CONF_MIN_W,
     CONF_NUMBER,
     CONF_OCPP_PORT,
     CONF_PASSWORD,
     CONF_PHASE_COUNT,
-    CONF_PRIORITY,
     CONF_QUIRKS,
     CONF_SUPPLY,
     DOMAIN,
@@ -30,7 +28,6 @@ from .const import (
     ROOT_CIRCUIT,
     SUBENTRY_CHARGE_POINT,
     SUBENTRY_CIRCUIT,
-    SUBENTRY_USER,
     SUBENTRY_USER_GROUP,
 )
 from .energy_management.controller import ControllerState, step
@@ -72,6 +69,7 @@ from .people import authorizer, people_of
 from .site import Controls, build_site, connector_id
 from .site_gateways import SiteGateways
 from .site_meters import MeterStatus, SiteMeters
+from .structure import structure_of
 
 type ReevConfigEntry = ConfigEntry[ReevCoordinator]
 
@@ -127,7 +125,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                 for subentry in entry.get_subentries_of_type(SUBENTRY_CHARGE_POINT)
             ),
         )
-        self._structure = _structure_of(entry)
+        self._structure = structure_of(entry)
         self._connectors: dict[str, tuple[ChargePoint, int]] = {}
         self._wake = asyncio.Event()
         self._meters = SiteMeters(
@@ -399,7 +397,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
     @callback
     def async_take_up(self) -> bool:
         """Take up a changed config entry; False if that needs a reload."""
-        if _structure_of(self.config_entry) != self._structure:
+        if structure_of(self.config_entry) != self._structure:
             return False
         self._take_up_people()
         self._wake.set()
@@ -466,30 +464,6 @@ def charge_point_config(
         former_password=data.get(CONF_FORMER_PASSWORD),
         quirks=data.get(CONF_QUIRKS, {}),
     )
-
-
-def _structure_of(entry: ReevConfigEntry) -> dict[str, Any]:
-    """Return all of a config entry but what may change without a reload: automations move priorities."""
-
-    def structure(subentry: ConfigSubentry) -> Mapping[str, Any]:
-        """Return what a subentry is made of."""
-        if subentry.subentry_type not in (SUBENTRY_USER, SUBENTRY_USER_GROUP):
-            return subentry.data
-        return {
-            key: value
-            for key, value in subentry.data.items()
-            if key not in (CONF_PRIORITY, CONF_ENABLED)
-        }
-
-    return {
-        "title": entry.title,
-        "data": entry.data,
-        "options": entry.options,
-        "subentries": {
-            key: (subentry.title, structure(subentry))
-            for key, subentry in entry.subentries.items()
-        },
-    }
 
 
 async def async_remove_stored(hass: HomeAssistant, entry_id: str) -> None:
