@@ -22,6 +22,7 @@ from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
 from .ocpp_server import (
     ChargePointEvent,
     SecurityEventReported,
+    TagRefused,
     TransactionEnded,
     TransactionStarted,
     UploadStatusChanged,
@@ -40,6 +41,8 @@ EVENT_FAILED = "failed"
 EVENT_RECEIVED = "received"
 
 EVENT_REPORTED = "reported"
+
+EVENT_REFUSED = "refused"
 
 # What OCPP calls the steps of an upload; every other word but "Idle" says that it failed.
 _UPLOAD_STEPS = {"Uploading": EVENT_UPLOADING, "Uploaded": EVENT_UPLOADED}
@@ -60,6 +63,12 @@ SESSION: ReevEventDescription[ConnectorPart] = ReevEventDescription(
     key="session",
     translation_key="session",
     event_types=[EVENT_STARTED, EVENT_ENDED],
+)
+
+ID_TAG: ReevEventDescription[ChargePointPart] = ReevEventDescription(
+    key="id_tag",
+    translation_key="id_tag",
+    event_types=[EVENT_REFUSED],
 )
 
 UPLOAD: ReevEventDescription[ChargePointPart] = ReevEventDescription(
@@ -89,6 +98,7 @@ async def async_setup_entry(
         for connector in connector_parts(coordinator)
     ]
     for charge_point in charge_point_parts(coordinator):
+        entities.append(ReevTagEvent(charge_point, ID_TAG))
         entities.append(ReevUploadEvent(charge_point, UPLOAD))
         entities.append(ReevSecurityEvent(charge_point, SECURITY))
     async_add_by_subentry(async_add_entities, entities)
@@ -135,6 +145,23 @@ class ReevSessionEvent(ReevEvent[ConnectorPart]):
         else:
             attributes |= {"energy_wh": transaction.energy_wh, "reason": event.reason}
             self._trigger_event(EVENT_ENDED, attributes)
+        self.async_write_ha_state()
+
+
+class ReevTagEvent(ReevEvent[ChargePointPart]):
+    """Says when an id tag was presented that may not charge."""
+
+    @callback
+    @override
+    def _on_event(self, event: ChargePointEvent) -> None:
+        """Report a refusal."""
+        if not isinstance(event, TagRefused):
+            return
+        user = self.coordinator.people.user_of(event.id_tag)
+        self._trigger_event(
+            EVENT_REFUSED,
+            {"id_tag": event.id_tag, "user": user.name if user else None},
+        )
         self.async_write_ha_state()
 
 

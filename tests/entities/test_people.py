@@ -178,6 +178,10 @@ async def test_s12_users_who_are_disabled(
         await hass.async_block_till_done()
         result = await charger.call("Authorize", {"idTag": "CARD-ADA"})
         assert result["idTagInfo"]["status"] == "Blocked"
+        refused = state(hass, entry, "event", "Garage left", "id_tag")
+        assert refused.attributes["event_type"] == "refused"
+        assert refused.attributes["id_tag"] == "CARD-ADA"
+        assert refused.attributes["user"] == "Ada"
         result = await charger.call("Authorize", {"idTag": "SOMEBODY"})
         assert result["idTagInfo"]["status"] == "Accepted"
 
