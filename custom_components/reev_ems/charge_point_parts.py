@@ -1,6 +1,6 @@
 """Charge points and their connectors as the parts of a site that entities speak about."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeIs, override
 
@@ -53,6 +53,20 @@ class ChargePointPart(SubentryPart):
     def live(self) -> bool:
         """Return whether its socket is open."""
         return self.charge_point.connected
+
+    @property
+    @override
+    def fingerprint(self) -> Hashable:
+        """Return all that its entities show."""
+        charge_point = self.charge_point
+        return (
+            self.coordinator.last_update_success,
+            charge_point.connected,
+            charge_point.info,
+            charge_point.problems,
+            charge_point.floor_accepted,
+            charge_point.firmware_status,
+        )
 
     @property
     @override
@@ -129,6 +143,31 @@ class ConnectorPart(ChargePointPart):
     def state(self) -> ConnectorState:
         """Return its state; offline while the charge point's socket is closed."""
         return self.view.state if self.live else ConnectorState.OFFLINE
+
+    @property
+    @override
+    def fingerprint(self) -> Hashable:
+        """Return all that its entities show."""
+        view, observation = self.view, self.observation
+        return (
+            super().fingerprint,
+            view.state,
+            view.status,
+            view.error_code,
+            view.measured_at_s,
+            view.energy_wh,
+            view.voltage_v,
+            view.soc_pct,
+            view.temperature_c,
+            view.transaction,
+            view.permit,
+            self.decision,
+            observation and (observation.current_a, observation.power_w),
+            _is_current(observation),
+            self.controls,
+            self.self_test_result,
+            id(self.coordinator.people),
+        )
 
     @property
     def controls(self) -> ConnectorControls:

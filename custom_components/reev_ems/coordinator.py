@@ -53,6 +53,7 @@ from .learnt import LEARNT
 from .line_phases import async_forget_line_phases, async_line_phases
 from .listener import DATA, KeptOverReload, async_set_pairing
 from .meters import Load, MeterProfile
+from .names import connector_names
 from .ocpp_server import (
     Booted,
     ChargePoint,
@@ -66,6 +67,7 @@ from .ocpp_server import (
     SelfTested,
 )
 from .people import authorizer, people_of
+from .publisher import Publisher
 from .site import Controls, build_site, connector_id
 from .site_gateways import SiteGateways
 from .site_meters import MeterStatus, SiteMeters
@@ -75,6 +77,9 @@ type ReevConfigEntry = ConfigEntry[ReevCoordinator]
 
 # Without any event a step runs this often, so that ages are noticed (DESIGN section 4).
 STEP_INTERVAL_S = 1.0
+# After a step events wait for this many times what it took: a tenth of a core at most, and nothing to notice at sites
+# of usual size, where a step takes milliseconds.
+EVENT_REST = 9
 STORAGE_VERSION = 1
 # Controls are moved by automations too; storage sees them at most this often.
 STORAGE_DELAY_S = 2
@@ -108,6 +113,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         self.charge_points: dict[str, ChargePoint] = {}
         self.profiles: Mapping[str, MeterProfile] = {}
         self.history = History(hass)
+        self.publisher = Publisher(hass)
         self.circuit_names = {ROOT_CIRCUIT: "Grid connection"} | {
             subentry.subentry_id: subentry.title
             for subentry in entry.get_subentries_of_type(SUBENTRY_CIRCUIT)
@@ -126,10 +132,15 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             ),
         )
         self._structure = structure_of(entry)
+        self.connector_names = connector_names(entry)
         self._connectors: dict[str, tuple[ChargePoint, int]] = {}
+        self._places: dict[str, tuple[str, int]] = {}
         self._wake = asyncio.Event()
+        self._meter_news = asyncio.Event()
+        self._rest_s = (0.0, 0.0)
+        """When the last step ended, and how long it took."""
         self._meters = SiteMeters(
-            hass, entry, loads=self._loads, on_news=self._wake.set
+            hass, entry, loads=self._loads, on_news=self._on_meter_news
         )
         self.line_phases = async_line_phases(hass, entry)
         self.gateways = SiteGateways(hass, entry)
@@ -154,10 +165,9 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             charge_point = self.hass.data[LEARNT].async_adopt(self.server, config)
             self.charge_points[subentry.subentry_id] = charge_point
             for number in config.connector_ids:
-                self._connectors[connector_id(config.id, number)] = (
-                    charge_point,
-                    number,
-                )
+                item_id = connector_id(config.id, number)
+                self._connectors[item_id] = (charge_point, number)
+                self._places[item_id] = (subentry.subentry_id, number)
             entry.async_on_unload(charge_point.subscribe(self._on_charge_point_event))
             # A person may have said so, without anything happening at the charge point.
             self._note_fallback(charge_point.id)
@@ -171,6 +181,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         self.gateways.start(shared.gateways)
         self._meters.start(self._site, shared.gateways, profiles, kept.readings)
 
+        entry.async_on_unload(self.async_add_listener(self.publisher.turn))
         self._step()
         entry.async_create_background_task(
             self.hass, self._run(), f"{self.name} control loop"
@@ -182,7 +193,10 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             with suppress(TimeoutError):
                 async with asyncio.timeout(STEP_INTERVAL_S):
                     await self._wake.wait()
+            await self._rest()
             self._wake.clear()
+            self._meter_news.clear()
+            began_s = time.monotonic()
             try:
                 self._step()
             except Exception as err:  # noqa: BLE001
@@ -191,6 +205,29 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                 if self.last_update_success:
                     LOGGER.exception("The energy management failed")
                 self.async_set_update_error(err)
+            ended_s = time.monotonic()
+            self._rest_s = (ended_s, ended_s - began_s)
+
+    async def _rest(self) -> None:
+        """Leave the processor to others for some time after a step, but to a meter for no longer than that took.
+
+        Of hundreds of connectors one or the other has an event at every moment.
+        """
+        ended_s, took_s = self._rest_s
+        rest_s = ended_s + took_s - time.monotonic()
+        if rest_s > 0:
+            await asyncio.sleep(rest_s)
+        rest_s = ended_s + min(EVENT_REST * took_s, STEP_INTERVAL_S) - time.monotonic()
+        if rest_s > 0 and not self._meter_news.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(rest_s):
+                    await self._meter_news.wait()
+
+    @callback
+    def _on_meter_news(self) -> None:
+        """Step at once: a meter shows what has to be lowered."""
+        self._meter_news.set()
+        self._wake.set()
 
     @callback
     def _step(self) -> None:
@@ -302,11 +339,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
 
     def place_of(self, item_id: str) -> tuple[str, int]:
         """Return the subentry of a connector's charge point, and the connector's number there."""
-        charge_point, number = self._connectors[item_id]
-        subentry_id = next(
-            key for key, item in self.charge_points.items() if item is charge_point
-        )
-        return subentry_id, number
+        return self._places[item_id]
 
     def _learn(self, event: Metered) -> None:
         """Learn from new measured values which phases a connector is wired to."""

@@ -12,7 +12,6 @@ from zlib import crc32
 from homeassistant.core import callback
 from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
-from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .const import MEASURED_VALUE_INTERVAL_S
 from .coordinator import ReevCoordinator
@@ -33,10 +32,12 @@ class ReevEntityDescription[PartT: SitePart](EntityDescription):
     """What its translated name contains, such as the phase."""
 
 
-class ReevEntity[PartT: SitePart](CoordinatorEntity[ReevCoordinator]):
+class ReevEntity[PartT: SitePart](Entity):
     """An entity that shows one fact of one part of the site."""
 
     _attr_has_entity_name = True
+    _attr_should_poll = False
+    coordinator: ReevCoordinator
     entity_description: ReevEntityDescription[PartT]
 
     _spread_s: float
@@ -47,7 +48,7 @@ class ReevEntity[PartT: SitePart](CoordinatorEntity[ReevCoordinator]):
 
     def __init__(self, part: PartT, description: ReevEntityDescription[PartT]) -> None:
         """Initialize the entity."""
-        super().__init__(part.coordinator)
+        self.coordinator = part.coordinator
         self.part = part
         self.entity_description = description
         self._attr_unique_id = unique_id = f"{part.key}_{description.key}"
@@ -84,9 +85,15 @@ class ReevEntity[PartT: SitePart](CoordinatorEntity[ReevCoordinator]):
     @override
     def available(self) -> bool:
         """Return whether what it shows is known to be so now."""
-        return super().available and (
+        return self.coordinator.last_update_success and (
             not self.entity_description.needs_live or self.part.live
         )
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Look at the turns of the control loop."""
+        await super().async_added_to_hass()
+        self.async_on_remove(self.coordinator.publisher.add(self))
 
     def _current_news(self) -> tuple[bool, object]:
         """Return what is to be written as soon as it changes; of a measured value, whether there is one."""
@@ -96,8 +103,7 @@ class ReevEntity[PartT: SitePart](CoordinatorEntity[ReevCoordinator]):
         return True, fact if self.entity_description.immediate else fact is None
 
     @callback
-    @override
-    def _handle_coordinator_update(self) -> None:
+    def look(self) -> None:
         """Write what is new or due.
 
         A measured value that comes too early is not lost: the first turn that is due writes what holds then.
@@ -107,13 +113,15 @@ class ReevEntity[PartT: SitePart](CoordinatorEntity[ReevCoordinator]):
         late_s = now_s - self._due_s
         is_due = late_s >= 0 and self.has_details
         if news == self._news and not is_due:
+            if self.has_details:
+                self.coordinator.publisher.hold(self, self._due_s)
             return
         self._due_s = now_s + MEASURED_VALUE_INTERVAL_S
         if news != self._news or late_s > 2 * MEASURED_VALUE_INTERVAL_S:
             # Many have news at once, or all waited for the same turn: they part again.
             self._due_s += self._spread_s
         self._news = news
-        super()._handle_coordinator_update()
+        self.async_write_ha_state()
 
 
 def async_add_by_subentry(

@@ -1,4 +1,7 @@
-"""The last hour of observations and decisions, so that a decision can be replayed after somebody wondered about it."""
+"""The last hour of observations and decisions, so that a decision can be replayed after somebody wondered about it.
+
+Of a large site it is less than an hour: as much as a bound on the memory allows.
+"""
 
 from collections import deque
 from dataclasses import dataclass
@@ -13,7 +16,11 @@ from .energy_management.model import Site
 from .energy_management.observation import Observation
 
 KEPT_S = 3600.0
-# A packed part is a tenth of the size of the objects in memory: 100 connectors make 100 kB at every step.
+# An hour of 100 connectors, or ten minutes of 500.
+KEPT_BYTES = 40 * 1024 * 1024
+# A packed part is a tenth of the size of the objects in memory. Nothing else runs while one is pickled, 1 ms for every
+# 30 connectors, hence parts are the smaller the more connectors there are.
+PART_CONNECTORS = 500
 PART_STEPS = 60
 
 
@@ -43,6 +50,7 @@ class History:
         self._hass = hass
         self._parts: deque[_Part] = deque()
         self._open: list[Step] = []
+        self._bytes = 0
 
     def append(
         self,
@@ -60,9 +68,14 @@ class History:
                 decision=decision,
             )
         )
-        while self._parts and self._parts[0].until_s < observation.at_s - KEPT_S:
-            self._parts.popleft()
-        if len(self._open) >= PART_STEPS:
+        while self._parts and (
+            self._parts[0].until_s < observation.at_s - KEPT_S
+            or self._bytes > KEPT_BYTES
+        ):
+            self._bytes -= len(self._parts.popleft().packed)
+        if len(self._open) >= max(
+            1, min(PART_STEPS, PART_CONNECTORS // max(len(site.connectors), 1))
+        ):
             steps, self._open = self._open, []
             self._hass.async_create_task(
                 self._async_pack(steps), "reev EMS history", eager_start=True
@@ -72,6 +85,7 @@ class History:
         """Pack steps and put them behind those that are packed."""
         packed = await self._hass.async_add_executor_job(_pack, steps)
         self._parts.append(_Part(steps[-1].observation.at_s, packed))
+        self._bytes += len(packed)
 
     async def async_steps(self) -> list[Step]:
         """Return all steps, oldest first."""

@@ -9,10 +9,8 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.util.hass_dict import HassKey
 
-from .const import CONF_SENSORS, DOMAIN
+from .const import CONF_CIRCUIT, CONF_RATING_A, CONF_SENSORS, DOMAIN, SUBENTRY_METER
 from .energy_management.decision import Issue, IssueKind
-from .names import connector_names
-from .site import connector_id
 
 if TYPE_CHECKING:
     # The coordinator imports this module.
@@ -49,6 +47,8 @@ EXTERNAL_LIMIT_LOST = "external_limit_lost"
 
 # A wiring that the cars show, see line_phases.py.
 LINE_PHASES_DIFFER = "line_phases_differ"
+# A circuit's limit that its meter cannot measure, by whichever of the two was changed last.
+LIMIT_ABOVE_RATING = "limit_above_rating"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +166,34 @@ def _findings(
         )
     if coordinator.data is not None:
         yield from _line_phase_findings(coordinator)
+        yield from _rating_findings(coordinator)
+
+
+def _rating_findings(coordinator: ReevCoordinator) -> Iterator[tuple[str, _Finding]]:
+    """Return the meters that would not see their circuit overloaded."""
+    entry = coordinator.config_entry
+    limits = {item.id: item.limit_a for item in coordinator.data.site.circuits}
+    for meter in entry.get_subentries_of_type(SUBENTRY_METER):
+        rating_a = meter.data.get(CONF_RATING_A)
+        circuit = meter.data[CONF_CIRCUIT]
+        limit_a = limits.get(circuit)
+        if rating_a is None or limit_a is None or max(limit_a) <= rating_a:
+            continue
+        yield (
+            f"{entry.entry_id}_{LIMIT_ABOVE_RATING}_{meter.subentry_id}",
+            _Finding(
+                LIMIT_ABOVE_RATING,
+                ir.IssueSeverity.WARNING,
+                {
+                    "site": entry.title,
+                    "circuit": coordinator.circuit_names.get(circuit, entry.title),
+                    "meter": meter.title,
+                    "limit": f"{max(limit_a):g}",
+                    "rating": f"{rating_a:g}",
+                },
+                meter.subentry_id,
+            ),
+        )
 
 
 def _line_phase_findings(
@@ -174,7 +202,7 @@ def _line_phase_findings(
     """Return the connectors whose cars show another wiring than is set."""
     entry, site = coordinator.config_entry, coordinator.data.site
     connectors = {connector.id: connector for connector in site.connectors}
-    names = connector_names(entry)
+    names = coordinator.connector_names
     for item_id, learnt in coordinator.line_phases.proposals(site).items():
         subentry_id, number = coordinator.place_of(item_id)
         phases = connectors[item_id].phases
@@ -212,13 +240,8 @@ def _finding(coordinator: ReevCoordinator, issue: Issue) -> _Finding:
                     trouble = "behind_gateway" if alive else "gateway_dead"
                 if trouble in METER_TROUBLES:
                     key, subentry_id = f"{issue.kind}_{trouble}", meter_id
-        case IssueKind.DISOBEDIENT:
-            for charge_point_id, charge_point in coordinator.charge_points.items():
-                if issue.connector in {
-                    connector_id(charge_point.id, number)
-                    for number in charge_point.connectors
-                }:
-                    subentry_id = charge_point_id
+        case IssueKind.DISOBEDIENT if issue.connector:
+            subentry_id, _ = coordinator.place_of(issue.connector)
     severity = (
         ir.IssueSeverity.WARNING if issue.kind in _WARNINGS else ir.IssueSeverity.ERROR
     )
@@ -246,6 +269,6 @@ def _placeholders(coordinator: ReevCoordinator, issue: Issue) -> dict[str, str]:
         "site": entry.title,
         "circuit": coordinator.circuit_names.get(issue.circuit or "", entry.title),
         "phase": issue.phase or "L1, L2, L3",
-        "connector": connector_names(entry).get(issue.connector or "", ""),
+        "connector": coordinator.connector_names.get(issue.connector or "", ""),
         "value": "?" if issue.value is None else f"{issue.value:.1f}",
     }

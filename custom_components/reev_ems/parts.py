@@ -4,7 +4,7 @@ A part knows where its facts are and which device shows them; what is made of th
 tables of descriptions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import override
 
@@ -57,6 +57,11 @@ class SitePart:
     def live(self) -> bool:
         """Return whether the thing that measures this part answers."""
         return True
+
+    @property
+    def fingerprint(self) -> Hashable:
+        """Return what is another one when there may be something new to show; None: that cannot be told so easily."""
+        return None
 
     @property
     def device_info(self) -> DeviceInfo | ChildDeviceInfo:

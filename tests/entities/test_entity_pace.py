@@ -1,5 +1,6 @@
 """How often states are written: measured values every 5 s, news at once, the last value always."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -16,12 +17,15 @@ from homeassistant.helpers.event import async_track_state_change_event
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.reev_ems import publisher
 from custom_components.reev_ems.const import MEASURED_VALUE_INTERVAL_S
 from custom_components.reev_ems.coordinator import SiteData
 from custom_components.reev_ems.energy_management.decision import SiteState
 from custom_components.reev_ems.energy_management.observation import MeterObservation
+from custom_components.reev_ems.entity import ReevEntity
+from custom_components.reev_ems.parts import SitePart
 
-from .site import entity_id, state
+from .site import entity_id, state, subentry_id
 
 type Push = Callable[..., SiteData]
 
@@ -71,9 +75,14 @@ async def test_measured_value_every_five_seconds(
 
 
 async def test_writes_are_spread(
-    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    push: Push,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """After a pause in which everything became due, entities do not go on writing in one and the same turn."""
+    # As if there were always something new at every part.
+    monkeypatch.setattr(publisher, "LOOK_S", 0.0)
     reported: list[str] = []
 
     @callback
@@ -96,6 +105,63 @@ async def test_writes_are_spread(
     assert max(others) < 0.4 * first
     # Each has written again.
     assert sum(others) >= first
+
+
+async def test_only_those_with_news_look(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    push: Push,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A connector at which nothing happens costs next to nothing; after half a minute all look in any case."""
+    looked: list[str] = []
+    look = ReevEntity.look
+
+    def note(entity: ReevEntity[SitePart]) -> None:
+        looked.append(entity.part.key)
+        look(entity)
+
+    monkeypatch.setattr(ReevEntity, "look", note)
+    for _ in range(6):
+        push(10.0)
+    left, yard = (f"{subentry_id(entry, title)}_1" for title in ("Garage left", "Yard"))
+    push(1.0)
+    looked.clear()
+    decision = entry.runtime_data.data.decision
+    connectors = dict(decision.connectors)
+    connectors["CP-LEFT:1"] = replace(connectors["CP-LEFT:1"], permit_a=9.0)
+    push(1.0, decision={"connectors": connectors})
+    assert left in looked
+    assert yard not in looked
+    looked.clear()
+    push(31.0)
+    assert {left, yard} <= set(looked)
+
+
+async def test_many_entities_let_others_have_their_turn(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    push: Push,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is not looked at in the same turn of the event loop is in the next ones, and once only."""
+    monkeypatch.setattr(publisher, "SLICE", 10)
+    looked: list[str] = []
+    look = ReevEntity.look
+
+    def note(entity: ReevEntity[SitePart]) -> None:
+        looked.append(entity.entity_id)
+        look(entity)
+
+    monkeypatch.setattr(ReevEntity, "look", note)
+    push(60.0)
+    assert len(looked) == 10
+    push(0.1)
+    assert len(looked) == 10, "the work that is under way goes on where it was"
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert len(looked) > 60
+    assert len(set(looked)) >= len(looked) - 20
 
 
 async def test_last_value_is_not_lost(
