@@ -13,6 +13,8 @@ TEXT_LIMIT = 255
 """Texts of charge points are cut here: they end up in states, logs and records."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_PLAIN = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+"""What most texts are, and what needs no cleaning."""
 _BIG = 1e15
 _INTEGER_LIMIT = 2**31
 
@@ -26,6 +28,8 @@ def text(
 ) -> str | None:
     """Return a text without control characters, cut at `limit`; None if it is absent or empty."""
     value = payload.get(name)
+    if isinstance(value, str) and len(value) <= limit and _PLAIN.fullmatch(value):
+        return value
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     return _CONTROL.sub(" ", str(value)[:limit]).strip() or None

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, override
 
 from ..energy_management.observation import ConnectorState
@@ -185,7 +186,9 @@ class V16(Requests16):
         )
         if session_id is not None:
             for value in fields.mappings(payload, "transactionData"):
-                await self._record(session_id, value)
+                await self._record(
+                    session_id, self._read(0, value), fields.moment(value, "timestamp")
+                )
             await point.transactions.stop(
                 charge_point_id=point.id,
                 transaction_id=session_id,
@@ -211,9 +214,10 @@ class V16(Requests16):
         for value in fields.mappings(payload, "meterValue"):
             at = fields.moment(value, "timestamp")
             point.saw_time(at)
-            point.metered(connector_id, self._read(connector_id, value), at)
+            measured = self._read(connector_id, value)
+            point.metered(connector_id, measured, at)
             if session_id is not None:
-                await self._record(session_id, value)
+                await self._record(session_id, measured, at)
         return {}
 
     def _running_session(self, connector_id: int, transaction_id: int) -> int | None:
@@ -291,10 +295,10 @@ class V16(Requests16):
             phases=config.phases_of(connector_id),
         )
 
-    async def _record(self, transaction_id: int, value: Mapping[str, object]) -> None:
+    async def _record(
+        self, transaction_id: int, measured: measurands.Measured, at: datetime | None
+    ) -> None:
         """Note the energy register of a transaction."""
-        measured = self._read(0, value)
-        at = fields.moment(value, "timestamp")
         if measured.energy_wh is not None and at is not None:
             await self.point.transactions.meter(
                 charge_point_id=self.point.id,
