@@ -93,3 +93,41 @@ async def test_s2_frozen_meter_gives_no_reading(
     meters._on_reading(meter_id, moved)
     assert meters.statuses[meter_id].problem is None
     assert meters.statuses[meter_id].reading == moved
+
+
+async def test_limit_above_the_rating_of_the_meter(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Whichever of the two is changed: while the meter cannot measure what the circuit may carry, an issue says so."""
+
+    def told() -> list[dict[str, str] | None]:
+        return [
+            issue.translation_placeholders
+            for issue in ir.async_get(hass).issues.values()
+            if issue.translation_key == "limit_above_rating" and issue.active
+        ]
+
+    (meter,) = entry.get_subentries_of_type("meter")
+
+    async def rate(rating_a: float) -> None:
+        rated = {**meter.data, "rating_a": rating_a}
+        hass.config_entries.async_update_subentry(entry, meter, data=rated)
+        await hass.async_block_till_done()
+
+    assert told() == [], "nothing is known of the meter"
+    await rate(63.0)
+    assert told() == []
+    await rate(50.0)
+    assert told() == [
+        {
+            "site": "Depot",
+            "circuit": "Grid connection",
+            "meter": meter.title,
+            "limit": "63",
+            "rating": "50",
+        }
+    ]
+    limits = {**entry.data, "limit_a": [35.0, 50.0, 35.0]}
+    hass.config_entries.async_update_entry(entry, data=limits)
+    await hass.async_block_till_done()
+    assert told() == []
