@@ -10,10 +10,10 @@ whole steps (quantising.py). DESIGN section 6 says what the policies mean:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from math import inf
 from operator import gt
+from typing import NamedTuple
 
 from . import imbalance
 from .admission import claim, lacking_row, scarcity
@@ -78,8 +78,7 @@ def _permit_a(allocation: Allocation, connector: str) -> float:
     return 0.0 if share is None else share.current_a
 
 
-@dataclass(frozen=True, slots=True)
-class _Range:
+class _Range(NamedTuple):
     """What a connector may have, in whole steps of its charger and in A per phase used; many are alike."""
 
     fewest: int

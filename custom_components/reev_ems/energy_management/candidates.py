@@ -8,9 +8,8 @@ from .circuits import Circuits, add
 from .decision import Limit, LimitKind
 from .model import ChargingMode, PerPhase, Settings
 from .observation import ConnectorState, Observation
-from .occupancy import NOTHING
 from .outlets import Layout
-from .state import ControllerState, Sun, Vector
+from .state import NOTHING, ControllerState, Sun, Vector, least
 from .surplus import Applicant, SunPlan, plan_sun, surplus_w
 from .turns import Turn
 
@@ -36,9 +35,6 @@ def reserve(turns: Sequence[Turn], now_s: float, settings: Settings) -> None:
         if turn.seen.state is ConnectorState.OFFLINE:
             turn.reserved = True
             turn.limit = Limit(kind=LimitKind.OFFLINE)
-            turn.booked = turn.offline_load(
-                now_s, settings, metered=bool(outlet.metered)
-            )
         elif not turn.steered:
             turn.reserved = True
             turn.booked = turn.known_draw(now_s, settings) or NOTHING
@@ -90,7 +86,7 @@ def choose(
             else:
                 found.append(turn)
                 if turn.follows:
-                    draw = _within(draw, turn.load(turn.outlet.minimum))
+                    draw = least(draw, turn.load(turn.outlet.minimum))
         if draw is not NOTHING:
             add(others[turn.outlet.connector.circuit], draw)
     circuits.sum_up(others)
@@ -213,12 +209,3 @@ def _pause_left_s(turn: Turn, now_s: float, settings: Settings) -> float:
     """Return how long a connector that was paused for lack of room has to stay so."""
     off_s = turn.memory.off_s
     return 0.0 if off_s is None else off_s + settings.min_off_s - now_s
-
-
-def _within(first: Vector, second: Vector) -> Vector:
-    return (
-        min(first[0], second[0]),
-        min(first[1], second[1]),
-        min(first[2], second[2]),
-        min(first[3], second[3]),
-    )

@@ -10,7 +10,7 @@ Currents are in A per phase that a connector uses. A DC connector is the three-p
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 from .decision import Limit
 from .model import PHASES, Connector, PartPerPhase, PerPhase, Phase, Site, Supply
@@ -154,9 +154,8 @@ class Case:
     """By pair of phases ("L1 over L3"), what a violation may exceed the limit by while it is too young to act on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """What an admitted connector gets."""
+class Share(NamedTuple):
+    """What an admitted connector gets; a tuple, since one is made for every connector in every step."""
 
     current_a: float
     """Per phase used (DC: AC side), a whole number of the charger's steps."""

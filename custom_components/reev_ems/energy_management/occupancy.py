@@ -11,9 +11,7 @@ from math import isfinite
 from .model import Settings
 from .observation import ConnectorObservation
 from .outlets import Outlet
-from .state import ConnectorMemory, Draw, Permit, Span, Vector
-
-NOTHING: Vector = (0.0, 0.0, 0.0, 0.0)
+from .state import ConnectorMemory, Draw, Permit, Span, Vector, least, most
 
 _NEW_REPORT_S = 0.05
 """Reports whose times differ by less are the same: ages are differences of a running clock."""
@@ -59,9 +57,9 @@ def reported(
         total_w = max(0.0, power_w)
     phases = outlet.connector.phases
     if phases is None:
-        least = min(known) if count == 3 else 0.0
-        most = max(known)
-        return (least, least, least, total_w), (most, most, most, total_w)
+        low_a = min(known) if count == 3 else 0.0
+        high_a = max(known)
+        return (low_a, low_a, low_a, total_w), (high_a, high_a, high_a, total_w)
     on_line = [0.0, 0.0, 0.0]
     for place, value in zip(outlet.places, known, strict=True):
         on_line[place] = value
@@ -115,7 +113,7 @@ def lowest(draw: Draw, since_s: float) -> Vector:
     """Return the least of all reports that were true at a time since `since_s`."""
     low = draw.low
     for span in reversed(draw.spans):
-        low = _least(low, span.low)
+        low = least(low, span.low)
         if span.from_s <= since_s:
             break
     return low
@@ -125,7 +123,7 @@ def highest(draw: Draw, since_s: float) -> Vector:
     """Return the most of all reports that were true at a time since `since_s`."""
     high = draw.high
     for span in reversed(draw.spans):
-        high = _most(high, span.high)
+        high = most(high, span.high)
         if span.from_s <= since_s:
             break
     return high
@@ -142,7 +140,7 @@ def _spanned(
         for phase in range(3)
     ):
         grown = Span(
-            from_s=last.from_s, low=_least(last.low, low), high=_most(last.high, high)
+            from_s=last.from_s, low=least(last.low, low), high=most(last.high, high)
         )
         return (*spans[:-1], grown)
     # The one before the oldest that is young enough was true until that came.
@@ -244,25 +242,3 @@ def still_allowed(
     if permit.lowered_s is not None and now_s < permit.lowered_s + settings.follow_s:
         value = max(value, permit.before)
     return value
-
-
-def _least(first: Vector, second: Vector) -> Vector:
-    if first is second:
-        return first
-    return (
-        min(first[0], second[0]),
-        min(first[1], second[1]),
-        min(first[2], second[2]),
-        min(first[3], second[3]),
-    )
-
-
-def _most(first: Vector, second: Vector) -> Vector:
-    if first is second:
-        return first
-    return (
-        max(first[0], second[0]),
-        max(first[1], second[1]),
-        max(first[2], second[2]),
-        max(first[3], second[3]),
-    )

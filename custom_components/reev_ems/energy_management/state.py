@@ -17,6 +17,32 @@ type Vector = tuple[float, float, float, float]
 type PartVector = tuple[float | None, float | None, float | None, float | None]
 """The same where a part may be unknown."""
 
+NOTHING: Vector = (0.0, 0.0, 0.0, 0.0)
+
+
+def most(first: Vector, second: Vector) -> Vector:
+    """Return the larger of each part."""
+    if first is second:
+        return first
+    return (
+        max(first[0], second[0]),
+        max(first[1], second[1]),
+        max(first[2], second[2]),
+        max(first[3], second[3]),
+    )
+
+
+def least(first: Vector, second: Vector) -> Vector:
+    """Return the smaller of each part."""
+    if first is second:
+        return first
+    return (
+        min(first[0], second[0]),
+        min(first[1], second[1]),
+        min(first[2], second[2]),
+        min(first[3], second[3]),
+    )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:

@@ -9,7 +9,6 @@ from .model import Settings
 from .observation import ConnectorObservation, ConnectorState
 from .occupancy import (
     BELIEVED_S,
-    NOTHING,
     follow,
     highest,
     in_force,
@@ -20,7 +19,7 @@ from .occupancy import (
     still_allowed,
 )
 from .outlets import Outlet
-from .state import ConnectorMemory, Permit, Vector
+from .state import NOTHING, ConnectorMemory, Permit, Vector, most
 
 STEERED: Final = frozenset(
     {
@@ -191,16 +190,6 @@ class Turn:
         if metered and permit.expires_s is None and now_s >= fallen_s:
             return NOTHING
         return outlet.load(self.allowed)
-
-
-def most(first: Vector, second: Vector) -> Vector:
-    """Return the larger of each part."""
-    return (
-        max(second[0], first[0]),
-        max(second[1], first[1]),
-        max(second[2], first[2]),
-        max(second[3], first[3]),
-    )
 
 
 def _followed(
