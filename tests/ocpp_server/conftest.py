@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,14 @@ from .wire import WAIT_S, WireChargePoint
 
 
 @pytest.fixture(autouse=True)
-def loopback(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def loopback(
+    socket_enabled: None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """Let sockets work, and do not wait for a BootNotification as long as with real charge points."""
+    # Every statement of the session records otherwise.
+    caplog.set_level(logging.WARNING, "sqlalchemy.engine")
     monkeypatch.setattr(charge_point, "BOOT_WAIT_S", 0.05)
     monkeypatch.setattr(charge_point, "RECONNECT_WAIT_S", 0.05)
     monkeypatch.setattr(steering, "_TRANSACTION_HOLD_S", 0.05)
