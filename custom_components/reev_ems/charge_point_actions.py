@@ -1,6 +1,6 @@
 """The actions on a charge point: what it is asked over OCPP, and what it answers."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -321,7 +321,7 @@ def async_setup_charge_point_actions(hass: HomeAssistant) -> None:
 
 def _handler(
     hass: HomeAssistant, run: Run
-) -> Callable[[ServiceCall], Awaitable[ServiceResponse]]:
+) -> Callable[[ServiceCall], Coroutine[Any, Any, ServiceResponse]]:
     """Return what carries an action out."""
 
     async def handle(call: ServiceCall) -> ServiceResponse:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from homeassistant.core import HomeAssistant, callback
 
@@ -24,12 +24,15 @@ SLICE = 200
 LOOK_S = 30.0
 
 
+type _Entity = ReevEntity[Any]
+
+
 @dataclass(slots=True)
 class _Group:
     """The entities of one part of the site."""
 
     part: SitePart
-    entities: dict[ReevEntity, None] = field(default_factory=dict)
+    entities: dict[_Entity, None] = field(default_factory=dict)
     fingerprint: Hashable = None
     looked_s: float = 0.0
 
@@ -41,14 +44,14 @@ class Publisher:
         """Begin without entities."""
         self._hass = hass
         self._groups: dict[tuple[type, str], _Group] = {}
-        self._queue: dict[ReevEntity, None] = {}
-        self._held: list[tuple[float, int, ReevEntity]] = []
-        self._holding: dict[ReevEntity, float] = {}
+        self._queue: dict[_Entity, None] = {}
+        self._held: list[tuple[float, int, _Entity]] = []
+        self._holding: dict[_Entity, float] = {}
         self._order = count()
         self._is_working = False
 
     @callback
-    def add(self, entity: ReevEntity) -> Callable[[], None]:
+    def add(self, entity: _Entity) -> Callable[[], None]:
         """Let an entity look from now on; return what ends it."""
         part = entity.part
         group = self._groups.setdefault((type(part), part.key), _Group(part))
@@ -64,7 +67,7 @@ class Publisher:
         return remove
 
     @callback
-    def hold(self, entity: ReevEntity, until_s: float) -> None:
+    def hold(self, entity: _Entity, until_s: float) -> None:
         """Let an entity look again when the value that it has is due, on the clock of the decisions."""
         if self._holding.get(entity) != until_s:
             self._holding[entity] = until_s

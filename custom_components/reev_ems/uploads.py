@@ -11,7 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 import re
 import secrets
-from typing import BinaryIO, ClassVar
+from typing import BinaryIO
 
 from aiohttp import BodyPartReader
 from aiohttp.web import Request, Response
@@ -114,7 +114,7 @@ class UploadView(HomeAssistantView):
 
     url = _URL + "/{token}"
     # Many put the name of the file behind the address.
-    extra_urls: ClassVar[list[str]] = [_URL + "/{token}/{name}"]
+    extra_urls = [_URL + "/{token}/{name}"]  # noqa: RUF012
     name = f"api:{DOMAIN}:upload"
     requires_auth = False
 
@@ -160,7 +160,7 @@ async def _store(
     hass: HomeAssistant, request: Request, folder: Path, name: str
 ) -> Path:
     """Write the file of a request and return where it is."""
-    chunks = request.content.iter_chunked(_CHUNK_BYTES)
+    chunks: AsyncIterator[bytes] = aiter(request.content.iter_chunked(_CHUNK_BYTES))
     if request.content_type.startswith("multipart/"):
         part = await _file_part(request)
         name = part.filename or name

@@ -15,7 +15,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.reev_ems.security import certificates_folder
 from tests.config_flow.inputs import open_subentry, user_input
 
-from .charger import Charger
+from .charger import Answer, Charger
 from .site import entity_id, subentry_id
 from .test_services import LEFT, act, ask, connector, device_id
 
@@ -44,7 +44,9 @@ async def charger(
     entry: MockConfigEntry, request: pytest.FixtureRequest
 ) -> AsyncGenerator[Charger]:
     """The wall box of the garage, connected and with its failsafe."""
-    answers = {action: lambda _, a=answer: a for action, answer in ANSWERS.items()}
+    answers: dict[str, Answer] = {
+        action: lambda _, a=answer: a for action, answer in ANSWERS.items()
+    }
     async with Charger(
         entry.data["ocpp_port"], "CP-LEFT", version=request.param, answers=answers
     ) as found:

@@ -151,14 +151,14 @@ class SecurityFlow(ConfigFlow):
         errors: dict[str, str] = {}
         detail = ""
         if user_input is not None:
+            certificate: str = user_input[CONF_CERTIFICATE].strip()
+            key: str = user_input[CONF_KEY].strip()
+            client_ca = (user_input.get(CONF_CLIENT_CA) or "").strip() or None
             security = PortSecurity(
-                profile=profile,
-                certificate=user_input[CONF_CERTIFICATE].strip(),
-                key=user_input[CONF_KEY].strip(),
-                client_ca=(user_input.get(CONF_CLIENT_CA) or "").strip() or None,
+                profile=profile, certificate=certificate, key=key, client_ca=client_ca
             )
             errors = await self.hass.async_add_executor_job(
-                file_errors, security.certificate, security.key, security.client_ca
+                file_errors, certificate, key, client_ca
             )
             if not errors:
                 try:
