@@ -25,6 +25,7 @@ from custom_components.reev_ems.ocpp_server import (
 )
 from custom_components.reev_ems.sessions import SessionLog
 
+from . import conformity
 from .conftest import Recorder
 
 FOLDER = Path(__file__).parent / "foreign"
@@ -171,12 +172,8 @@ async def test_s4_s5_s11_ocpp_rpc_in_strict_mode(
     ended = recorder.of(TransactionEnded)[0].transaction
     assert (ended.id_tag, ended.energy_wh) == ("CARD", 1000)
     assert not await store.open_transactions("CP1")
-    wanted = {"SetChargingProfile"} | (
-        {"GetConfiguration", "ChangeConfiguration"}
-        if version == "1.6"
-        else {"GetVariables"}
-    )
-    assert wanted <= {action for action, _ in result["asked"]}
+    asked = {action for action, _ in result["asked"]}
+    assert conformity.ASKED_OF_OCPP_RPC[version] <= asked
     recorder.unsubscribe()
 
 
