@@ -16,6 +16,8 @@ from .const import (
     CONF_CHARGE_POINT_ID,
     CONF_CONNECTORS,
     CONF_FORMER_PASSWORD,
+    CONF_MAX_A,
+    CONF_MAX_W,
     CONF_MIN_W,
     CONF_NUMBER,
     CONF_OCPP_PORT,
@@ -328,7 +330,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
     @callback
     def _on_charge_point_event(self, event: ChargePointEvent) -> None:
         """Step at once when something happened; a new measurement waits for the next meter reading."""
-        if isinstance(event, SelfTested | Booted):
+        if isinstance(event, SelfTested | Booted | LearntChanged):
             self._note_fallback(event.charge_point_id)
         if isinstance(event, LearntChanged):
             return
@@ -492,6 +494,11 @@ def charge_point_config(
             item[CONF_NUMBER]: item[CONF_PHASE_COUNT]
             for item in connectors
             if CONF_PHASE_COUNT in item
+        },
+        maximum={
+            item[CONF_NUMBER]: maximum
+            for item in connectors
+            if (maximum := item.get(CONF_MAX_A) or item.get(CONF_MAX_W))
         },
         password=data.get(CONF_PASSWORD) or None,
         former_password=data.get(CONF_FORMER_PASSWORD),
