@@ -87,6 +87,15 @@ def test_options_are_documented_as_they_are() -> None:
     assert documented == expected
 
 
+def test_every_action_is_documented() -> None:
+    """Each action has its place in the list of actions."""
+    actions = yaml.safe_load(
+        (PROJECT / "custom_components/reev_ems/services.yaml").read_text()
+    )
+    text = (PROJECT / "docs/entities.md").read_text()
+    assert {name for name in actions if f"{name}`" not in text} == set()
+
+
 def test_every_quality_rule_is_judged() -> None:
     """The rules are those that Home Assistant asks of a platinum integration; what is open says so."""
     known = Path(components.__file__).with_name("peblar") / "quality_scale.yaml"
