@@ -17,6 +17,10 @@ from .const import MEASURED_VALUE_INTERVAL_S
 from .coordinator import ReevCoordinator
 from .parts import SitePart
 
+# Home Assistant takes 10,000 enabled entities of a config entry, and a charge point has 26 (without those for its
+# configuration and diagnosis: 16). With this bound there is room for 500, also where the first ones came one by one.
+LARGE_SITE = 150
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReevEntityDescription[PartT: SitePart](EntityDescription):
@@ -53,6 +57,11 @@ class ReevEntity[PartT: SitePart](Entity):
         self.entity_description = description
         self._attr_unique_id = unique_id = f"{part.key}_{description.key}"
         self._attr_device_info = part.device_info
+        if (
+            description.entity_category is not None
+            and len(part.data.site.connectors) > LARGE_SITE
+        ):
+            self._attr_entity_registry_enabled_default = False
         if description.placeholders:
             self._attr_translation_placeholders = description.placeholders
         # Spread over the interval, lest thousands of entities write in the same turn of the event loop.

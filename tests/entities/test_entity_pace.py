@@ -13,19 +13,22 @@ from homeassistant.core import (
     HomeAssistant,
     callback,
 )
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.event import async_track_state_change_event
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.reev_ems import publisher
+from custom_components.reev_ems import entity, publisher
 from custom_components.reev_ems.const import MEASURED_VALUE_INTERVAL_S
 from custom_components.reev_ems.coordinator import SiteData
 from custom_components.reev_ems.energy_management.decision import SiteState
 from custom_components.reev_ems.energy_management.observation import MeterObservation
 from custom_components.reev_ems.entity import ReevEntity
 from custom_components.reev_ems.parts import SitePart
+from tests.config_flow.inputs import free_port
+from tests.meters.wire import ModbusServer
 
-from .site import entity_id, state, subentry_id
+from .site import entity_id, set_up, site_entry, state, subentry_id
 
 type Push = Callable[..., SiteData]
 
@@ -117,9 +120,9 @@ async def test_only_those_with_news_look(
     looked: list[str] = []
     look = ReevEntity.look
 
-    def note(entity: ReevEntity[SitePart]) -> None:
-        looked.append(entity.part.key)
-        look(entity)
+    def note(one: ReevEntity[SitePart]) -> None:
+        looked.append(one.part.key)
+        look(one)
 
     monkeypatch.setattr(ReevEntity, "look", note)
     for _ in range(6):
@@ -149,9 +152,9 @@ async def test_many_entities_let_others_have_their_turn(
     looked: list[str] = []
     look = ReevEntity.look
 
-    def note(entity: ReevEntity[SitePart]) -> None:
-        looked.append(entity.entity_id)
-        look(entity)
+    def note(one: ReevEntity[SitePart]) -> None:
+        looked.append(one.entity_id)
+        look(one)
 
     monkeypatch.setattr(ReevEntity, "look", note)
     push(60.0)
@@ -246,3 +249,25 @@ async def test_failed_loop_makes_everything_unavailable(
     assert state(hass, entry, "switch", "Depot", "pv_surplus").state == "unavailable"
     push(1.0)
     assert state(hass, entry, "sensor", "Depot", "state").state != "unavailable"
+
+
+async def test_large_site_fits_into_home_assistant(
+    hass: HomeAssistant, meter: ModbusServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With hundreds of charge points what is for configuration and diagnosis is there, but not enabled."""
+    monkeypatch.setattr(entity, "LARGE_SITE", 3)
+    entry = site_entry(meter.port, free_port())
+    entry.add_to_hass(hass)
+    await set_up(hass, entry)
+    registry = er.async_get(hass)
+    left = [
+        item
+        for item in er.async_entries_for_config_entry(registry, entry.entry_id)
+        if item.config_subentry_id == subentry_id(entry, "Garage left")
+    ]
+    enabled = [item for item in left if not item.disabled]
+    assert len(left) > len(enabled) > 10
+    # The most that Home Assistant enables, less those of site, circuits and meters.
+    assert 500 * len(enabled) < 9500
+    assert {item.entity_category for item in enabled} == {None}
+    await hass.config_entries.async_unload(entry.entry_id)

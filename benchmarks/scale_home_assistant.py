@@ -1,0 +1,571 @@
+"""What many charge points cost inside a running Home Assistant.
+
+    python -m benchmarks.scale_home_assistant --charge-points 500 --seconds 120
+
+A real Home Assistant with a recorder runs the integration; charge points and the meter of the grid connection are in a
+third process. Each charge point sends MeterValues every 10 s and changes its status every minute: the car rests, then
+draws what it is permitted again, so that the load management has its hands full: those that do not rest ask for 16 A
+each, and 13 A each are there. Measured are, inside Home
+Assistant, processor time, lag of the event loop and memory, less those of the same Home Assistant without a site; then
+all connections are cut at once, and it is measured how long it takes until every charge point is back with a message
+answered, and that no session was lost or doubled.
+"""
+
+import argparse
+import asyncio
+from datetime import UTC, datetime
+import itertools
+import json
+import os
+from pathlib import Path
+import random
+import shutil
+import sys
+import tempfile
+import time
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.typing import Subprotocol
+
+from custom_components.reev_ems.meters import load_profiles
+from simulator import home_assistant as harness
+from simulator.home_assistant import PROJECT, HomeAssistant
+from simulator.process import free_port
+from tests.meters.wire import ModbusServer, twin
+
+DOMAIN = "reev_ems"
+METER = "janitza_umg604"
+METER_VALUES_S = 10.0
+STATUS_S = 60.0
+WANTED_A = 16.0
+LIMIT_A_EACH = 6.5
+BOARD_SIZE = 50
+SETTLE_S = 30.0
+FIRST_START_TIMEOUT_S = 600
+CONNECTED_TIMEOUT_S = 300.0
+STORM_TIMEOUT_S = 120.0
+
+
+# The process of the charge points and the meter.
+
+
+class Car:
+    """A charge point of three phases with a car that draws what it is permitted, at most 16 A."""
+
+    def __init__(self, number: int, url: str, delay_s: float) -> None:
+        """Initialize; run() connects."""
+        self.id = f"CP{number:04}"
+        self._url = f"{url}/{self.id}"
+        self._delay_s = delay_s
+        self._ids = itertools.count(1)
+        self.transaction: int | None = None
+        self._floor_a = 6.0
+        self._permit_a: float | None = None
+        self._energy_wh = 0.0
+        # Half of the cars rest at any time, each for a minute.
+        self._is_resting = number % 2 == 1
+        self.connected_at = 0.0
+        self.answered_at = 0.0
+
+    @property
+    def current_a(self) -> float:
+        """What the car draws per phase."""
+        if self.transaction is None or self._is_resting:
+            return 0.0
+        limit_a = self._floor_a if self._permit_a is None else self._permit_a
+        return min(limit_a, WANTED_A)
+
+    async def run(self) -> None:
+        """Connect again and again."""
+        await asyncio.sleep(self._delay_s)
+        while True:
+            try:
+                async with connect(
+                    self._url,
+                    subprotocols=[Subprotocol("ocpp1.6")],
+                    compression=None,
+                    open_timeout=30,
+                ) as socket:
+                    await self._serve(socket)
+            except ConnectionClosed, InvalidHandshake, OSError, TimeoutError:
+                await asyncio.sleep(random.uniform(0, 2))
+
+    async def _serve(self, socket: ClientConnection) -> None:
+        """Boot, begin a session if there is none, then report for ever."""
+        self.connected_at = time.monotonic()
+        await self._ask(
+            socket,
+            "BootNotification",
+            chargePointVendor="Scale",
+            chargePointModel="Test",
+            chargePointSerialNumber=self.id,
+            firmwareVersion="1.0",
+        )
+        await self._status(socket, "Charging")
+        if self.transaction is None:
+            answer = await self._ask(
+                socket,
+                "StartTransaction",
+                connectorId=1,
+                idTag="TAG",
+                meterStart=0,
+                timestamp=_now(),
+            )
+            self.transaction = answer["transactionId"]
+        for turn in itertools.count(1):
+            await self._meter_values(socket)
+            if turn % int(STATUS_S / METER_VALUES_S) == 0:
+                self._is_resting = not self._is_resting
+                await self._status(
+                    socket, "SuspendedEV" if self._is_resting else "Charging"
+                )
+            try:
+                async with asyncio.timeout(METER_VALUES_S):
+                    while True:
+                        self._take(await self._receive(socket))
+            except TimeoutError:
+                pass
+
+    async def _status(self, socket: ClientConnection, status: str) -> None:
+        """Report a status."""
+        await self._ask(
+            socket,
+            "StatusNotification",
+            connectorId=1,
+            status=status,
+            errorCode="NoError",
+            timestamp=_now(),
+        )
+
+    async def _meter_values(self, socket: ClientConnection) -> None:
+        """Report what is drawn."""
+        current_a = self.current_a
+        power_w = 690 * current_a
+        self._energy_wh += power_w * METER_VALUES_S / 3600
+        samples = [
+            _sample("Power.Active.Import", "W", power_w),
+            _sample("Energy.Active.Import.Register", "Wh", self._energy_wh),
+            _sample("Current.Offered", "A", current_a),
+            _sample("Temperature", "Celsius", 40.0),
+            *(
+                sample
+                for phase in ("L1", "L2", "L3")
+                for sample in (
+                    _sample("Current.Import", "A", current_a, phase),
+                    _sample("Voltage", "V", 230 + random.random(), f"{phase}-N"),
+                )
+            ),
+        ]
+        await self._ask(
+            socket,
+            "MeterValues",
+            connectorId=1,
+            transactionId=self.transaction,
+            meterValue=[{"timestamp": _now(), "sampledValue": samples}],
+        )
+        self.answered_at = time.monotonic()
+
+    async def _ask(
+        self, socket: ClientConnection, action: str, **payload: object
+    ) -> dict[str, Any]:
+        """Send a request and return its answer."""
+        message_id = str(next(self._ids))
+        await socket.send(json.dumps([2, message_id, action, payload]))
+        async with asyncio.timeout(60):
+            while True:
+                message = await self._receive(socket)
+                if message[0] == 3 and message[1] == message_id:
+                    answer: dict[str, Any] = message[2]
+                    return answer
+                self._take(message)
+
+    async def _receive(self, socket: ClientConnection) -> list[Any]:
+        """Return the next message; requests are answered at once."""
+        message: list[Any] = json.loads(await socket.recv())
+        if message[0] == 2:
+            answer: dict[str, Any] = {"status": "Accepted"}
+            if message[2] == "GetConfiguration":
+                answer = {"configurationKey": [], "unknownKey": []}
+            await socket.send(json.dumps([3, message[1], answer]))
+        return message
+
+    def _take(self, message: list[Any]) -> None:
+        """Heed charging profiles."""
+        if message[0] != 2 or message[2] != "SetChargingProfile":
+            return
+        profile = message[3]["csChargingProfiles"]
+        limit_a = float(
+            profile["chargingSchedule"]["chargingSchedulePeriod"][0]["limit"]
+        )
+        if profile["chargingProfilePurpose"] == "TxDefaultProfile":
+            self._floor_a = limit_a
+        else:
+            self._permit_a = limit_a
+
+
+async def _others(url: str, count: int) -> None:
+    """Run the charge points and the meter; report on stdout, obey stdin."""
+    cars = [Car(number, url, 10.0 * number / count) for number in range(count)]
+    device = twin(load_profiles().profiles[METER])
+    quantities = load_profiles().profiles[METER].quantities
+
+    def put(name: str, value: float) -> None:
+        quantity = quantities[name]
+        device.put_number(
+            [3 if quantity.space == "holding" else 4],
+            quantity.addresses[0],
+            quantity.type,
+            value / quantity.scale,
+            quantity.word_order,
+        )
+
+    async def measure(rest: random.Random) -> None:
+        """Let the meter show what all draw, and a house that never stands still."""
+        while True:
+            drawn_a = sum(car.current_a for car in cars)
+            total_w = 0.0
+            for phase in ("l1", "l2", "l3"):
+                current_a = drawn_a + 20 + rest.uniform(-2, 2)
+                put(f"voltage_{phase}", 230.0)
+                put(f"current_{phase}", current_a)
+                put(f"power_{phase}", 230.0 * current_a)
+                total_w += 230.0 * current_a
+            put("power_total", total_w)
+            await asyncio.sleep(0.5)
+
+    async with ModbusServer({1: device}) as meter, asyncio.TaskGroup() as group:
+        _say(meter_port=meter.port)
+        group.create_task(measure(random.Random(1)))
+        await asyncio.to_thread(sys.stdin.readline)
+        for car in cars:
+            group.create_task(car.run())
+        while True:
+            command = (await asyncio.to_thread(sys.stdin.readline)).split()
+            since = float(command[1]) if len(command) > 1 else 0.0
+            _say(
+                at=time.monotonic(),
+                connected=sum(car.connected_at > since for car in cars),
+                answered=sum(car.answered_at > since for car in cars),
+                drawn_a=sum(car.current_a for car in cars),
+                sessions=len({car.transaction for car in cars} - {None}),
+            )
+
+
+def _sample(
+    measurand: str, unit: str, value: float, phase: str | None = None
+) -> dict[str, str]:
+    sample = {"measurand": measurand, "unit": unit, "value": f"{value:.1f}"}
+    return sample | {"phase": phase} if phase else sample
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _say(**values: object) -> None:
+    sys.stdout.write(json.dumps(values) + "\n")
+    sys.stdout.flush()
+
+
+# The benchmark itself.
+
+
+class Others:
+    """The process of the charge points and the meter, as seen from here."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        """Use `start`."""
+        self._process = process
+
+    @classmethod
+    async def start(cls, url: str, count: int) -> tuple[Others, int]:
+        """Start it; return it with the meter's port. No charge point dials before `go`."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", __spec__.name),
+            *("--charge-points", str(count), "--others", url),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        )
+        others = cls(process)
+        return others, (await others._read())["meter_port"]
+
+    async def go(self) -> None:
+        """Let the charge points dial."""
+        await self._write("go")
+
+    async def report(self, since: float = 0.0) -> dict[str, Any]:
+        """Return how they are; connected and answered count from a point in time of their clock."""
+        await self._write(f"report {since}")
+        return await self._read()
+
+    async def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        await self._process.wait()
+
+    async def _write(self, line: str) -> None:
+        if self._process.stdin is None:
+            raise RuntimeError("no pipe")
+        self._process.stdin.write(f"{line}\n".encode())
+        await self._process.stdin.drain()
+
+    async def _read(self) -> dict[str, Any]:
+        if self._process.stdout is None:
+            raise RuntimeError("no pipe")
+        async with asyncio.timeout(60):
+            answer: dict[str, Any] = json.loads(await self._process.stdout.readline())
+            return answer
+
+
+def entry_data(count: int, meter_port: int, ocpp_port: int) -> dict[str, Any]:
+    """Return a config entry with its subentries as Home Assistant stores it."""
+    at = "2026-01-01T00:00:00+00:00"
+    subentries: list[dict[str, Any]] = [
+        {
+            "data": {
+                "circuit": "main",
+                "profile": METER,
+                "host": "127.0.0.1",
+                "port": meter_port,
+                "unit_id": 1,
+                "poll_s": 1.0,
+                "invert": False,
+                "phase_order": ["L1", "L2", "L3"],
+            },
+            "subentry_id": "meter",
+            "subentry_type": "meter",
+            "title": "Grid meter",
+            "unique_id": f"meter_127.0.0.1:{meter_port}/1",
+        }
+    ]
+    limit_a = LIMIT_A_EACH * count + 30
+    subentries += [
+        {
+            "data": {
+                "parent": "main",
+                "limit_a": [1.2 * LIMIT_A_EACH * BOARD_SIZE] * 3,
+                "limit_w": None,
+                "reserve_a": [0.0, 0.0, 0.0],
+            },
+            "subentry_id": f"board{board}",
+            "subentry_type": "circuit",
+            "title": f"Board {board}",
+            "unique_id": None,
+        }
+        for board in range(-(-count // BOARD_SIZE))
+    ]
+    subentries += [
+        {
+            "data": {
+                "charge_point_id": f"CP{number:04}",
+                "circuit": f"board{number // BOARD_SIZE}",
+                "connectors": [
+                    {
+                        "number": 1,
+                        "supply": "ac",
+                        "phases": ["L1", "L2", "L3"],
+                        "phase_count": 3,
+                        "can_switch_phases": False,
+                        "min_a": 6.0,
+                        "max_a": WANTED_A,
+                    }
+                ],
+            },
+            "subentry_id": f"point{number:04}",
+            "subentry_type": "charge_point",
+            "title": f"Charge point {number}",
+            "unique_id": f"charge_point_CP{number:04}",
+        }
+        for number in range(count)
+    ]
+    return {
+        "created_at": at,
+        "data": {"limit_a": [limit_a] * 3, "limit_w": None, "ocpp_port": ocpp_port},
+        "disabled_by": None,
+        "discovery_keys": {},
+        "domain": DOMAIN,
+        "entry_id": "scale",
+        "minor_version": 1,
+        "modified_at": at,
+        "options": {},
+        "pref_disable_new_entities": False,
+        "pref_disable_polling": False,
+        "source": "user",
+        "subentries": subentries,
+        "title": "Scale",
+        "unique_id": None,
+        "version": 1,
+    }
+
+
+def prepare(home_assistant: HomeAssistant, entry: dict[str, Any] | None) -> None:
+    """Write the configuration, with the probe and perhaps a site."""
+    home_assistant.prepare()
+    folder = home_assistant.config_dir
+    custom = folder / "custom_components"
+    custom.unlink()
+    custom.mkdir()
+    (custom / DOMAIN).symlink_to(PROJECT / "custom_components" / DOMAIN)
+    (custom / "loop_probe").symlink_to(PROJECT / "benchmarks/loop_probe")
+    with (folder / "configuration.yaml").open("a") as file:
+        file.write("loop_probe:\n")
+    if entry is not None:
+        content = {
+            "version": 1,
+            "minor_version": 5,
+            "key": "core.config_entries",
+            "data": {"entries": [entry]},
+        }
+        (folder / ".storage/core.config_entries").write_text(json.dumps(content))
+
+
+async def probe(
+    home_assistant: HomeAssistant, name: str, **data: Any
+) -> dict[str, Any]:
+    """Ask the probe."""
+    answer = await home_assistant.post(
+        f"/api/services/loop_probe/{name}?return_response", data
+    )
+    response: dict[str, Any] = answer["service_response"]
+    return response
+
+
+async def idle(folder: Path, seconds: float) -> dict[str, Any]:
+    """Return what Home Assistant costs without a site."""
+    home_assistant = _home_assistant(folder)
+    await asyncio.to_thread(prepare, home_assistant, None)
+    await home_assistant.start()
+    try:
+        await asyncio.sleep(SETTLE_S / 2)
+        await probe(home_assistant, "measure")
+        await asyncio.sleep(seconds)
+        return await probe(home_assistant, "measure")
+    finally:
+        await home_assistant.stop()
+
+
+async def loaded(
+    folder: Path, count: int, seconds: float, profile: Path | None
+) -> dict[str, Any]:
+    """Return what it costs with a site of many charge points, and how it stands a storm."""
+    ocpp_port = free_port()
+    others, meter_port = await Others.start(f"ws://127.0.0.1:{ocpp_port}", count)
+    home_assistant = _home_assistant(folder)
+    try:
+        entry = entry_data(count, meter_port, ocpp_port)
+        await asyncio.to_thread(prepare, home_assistant, entry)
+        await home_assistant.start()
+        await others.go()
+        async with asyncio.timeout(CONNECTED_TIMEOUT_S):
+            while (await others.report())["answered"] < count:
+                await asyncio.sleep(1)
+        await asyncio.sleep(SETTLE_S)
+        if profile is not None:
+            await probe(
+                home_assistant, "profile", seconds=min(seconds, 50), file=str(profile)
+            )
+        await probe(home_assistant, "measure")
+        await asyncio.sleep(seconds)
+        found = await probe(home_assistant, "measure")
+        found |= {"drawn_a": (await others.report())["drawn_a"]}
+        before = await others.report()
+        found["sessions"] = before["sessions"]
+        await home_assistant.post(
+            "/api/services/homeassistant/reload_config_entry", {"entry_id": "scale"}
+        )
+        await asyncio.sleep(10)
+        reloaded = await others.report(before["at"])
+        found["dropped_by_reload"] = reloaded["connected"]
+        return found | await _storm(home_assistant, others, count)
+    finally:
+        await home_assistant.stop()
+        await others.stop()
+
+
+async def _storm(
+    home_assistant: HomeAssistant, others: Others, count: int
+) -> dict[str, Any]:
+    """Cut all connections at once by taking the site away for a moment, and wait until all are back."""
+    await home_assistant.command(
+        "config_entries/disable", entry_id="scale", disabled_by="user"
+    )
+    await asyncio.sleep(25)
+    cut = await others.report()
+    await home_assistant.command(
+        "config_entries/disable", entry_id="scale", disabled_by=None
+    )
+    began_s = time.monotonic()
+    async with asyncio.timeout(STORM_TIMEOUT_S):
+        while True:
+            state = await others.report(cut["at"])
+            if state["answered"] == count:
+                break
+            await asyncio.sleep(0.2)
+    took_s = time.monotonic() - began_s
+    history = await home_assistant.post(
+        f"/api/services/{DOMAIN}/get_sessions?return_response", {}
+    )
+    sessions = history["service_response"]["sessions"]
+    return {
+        "storm_s": took_s,
+        "sessions_recorded": len(sessions),
+        "sessions_ended": sum(item["stopped_at"] is not None for item in sessions),
+    }
+
+
+def _home_assistant(folder: Path) -> HomeAssistant:
+    return HomeAssistant(
+        folder / "home_assistant",
+        port=free_port(),
+        python=str(PROJECT / ".venv-demo/bin/python"),
+    )
+
+
+async def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--charge-points", type=int, default=500)
+    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--profile", type=Path, help="write a cProfile of the loop")
+    parser.add_argument("--others", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.others:
+        await _others(arguments.others, arguments.charge_points)
+        return
+    # Else Home Assistant takes the custom components of the working directory for its own.
+    os.environ["PYTHONSAFEPATH"] = "1"
+    # Thousands of entities are registered for the first time.
+    harness.START_TIMEOUT_S = harness.REQUEST_TIMEOUT_S = FIRST_START_TIMEOUT_S
+    folder = Path(tempfile.mkdtemp(prefix="reev-ems-scale-"))
+    try:
+        base = await idle(folder, arguments.seconds / 2)
+        sys.stdout.write(f"without a site: {json.dumps(base)}\n")
+        for _ in range(arguments.runs):
+            found = await loaded(
+                folder, arguments.charge_points, arguments.seconds, arguments.profile
+            )
+            sys.stdout.write(verdict(base, found))
+            sys.stdout.flush()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def verdict(base: dict[str, Any], found: dict[str, Any]) -> str:
+    """Return the figures that count, and all of them."""
+    return (
+        f"{found['cpu_pct'] - base['cpu_pct']:.1f} % of a core (event loop alone "
+        f"{found['loop_cpu_pct'] - base['loop_cpu_pct']:.1f} %), loop lag p50 {found['lag_p50_ms']:.1f} ms, "
+        f"p99 {found['lag_p99_ms']:.1f} ms, max {found['lag_max_ms']:.0f} ms, "
+        f"memory {found['rss_mib'] - base['rss_mib']:.0f} MiB above {base['rss_mib']:.0f} MiB, "
+        f"{found['states']} entities; reload dropped {found['dropped_by_reload']} connections; "
+        f"all back after {found['storm_s']:.1f} s, {found['sessions_recorded']} sessions, "
+        f"{found['sessions_ended']} of them ended\n{json.dumps(found)}\n"
+    )
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
