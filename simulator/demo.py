@@ -26,13 +26,19 @@ class Demo:
     """A simulated site and the Home Assistant that looks after it, each in a process of its own."""
 
     def __init__(
-        self, folder: Path, site_file: Path = SITE_FILE, name: str = "Demo site"
+        self,
+        folder: Path,
+        site_file: Path = SITE_FILE,
+        name: str = "Demo site",
+        *,
+        home_assistant_port: int | None = None,
+        ocpp_port: int | None = None,
     ) -> None:
-        """Initialize; everything is written below the folder."""
+        """Initialize; everything is written below the folder. Ports that are taken or not given: any others."""
         self.folder = folder
         self.site_file = site_file
         self.name = name
-        self.ocpp_port = free_port(OCPP_PORT)
+        self.ocpp_port = free_port(ocpp_port)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "simulator.log").unlink(missing_ok=True)
         self.simulator = SimulatorProcess(
@@ -42,7 +48,7 @@ class Demo:
         )
         self.home_assistant = HomeAssistant(
             folder / "home_assistant",
-            port=free_port(HOME_ASSISTANT_PORT),
+            port=free_port(home_assistant_port),
             python=str(PROJECT / ".venv-demo/bin/python"),
             dashboard=DASHBOARD_FILE if site_file == SITE_FILE else None,
         )
@@ -117,7 +123,11 @@ async def run(arguments: argparse.Namespace) -> int:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    demo = Demo(arguments.folder)
+    demo = Demo(
+        arguments.folder,
+        home_assistant_port=HOME_ASSISTANT_PORT,
+        ocpp_port=OCPP_PORT,
+    )
     began_s = time.monotonic()
     starting = asyncio.create_task(demo.start())
     stopping = asyncio.create_task(ended.wait())

@@ -18,7 +18,7 @@ from .conftest import (
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(400),
 ]
 
 FLOOR_A = 6.0
@@ -79,7 +79,7 @@ async def test_b_one_phase_of_the_sub_distribution_binds_s1(site: E2E) -> None:
             and connector(state, "CP3")["current_a"][0] > 15
         )
 
-    elapsed_s = await site.wait("garage L3 used up, CP3 raised", shared, within_s=180)
+    elapsed_s = await site.wait("garage L3 used up, CP3 raised", shared, within_s=90)
 
     async def says_why() -> bool:
         """Return whether the UI names the circuit and the phase; a raise that waits is named meanwhile."""
@@ -194,7 +194,7 @@ async def test_e_charge_points_fall_to_their_floor_when_we_die_s5_s11(
         "all on their floor", all_on_floor, within_s=PROFILE_LIFE_S + SLACK_S
     )
     await site.demo.home_assistant.start()
-    raised_s = await site.wait("raised again", above_floor, within_s=180)
+    raised_s = await site.wait("raised again", above_floor, within_s=120)
     after = await site.state()
     assert transactions == {
         name: connector(after, name)["transaction"]["id"]
@@ -235,7 +235,7 @@ async def test_f_swapped_priorities_swap_the_permits(site: E2E) -> None:
                 > connector(state, second.upper())["limit"] + 8
                 and worst_over_a(state) <= 0
             ),
-            within_s=150,
+            within_s=60,
         )
 
     try:
