@@ -8,6 +8,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.reev_ems.coordinator import charge_point_config
 from custom_components.reev_ems.energy_management.model import Settings
 from custom_components.reev_ems.flows.charge_point_abilities import abilities_schema
+from custom_components.reev_ems.ocpp_server.abilities import Way
 from custom_components.reev_ems.ocpp_server.model import BootInfo
 from custom_components.reev_ems.ocpp_server.profiles import Kind, Purpose, Unit
 from custom_components.reev_ems.ocpp_server.quirks import known
@@ -23,6 +24,9 @@ FILLED: dict[str, dict[str, Any]] = {
         "floor_per_connector": "yes",
         "max_stack_level": 3,
         "max_periods": 1,
+        "way": "vendor_key",
+        "vendor_key": "MaxA",
+        "car_phases": 3,
     },
     "metering": {
         "meter_interval_s": 60,
@@ -67,7 +71,10 @@ async def test_all_that_can_be_said_reaches_the_server(
         "floor_per_connector": True,
         "max_stack_level": 3,
         "max_periods": 1,
+        "way": Way.VENDOR_KEY,
+        "vendor_key": "MaxA",
     }
+    assert quirks.car_phases == 3
     assert quirks.meter_interval_s == 60
     assert quirks.without_measurands == ("SoC", "Current.Offered")
     assert quirks.autonomous_fallback is False

@@ -13,9 +13,11 @@ from homeassistant.helpers.selector import (
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
+    TextSelector,
 )
 import probatio
 
+from ..ocpp_server.abilities import Way
 from ..ocpp_server.dialect import MEASURANDS
 from ..ocpp_server.profiles import Kind, Purpose, Unit
 from .fields import choice
@@ -32,11 +34,13 @@ _PURPOSES = {
     "tx_default_profile": Purpose.TX_DEFAULT.value,
     "charge_point_max_profile": Purpose.MAXIMUM.value,
 }
+_WAYS = {way.value: way.value for way in Way}
 _YES_NO = {"yes": True, "no": False}
 _MEASURANDS = {name.lower().replace(".", "_"): name for name in MEASURANDS}
 
 # What may be chosen, by the name of the ability or quirk; a field that is left empty is for the table of models.
 _ABILITY_CHOICES: dict[str, tuple[str, Mapping[str, Any]]] = {
+    "way": ("steering_way", _WAYS),
     "unit": ("charging_unit", _UNITS),
     "working_purpose": ("profile_purpose", _PURPOSES),
     "working_kind": ("profile_kind", _KINDS),
@@ -44,6 +48,8 @@ _ABILITY_CHOICES: dict[str, tuple[str, Mapping[str, Any]]] = {
     "floor_per_connector": ("yes_no", _YES_NO),
 }
 _ABILITY_NUMBERS = {"max_stack_level": (0, 99), "max_periods": (1, 1024)}
+_VENDOR_KEY = "vendor_key"
+_CAR_PHASES = "car_phases"
 _BEHAVIOR_CHOICES = ("autonomous_fallback", "zero_ends_session", "set_up")
 _METER_INTERVAL = "meter_interval_s"
 _WITHOUT_MEASURANDS = "without_measurands"
@@ -59,6 +65,8 @@ def abilities_schema(
     }
     for name, (low, high) in _ABILITY_NUMBERS.items():
         limits[probatio.Optional(name)] = _whole(low, high)
+    limits[probatio.Optional(_CAR_PHASES)] = _whole(1, 3)
+    limits[probatio.Optional(_VENDOR_KEY)] = TextSelector()
     metering = {
         probatio.Optional(_METER_INTERVAL): _whole(5, 3600, UnitOfTime.SECONDS),
         probatio.Optional(_WITHOUT_MEASURANDS): SelectSelector(
@@ -112,7 +120,11 @@ def take_abilities(user_input: Mapping[str, Mapping[str, Any]]) -> dict[str, Any
         for name in _ABILITY_NUMBERS
         if limits.get(name) is not None
     }
+    if key := (limits.get(_VENDOR_KEY) or "").strip():
+        abilities[_VENDOR_KEY] = key
     quirks: dict[str, Any] = {"abilities": abilities} if abilities else {}
+    if limits.get(_CAR_PHASES) is not None:
+        quirks[_CAR_PHASES] = int(limits[_CAR_PHASES])
     metering = user_input[SECTION_METERING]
     if metering.get(_METER_INTERVAL) is not None:
         quirks[_METER_INTERVAL] = int(metering[_METER_INTERVAL])
@@ -134,7 +146,13 @@ def show_abilities(quirks: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         for name, (_, options) in _ABILITY_CHOICES.items()
         if name in abilities
     }
-    limits |= {name: abilities[name] for name in _ABILITY_NUMBERS if name in abilities}
+    limits |= {
+        name: abilities[name]
+        for name in (*_ABILITY_NUMBERS, _VENDOR_KEY)
+        if name in abilities
+    }
+    if _CAR_PHASES in quirks:
+        limits[_CAR_PHASES] = quirks[_CAR_PHASES]
     metering = {}
     if _METER_INTERVAL in quirks:
         metering[_METER_INTERVAL] = quirks[_METER_INTERVAL]

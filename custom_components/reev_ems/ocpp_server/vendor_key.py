@@ -45,7 +45,7 @@ class VendorKey:
         if permit is not None:
             phases = point.steering.phases.of(connector, Unit.AMPERE)
             limit_a = permit_limit(permit, connector, Unit.AMPERE, point.config, phases)
-        name = key.format(connector=connector.connector_id)
+        name = key.replace("{connector}", str(connector.connector_id))
         # Whole amperes: not every one of these keys takes tenths.
         value = str(int(truncate(limit_a, Unit.AMPERE)))
         if self._written.get(name) == value:
