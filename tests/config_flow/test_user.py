@@ -40,7 +40,7 @@ async def test_add_user(hass: HomeAssistant, entry: MockConfigEntry) -> None:
         name=" Ada ", id_tags=["04A2B3", " rfid 7 "], group=group, priority=8
     )
     form = await open_subentry(hass, entry, "user")
-    assert form.suggested == {"priority": 5, "enabled": True}
+    assert form.suggested == {"id_tags": [], "priority": 5, "enabled": True}
     await form.submit(wanted)
     form.created()
     ada = entry.subentries[subentry_id(entry, "Ada")]

@@ -115,7 +115,8 @@ class UserSubentryFlow(ConfigSubentryFlow):
         return probatio.Schema(
             {
                 probatio.Required(CONF_NAME): TextSelector(),
-                probatio.Required(CONF_ID_TAGS): SelectSelector(
+                # Without a default the browser would choose the first card of the list, be it whose it may.
+                probatio.Required(CONF_ID_TAGS, default=list): SelectSelector(
                     SelectSelectorConfig(
                         options=self._presented(),
                         multiple=True,
