@@ -162,10 +162,14 @@ async def test_finds_nothing(loaded: LoadedProfiles, gateways: ModbusGateways) -
     async with ModbusServer({}) as server:
         server.silent_units = set(range(256))
         start_s = time.monotonic()
-        assert (await detected(loaded, gateways, server.port, timeout_s=1.0))[0] == []
+        with pytest.raises(MeterError) as caught:
+            await detected(loaded, gateways, server.port, timeout_s=1.0)
         assert time.monotonic() - start_s < 2
+        assert caught.value.key == Trouble.NO_ANSWER
         server.silent_units = set()
-        assert (await detected(loaded, gateways, server.port))[0] == []
+        with pytest.raises(MeterError) as caught:
+            await detected(loaded, gateways, server.port)
+        assert caught.value.key == Trouble.NO_ANSWER
         server.devices = {1: Device()}
         server.devices[1].fill([3, 4], 0, 65536, 0x1234)
         assert (await detected(loaded, gateways, server.port))[0] == []

@@ -19,7 +19,8 @@ from .gateway import MeterUnit, ModbusGateways
 from .profile import MeterProfile, Status
 from .reader import MeterProbe, probe_meter
 
-DETECTION_TIMEOUT_S = 30.0
+DETECTION_TIMEOUT_S = 28.0
+"""Leaves the forms around it the time that makes it 30 s for the person who waits."""
 ATTEMPT_TIMEOUT_S = 1.5
 """For one profile; a device may keep silent about registers that it does not have."""
 ATTEMPTS_IN_SILENCE = 3
@@ -63,7 +64,7 @@ async def detect_meters(
 
     The given unit ids are tried first, then those of the profiles, the most common first, then all others as far as the
     time allows. A search that runs out of time ends with what was found until then. Raises MeterError if nothing can
-    be reached at the address.
+    be reached at the address, or if under no unit id anybody answers.
     """
     candidates = sorted((item for item in profiles if not item.candidates), key=_rank)
     likely = list(dict.fromkeys([*unit_ids, *common_unit_ids(candidates)]))
@@ -76,13 +77,13 @@ async def detect_meters(
         await lease.open(at_once=True)
         for index, unit_id in enumerate([*likely, *others]):
             if search.left_s <= 0:
-                return
+                break
             if index < len(likely):
                 begin, span = index / len(likely) / 2, 0.5 / len(likely)
             else:
                 # What answered under several unit ids does not look at them: no other will do any better.
                 if search.answering > 1:
-                    return
+                    break
                 begin = 0.5 + (index - len(likely)) / len(others) / 2
                 span = 0.5 / len(others)
                 yield DetectionStep(fraction=begin, unit_id=unit_id, trying="")
@@ -96,6 +97,12 @@ async def detect_meters(
                 for meter in sorted(search.found, key=_fit, reverse=True):
                     yield meter
                 return
+        if search.answering == 0:
+            raise MeterError(
+                Trouble.NO_ANSWER,
+                f"Nobody answers at {host}:{port}, under whichever unit id.",
+                f"{host}:{port}",
+            )
     finally:
         await lease.release()
 
