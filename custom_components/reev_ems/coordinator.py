@@ -360,12 +360,14 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             )
 
     def _note_fallback(self, charge_point_id: str) -> None:
-        """Remember whether a charge point falls to its floor by itself: it is booked accordingly (S7)."""
+        """Remember whether a charge point falls to its floor by itself: it is booked accordingly (S7).
+
+        What a self-test found, and what is known of a model, is kept with what was learnt: unknown means that nothing
+        speaks against it any more.
+        """
         falls_back = self.server.charge_points[charge_point_id].autonomous_fallback
-        if falls_back is None:
-            return
         without = set(self.controls.without_fallback) - {charge_point_id}
-        if not falls_back:
+        if falls_back is False:
             without.add(charge_point_id)
         if without != set(self.controls.without_fallback):
             self._change(

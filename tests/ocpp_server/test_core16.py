@@ -110,7 +110,7 @@ async def test_s4_no_profile_is_sent_while_the_floor_is_refused(
     assert not point.floor_accepted
     assert "floor_rejected" in point.problems
     assert not client.profiles("TxProfile")
-    assert point.autonomous_fallback is False
+    assert not client.sent("RemoteStopTransaction")
 
 
 async def test_s5_working_profile_lapses_in_three_ways(adopt: Any, dial: Any) -> None:

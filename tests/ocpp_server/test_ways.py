@@ -47,8 +47,9 @@ def working_refused(payload: Payload) -> Payload:
 
 @pytest.fixture(autouse=True)
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not wait for a transaction to settle."""
+    """Do not wait for a transaction to settle, nor for a floor to be taken after all."""
     monkeypatch.setattr(steering, "_TRANSACTION_FRESH_S", 0.0)
+    monkeypatch.setattr(steering, "_FLOOR_RETRY_S", 0.0)
 
 
 async def ended(client: WireChargePoint, transaction_id: int) -> None:
@@ -126,6 +127,24 @@ async def test_s1_start_and_stop(adopt: Any, dial: Any) -> None:
     await recorder.wait(TransactionStarted, count=2)
     await recorder.wait(PermitAccepted, count=3)
     assert point.connectors[1].permit == Permit(limit_a=12)
+
+
+async def test_nobody_is_stopped_for_a_floor_that_is_refused_once(
+    adopt: Any, dial: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some refuse everything for a moment after their start: they are asked again before anything is done."""
+    monkeypatch.setattr(steering, "_FLOOR_RETRY_S", 0.3)
+    point, recorder = adopt(maximum={1: 16.0})
+    client = await dial(handlers={"SetChargingProfile": refuse})
+    await client.boot()
+    await client.start()
+    point.permit(1, Permit(limit_a=10))
+    await soon(lambda: point.problems == ("floor_rejected",))
+    client.handlers["SetChargingProfile"] = lambda _: {"status": "Accepted"}
+    await recorder.wait(PermitAccepted)
+    assert not client.sent("RemoteStopTransaction")
+    assert point.learnt.abilities.way is Way.PROFILE
+    assert point.problems == ()
 
 
 async def test_paused_and_unplugged_is_over(adopt: Any, dial: Any) -> None:

@@ -61,7 +61,8 @@ class Steering:
         self.told: dict[int, tuple[float, Unit]] = {}
         """By connector: the limit of the last accepted working profile, as the charge point was told it."""
         self._floored = False
-        """Whether the floor was installed, or all ways to install it were tried."""
+        """Whether the floor was installed, or all ways to install it were tried twice."""
+        self._refused_before = False
         self._point = point
         self._wanted: dict[int, _Wanted] = {}
         self._due: set[int] = set()
@@ -149,7 +150,7 @@ class Steering:
 
     def install_floor(self) -> None:
         """Send the floor again: it changed, or the charge point has booted."""
-        self._floored = False
+        self._floored = self._refused_before = False
         self.vendor_key.forget()
         self._floor_not_before_s = 0.0
         self._wake.set()
@@ -260,7 +261,7 @@ class Steering:
             # It was changed meanwhile; the loop sends the newer one.
             return
         self.abilities = attempt
-        self._floored = True
+        self._floored, self._refused_before = True, False
         point.taught()
         point.problem("floor_rejected", present=False)
         point.emit(FloorAccepted(charge_point_id=point.id))
@@ -269,6 +270,12 @@ class Steering:
         """Go on without profiles: by the vendor's key, else by stopping and starting. Raises CallError."""
         point = self._point
         point.problem("floor_rejected", present=True)
+        patient = self.abilities.way is Way.PROFILE and not self.abilities.vendor_key
+        if patient and not self._refused_before:
+            # Some refuse everything for a moment after their start; nobody is stopped for that.
+            self._refused_before = True
+            self._floor_not_before_s = point.clock() + _FLOOR_RETRY_S
+            return
         by_key = await self.vendor_key.write_floors()
         way = Way.VENDOR_KEY if by_key else Way.START_STOP
         self.abilities = replace(self.abilities, way=way)
