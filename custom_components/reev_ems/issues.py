@@ -65,8 +65,23 @@ class _Finding:
     """What the dialog has to know beside it."""
 
 
-# The translation keys of what is shown now, by config entry and issue, so that a turn without news costs nothing.
-_SHOWN: HassKey[dict[str, dict[str, str]]] = HassKey(f"{DOMAIN}_issues")
+# Wiring is learnt in minutes, and looking through hundreds of connectors takes as long as a decision about them.
+MANY_CONNECTORS = 50
+LINE_PHASES_INTERVAL_S = 10.0
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What is shown of a config entry now, so that a turn without news costs nothing."""
+
+    keys: dict[str, str]
+    """Translation keys by issue."""
+    line_phases: dict[str, _Finding] = field(default_factory=dict)
+    looked_s: float = float("-inf")
+    """When the wiring was looked at, on the clock of the decisions."""
+
+
+_SHOWN: HassKey[dict[str, _Shown]] = HassKey(f"{DOMAIN}_issues")
 
 
 @callback
@@ -75,15 +90,24 @@ def async_update_issues(coordinator: ReevCoordinator, issues: Iterable[Issue]) -
     hass, entry = coordinator.hass, coordinator.config_entry
     all_shown = hass.data.setdefault(_SHOWN, {})
     if entry.entry_id not in all_shown:
-        all_shown[entry.entry_id] = _stored(hass, entry.entry_id)
+        all_shown[entry.entry_id] = _Shown(_stored(hass, entry.entry_id))
         entry.async_on_unload(partial(_async_on_unload, hass, entry))
     shown = all_shown[entry.entry_id]
     found = dict(_findings(coordinator, issues))
-    for issue_id in shown.keys() - found.keys():
+    if (data := coordinator.data) is not None:
+        now_s = data.decision.at_s
+        if (
+            len(data.site.connectors) <= MANY_CONNECTORS
+            or now_s - shown.looked_s >= LINE_PHASES_INTERVAL_S
+        ):
+            shown.looked_s = now_s
+            shown.line_phases = dict(_line_phase_findings(coordinator))
+        found |= shown.line_phases
+    for issue_id in shown.keys.keys() - found.keys():
         ir.async_delete_issue(hass, DOMAIN, issue_id)
     for issue_id, finding in found.items():
         # The numbers in a text are those of its beginning: the list of issues is no display.
-        if shown.get(issue_id) != finding.key:
+        if shown.keys.get(issue_id) != finding.key:
             ir.async_create_issue(
                 hass,
                 DOMAIN,
@@ -94,9 +118,7 @@ def async_update_issues(coordinator: ReevCoordinator, issues: Iterable[Issue]) -
                 translation_key=finding.key,
                 translation_placeholders=dict(finding.placeholders),
             )
-    all_shown[entry.entry_id] = {
-        issue_id: finding.key for issue_id, finding in found.items()
-    }
+    shown.keys = {issue_id: finding.key for issue_id, finding in found.items()}
 
 
 @callback
@@ -164,8 +186,6 @@ def _findings(
                 },
             ),
         )
-    if coordinator.data is not None:
-        yield from _line_phase_findings(coordinator)
         yield from _rating_findings(coordinator)
 
 
