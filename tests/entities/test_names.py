@@ -15,6 +15,7 @@ from custom_components.reev_ems.energy_management.decision import IssueKind
 from custom_components.reev_ems.issues import (
     CHARGE_POINT_PROBLEMS,
     EXTERNAL_LIMIT_LOST,
+    LIMIT_ABOVE_RATING,
     LINE_PHASES_DIFFER,
     METER_TROUBLES,
 )
@@ -146,7 +147,8 @@ def test_every_issue_has_a_text(texts: Any) -> None:
     """Whatever may be raised can be explained."""
     keys = set(IssueKind) | set(CHARGE_POINT_PROBLEMS)
     keys |= {f"{IssueKind.METER_SILENT}_{trouble}" for trouble in METER_TROUBLES}
-    keys |= {ISSUE_FILE_REFUSED, LINE_PHASES_DIFFER, EXTERNAL_LIMIT_LOST}
+    keys |= {EXTERNAL_LIMIT_LOST, LIMIT_ABOVE_RATING}
+    keys |= {ISSUE_FILE_REFUSED, LINE_PHASES_DIFFER}
     assert keys == set(texts["issues"])
     assert set(Trouble) <= METER_TROUBLES
     allowed = {
@@ -160,6 +162,9 @@ def test_every_issue_has_a_text(texts: Any) -> None:
         "set",
         "learnt",
         "source",
+        "meter",
+        "limit",
+        "rating",
     }
     of_files = {"file", "folder", "line", "reason"}
     for key, issue in texts["issues"].items():
