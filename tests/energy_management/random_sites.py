@@ -1,6 +1,8 @@
 """Random sites with random histories, for properties of the step."""
 
-from hypothesis import strategies as st
+import os
+
+from hypothesis import HealthCheck, settings, strategies as st
 
 from custom_components.reev_ems.energy_management.model import (
     PHASES,
@@ -22,6 +24,13 @@ from custom_components.reev_ems.energy_management.observation import (
     MeterObservation,
     Observation,
 )
+
+histories_wanted = settings(
+    max_examples=int(os.environ.get("REEV_EMS_HISTORIES", "80")),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+"""Random histories for each property; `scripts/prove` raises it."""
 
 _amperes = st.integers(0, 40).map(float)
 _per_phase = st.tuples(*[st.integers(-20, 60).map(float)] * 3)

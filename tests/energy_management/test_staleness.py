@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from custom_components.reev_ems.energy_management.controller import (
     ControllerState,
@@ -14,13 +14,9 @@ from custom_components.reev_ems.energy_management.observation import (
     ConnectorState,
     Observation,
 )
-from tests.energy_management.random_sites import histories
+from tests.energy_management.random_sites import histories, histories_wanted
 
 _SLACK = 1e-6
-
-_THOROUGH = settings(
-    max_examples=80, deadline=None, suppress_health_check=list(HealthCheck)
-)
 
 
 def permits(decision: Decision) -> dict[str, float]:
@@ -62,7 +58,7 @@ def aged(draw: st.DrawFn) -> tuple[Site, list[Observation], Observation, Observa
     return site, history, last, replace(last, meters=meters)
 
 
-@_THOROUGH
+@histories_wanted
 @given(aged())
 def test_s3_age_only_lowers(
     case: tuple[Site, list[Observation], Observation, Observation],
@@ -80,7 +76,7 @@ def test_s3_age_only_lowers(
         assert value <= most + _SLACK or lapsed
 
 
-@_THOROUGH
+@histories_wanted
 @given(histories(), st.data())
 def test_s2_a_missing_reading_of_a_connector_raises_nobody(
     history: tuple[Site, list[Observation]], data: st.DataObject
@@ -118,7 +114,7 @@ def test_s2_a_missing_reading_of_a_connector_raises_nobody(
         )
 
 
-@_THOROUGH
+@histories_wanted
 @given(histories(), st.sampled_from(["battery", "meters"]))
 def test_s2_a_missing_battery_or_all_meters_raise_nobody(
     history: tuple[Site, list[Observation]], what: str

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 import pytest
 
 from custom_components.reev_ems.energy_management.controller import (
@@ -15,11 +15,8 @@ from custom_components.reev_ems.energy_management.observation import (
     ConnectorState,
     Observation,
 )
-from tests.energy_management.random_sites import histories
+from tests.energy_management.random_sites import histories, histories_wanted
 
-_THOROUGH = settings(
-    max_examples=60, deadline=None, suppress_health_check=list(HealthCheck)
-)
 _SLACK = 1e-6
 
 
@@ -29,7 +26,7 @@ def permit(decision: Decision, name: str) -> float:
     return (connector.permit_a or 0.0) + (connector.permit_w or 0.0)
 
 
-@_THOROUGH
+@histories_wanted
 @given(histories())
 def test_s1_s6_nobody_is_raised_beyond_what_is_there(
     history: tuple[Site, list[Observation]],
@@ -84,7 +81,7 @@ def test_s1_s6_nobody_is_raised_beyond_what_is_there(
         before = decision
 
 
-@_THOROUGH
+@histories_wanted
 @given(histories())
 def test_permits_are_what_a_charger_can_do(
     history: tuple[Site, list[Observation]],
@@ -115,7 +112,7 @@ def test_permits_are_what_a_charger_can_do(
             assert item.expires_s > observation.at_s
 
 
-@_THOROUGH
+@histories_wanted
 @given(histories())
 def test_the_order_of_input_is_irrelevant(
     history: tuple[Site, list[Observation]],
