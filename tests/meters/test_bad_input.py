@@ -159,7 +159,7 @@ class Heard:
 
     async def until(self, what: list[MeterReading] | list[MeterError]) -> None:
         """Wait for the first of a kind."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while not what:
                 await asyncio.sleep(0.01)
 
@@ -167,7 +167,7 @@ class Heard:
 async def suffer(profile: MeterProfile, disturb: Disturb) -> set[Trouble]:
     """Poll a meter before, during and after a disturbance; return the troubles it caused. No reading may come meanwhile."""
     heard = Heard()
-    gateways = ModbusGateways(request_timeout_s=0.3)
+    gateways = ModbusGateways(request_timeout_s=1.0)
     async with ModbusServer({1: twin(profile)}) as server:
         reader = MeterReader(
             gateways,
@@ -189,7 +189,7 @@ async def suffer(profile: MeterProfile, disturb: Disturb) -> set[Trouble]:
         await disturb(server, profile)
         await heard.until(heard.errors)
         heard.readings.clear()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while len(heard.errors) < 3:
                 await asyncio.sleep(0.01)
         assert not heard.readings, "taken for a measurement"
