@@ -41,6 +41,7 @@ LEARNT = Learnt(
         working_kind=Kind.RELATIVE,
         working_stack_level=1,
         composite_schedule=False,
+        switches_phases=True,
     ),
     without_measurands=("SoC",),
     clock_offset_s=3600.0,

@@ -337,6 +337,61 @@ async def test_dc_watts_know_no_phases(adopt: Any, dial: Any) -> None:
     assert watts(client) == [33_000]
 
 
+def announces(version: str, value: str) -> dict[str, Callable[[Payload], Payload]]:
+    """Return a charge point that says whether it can switch phases."""
+    key = {"key": "ConnectorSwitch3to1PhaseSupported", "readonly": True, "value": value}
+    variable = {
+        "attributeStatus": "Accepted",
+        "attributeValue": value,
+        "component": {"name": "SmartChargingCtrlr"},
+        "variable": {"name": "Phases3to1"},
+    }
+    if version == "1.6":
+        return {"GetConfiguration": lambda _: {"configurationKey": [key]}}
+    return {"GetVariables": lambda _: {"getVariableResult": [variable]}}
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+@pytest.mark.parametrize(
+    ("said", "period"),
+    [
+        ("true", {"startPeriod": 0, "limit": 10, "numberPhases": 1}),
+        ("False", {"startPeriod": 0, "limit": 0}),
+        ("", {"startPeriod": 0, "limit": 10, "numberPhases": 1}),
+    ],
+)
+async def test_s1_phases_are_switched_only_where_that_can_be_done(
+    adopt: Any, dial: Any, version: str, said: str, period: Payload
+) -> None:
+    """Who cannot switch would charge on all phases, of which one was permitted: it gets nothing."""
+    point, recorder = adopt()
+    client = await dial(
+        protocols=(f"ocpp{version}",), handlers=announces(version, said)
+    )
+    if version == "1.6":
+        await client.boot()
+        await client.start()
+    else:
+        station = {"vendorName": "V", "model": "M"}
+        await client.ask("BootNotification", reason="PowerUp", chargingStation=station)
+        await client.ask(
+            "TransactionEvent",
+            eventType="Started",
+            timestamp=iso(),
+            transactionInfo={"transactionId": "t"},
+            evse={"id": 1},
+        )
+    point.permit(1, Permit(limit_a=10, phase_count=1))
+    await recorder.wait(PermitAccepted)
+    request = client.sent("SetChargingProfile")[-1]
+    schedule = (
+        request["csChargingProfiles"]["chargingSchedule"]
+        if version == "1.6"
+        else request["chargingProfile"]["chargingSchedule"][0]
+    )
+    assert schedule["chargingSchedulePeriod"][0] == period
+
+
 # Permits that are about to lapse.
 
 

@@ -37,6 +37,8 @@ class Abilities:
     working_stack_level: int | None = None
     vendor_key: str | None = None
     """The configuration key of Way.VENDOR_KEY, where the model has one."""
+    switches_phases: bool | None = None
+    """Whether it can charge on fewer phases than it is wired with, as it says of itself."""
     composite_schedule: bool | None = None
     """Whether it tells which limit is in force (GetCompositeSchedule)."""
 
@@ -65,6 +67,7 @@ _READERS: Mapping[str, Callable[[Any], object]] = {
     "working_stack_level": int,
     "vendor_key": str,
     "composite_schedule": bool,
+    "switches_phases": bool,
 }
 
 

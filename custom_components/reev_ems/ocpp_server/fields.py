@@ -62,6 +62,11 @@ def required_integer(payload: Mapping[str, object], name: str) -> int:
     return value
 
 
+def flag(value: str | None) -> bool | None:
+    """Return a configuration key that is true or false, in any spelling; None for anything else."""
+    return {"true": True, "false": False}.get((value or "").strip().lower())
+
+
 def moment(payload: Mapping[str, object], name: str) -> datetime | None:
     """Return a point in time in UTC; one without an offset is taken as UTC. None if it is absent or no time."""
     value = payload.get(name)

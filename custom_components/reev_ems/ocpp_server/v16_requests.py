@@ -27,6 +27,7 @@ _LEARN_KEYS = (
     "ChargeProfileMaxStackLevel",
     "ChargingScheduleAllowedChargingRateUnit",
     "ChargingScheduleMaxPeriods",
+    "ConnectorSwitch3to1PhaseSupported",
     "MeterValuesSampledData",
     "MeterValueSampleInterval",
     "WebSocketPingInterval",
@@ -292,6 +293,11 @@ class Requests16(Dialect):
             if known.max_periods is None and periods
             else known.max_periods,
             unit=known.unit or (units.pop() if len(units) == 1 else None),
+            switches_phases=fields.flag(
+                self._value("ConnectorSwitch3to1PhaseSupported")
+            )
+            if known.switches_phases is None
+            else known.switches_phases,
         )
 
     def _value(self, name: str) -> str | None:

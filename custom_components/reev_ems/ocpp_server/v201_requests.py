@@ -26,6 +26,7 @@ _LOGGER = logging.getLogger(__name__)
 _STACK_LEVEL = "SmartChargingCtrlr.ProfileStackLevel"
 _RATE_UNIT = "SmartChargingCtrlr.RateUnit"
 _PERIODS = "SmartChargingCtrlr.PeriodsPerSchedule"
+_PHASES = "SmartChargingCtrlr.Phases3to1"
 _INTERVAL = "SampledDataCtrlr.TxUpdatedInterval"
 _MEASURANDS = "SampledDataCtrlr.TxUpdatedMeasurands"
 _START_MEASURANDS = "SampledDataCtrlr.TxStartedMeasurands"
@@ -227,6 +228,7 @@ class Requests201(Dialect):
             _STACK_LEVEL,
             _RATE_UNIT,
             _PERIODS,
+            _PHASES,
             _INTERVAL,
             _MEASURANDS,
             _PING,
@@ -281,6 +283,9 @@ class Requests201(Dialect):
             if known.max_periods is None and periods
             else known.max_periods,
             unit=known.unit or (Unit(units.pop()) if len(units) == 1 else None),
+            switches_phases=fields.flag(self._variables.get(_PHASES))
+            if known.switches_phases is None
+            else known.switches_phases,
         )
 
     @override

@@ -1,5 +1,6 @@
 """Makes the charging profile of a permit (S5), in the way that a charge point takes."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..energy_management.model import Supply
@@ -21,6 +22,12 @@ def profile(
 ) -> Profile:
     """Return the profile of a permit that lapses at a monotonic time."""
     unit = attempt.unit_for(connector.supply)
+    if permit.phase_count is not None and attempt.switches_phases is False:
+        fewer = permit.phase_count < point.config.phases_of(connector.connector_id)
+        # It would charge on all of its phases, of which only some were permitted (S1).
+        permit = replace(
+            permit, limit_a=0.0 if fewer else permit.limit_a, phase_count=None
+        )
     phases = point.steering.phases.of(connector, unit)
     transaction = connector.transaction
     return working_profile(
