@@ -22,6 +22,8 @@ KEPT_BYTES = 40 * 1024 * 1024
 # 30 connectors, hence parts are the smaller the more connectors there are.
 PART_CONNECTORS = 500
 PART_STEPS = 60
+# Of a machine that is too busy to pack them, steps are left out: better than to pile them up.
+MAX_PACKING = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,7 @@ class History:
         self._parts: deque[_Part] = deque()
         self._open: list[Step] = []
         self._bytes = 0
+        self._packing = 0
 
     def append(
         self,
@@ -77,13 +80,18 @@ class History:
             1, min(PART_STEPS, PART_CONNECTORS // max(len(site.connectors), 1))
         ):
             steps, self._open = self._open, []
-            self._hass.async_create_task(
-                self._async_pack(steps), "reev EMS history", eager_start=True
-            )
+            if self._packing < MAX_PACKING:
+                self._hass.async_create_task(
+                    self._async_pack(steps), "reev EMS history", eager_start=True
+                )
 
     async def _async_pack(self, steps: list[Step]) -> None:
         """Pack steps and put them behind those that are packed."""
-        packed = await self._hass.async_add_executor_job(_pack, steps)
+        self._packing += 1
+        try:
+            packed = await self._hass.async_add_executor_job(_pack, steps)
+        finally:
+            self._packing -= 1
         self._parts.append(_Part(steps[-1].observation.at_s, packed))
         self._bytes += len(packed)
 
