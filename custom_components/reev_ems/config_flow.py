@@ -37,6 +37,7 @@ from .flows.charge_point_setup import (
     CONNECTOR_SCHEMA,
     ChargePointSetup,
     charge_point_ids,
+    default_login,
     identity_fields,
     login_fields,
 )
@@ -281,7 +282,8 @@ class ReevConfigFlow(
             step_id="adopt",
             data_schema=self.add_suggested_values_to_schema(
                 probatio.Schema(
-                    identity_fields(circuit_names(entry)) | login_fields(entry)
+                    identity_fields(circuit_names(entry))
+                    | login_fields(default_login(entry))
                 ),
                 user_input or {CONF_NAME: charge_point_id},
             ),

@@ -116,7 +116,7 @@ async def test_password_is_removed(hass: HomeAssistant, entry: MockConfigEntry) 
     left = subentry_id(entry, "Left")
     form = await open_subentry(hass, entry, "charge_point", left)
     await form.choose("login")
-    assert form.suggested["security"] == {"login": "none"}
+    assert form.suggested["security"] == {"login": "generate"}
     await form.submit({"security": {"login": "none"}})
     form.aborted("reconfigure_successful")
     assert "password" not in entry.subentries[left].data

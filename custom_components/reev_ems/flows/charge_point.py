@@ -31,7 +31,9 @@ from ..security import PortSecurity
 from .charge_point_abilities import abilities_schema, show_abilities, take_abilities
 from .charge_point_setup import (
     CONNECTOR_SCHEMA,
+    LOGIN_GENERATE,
     ChargePointSetup,
+    default_login,
     identity_fields,
     login_fields,
     take_login,
@@ -95,7 +97,7 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
                     unknown_charge_points(entry), custom_value=True
                 ),
                 **identity_fields(circuit_names(entry)),
-                **login_fields(entry),
+                **login_fields(default_login(entry)),
             }
         )
         return self.async_show_form(
@@ -210,7 +212,9 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
         return self.async_show_form(
             step_id="login",
             data_schema=self.add_suggested_values_to_schema(
-                probatio.Schema(login_fields(entry)), user_input
+                # Who comes here wants another one, and must not lose the one there is by a mere click.
+                probatio.Schema(login_fields(LOGIN_GENERATE)),
+                user_input,
             ),
             errors=errors,
             description_placeholders={"name": subentry.title},

@@ -113,10 +113,14 @@ def identity_fields(circuits: Mapping[str, str]) -> dict[probatio.Marker, Any]:
     }
 
 
-def login_fields(entry: ConfigEntry[Any]) -> dict[probatio.Marker, Any]:
-    """Return the fields that ask for a password."""
+def default_login(entry: ConfigEntry[Any]) -> str:
+    """Return what a new charge point has, if nobody says otherwise."""
     demanded = PortSecurity.of(entry.data).profile.demands_password
-    default = LOGIN_GENERATE if demanded else LOGIN_NONE
+    return LOGIN_GENERATE if demanded else LOGIN_NONE
+
+
+def login_fields(default: str) -> dict[probatio.Marker, Any]:
+    """Return the fields that ask for a password."""
     return {
         probatio.Required(SECTION_SECURITY): section(
             probatio.Schema(
@@ -131,7 +135,7 @@ def login_fields(entry: ConfigEntry[Any]) -> dict[probatio.Marker, Any]:
                     ),
                 }
             ),
-            {"collapsed": not demanded},
+            {"collapsed": default == LOGIN_NONE},
         ),
     }
 
