@@ -103,6 +103,7 @@ def async_update_issues(coordinator: ReevCoordinator, issues: Iterable[Issue]) -
             shown.looked_s = now_s
             shown.line_phases = dict(_line_phase_findings(coordinator))
         found |= shown.line_phases
+        found |= dict(_rating_findings(coordinator))
     for issue_id in shown.keys.keys() - found.keys():
         ir.async_delete_issue(hass, DOMAIN, issue_id)
     for issue_id, finding in found.items():
@@ -186,7 +187,6 @@ def _findings(
                 },
             ),
         )
-        yield from _rating_findings(coordinator)
 
 
 def _rating_findings(coordinator: ReevCoordinator) -> Iterator[tuple[str, _Finding]]:
