@@ -28,6 +28,8 @@ CONF_SECURITY: Final = "security"
 # Config entry: options; beside these, every field of energy_management.model.Settings under its own name.
 CONF_SHARING: Final = "sharing"
 CONF_MARGIN_A: Final = "margin_a"
+# The rules add up currents, a meter shows the sum of their phasors: tenths of an ampere between them.
+DEFAULT_MARGIN_A: Final = 0.5
 # 0 switches the phase imbalance limit off.
 CONF_IMBALANCE_LIMIT_A: Final = "imbalance_limit_a"
 CONF_AUTHORIZATION: Final = "authorization"

@@ -29,6 +29,7 @@ from .const import (
     CONF_SENSORS,
     CONF_SHARING,
     CONF_SUPPLY,
+    DEFAULT_MARGIN_A,
     ROOT_CIRCUIT,
     SUBENTRY_CHARGE_POINT,
     SUBENTRY_CIRCUIT,
@@ -216,7 +217,7 @@ def build_site(entry: ConfigEntry[Any], controls: Controls) -> Site:
             if subentry.data[CONF_LIMIT_A] or subentry.data[CONF_LIMIT_W]
         ),
         sharing=SharingPolicy(options.get(CONF_SHARING, SharingPolicy.PRIORITY)),
-        margin_a=options.get(CONF_MARGIN_A, 0.0),
+        margin_a=options.get(CONF_MARGIN_A, DEFAULT_MARGIN_A),
         load_management=controls.load_management,
         pv_surplus=controls.pv_surplus,
         imbalance=ImbalanceLimit(limit_a=imbalance_a) if imbalance_a else None,

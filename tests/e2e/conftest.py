@@ -130,9 +130,7 @@ def worst_over_a(state: dict[str, Any]) -> float:
 
 
 def is_full(state: dict[str, Any]) -> bool:
-    """Return whether the cars take most of what they can get: 40 A on L2 of the garage, 16 A at CP4.
-
-    """
+    """Return whether the cars take most of what they can get: 40 A on L2 of the garage, 16 A at CP4."""
     garage_a = state["circuits"]["garage"]["current_a"]
     return (
         connector(state, "CP4")["current_a"][0] > 15
@@ -162,7 +160,6 @@ async def shorten_times(demo: Demo) -> None:
         {
             "sharing_of_power": {
                 "sharing": "priority",
-                # The meter measures sums of phasors, which are less than the sums of their amounts.
                 "margin_a": 0.5,
                 "rotation_slot_s": 900,
                 "raise_interval_s": 5,

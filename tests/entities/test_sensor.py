@@ -56,7 +56,7 @@ def decided(
 async def test_grid_connection(
     hass: HomeAssistant, entry: MockConfigEntry, push: Push
 ) -> None:
-    """Power and currents are signed; the headroom is the limit less the current."""
+    """Power and currents are signed; the headroom is the limit less margin and current."""
     push(
         DUE_S,
         observation=grid(power_w=-2300.0, current_a=(-10.0, 12.5, None)),
@@ -67,8 +67,8 @@ async def test_grid_connection(
         "grid_current_l1": "-10.0",
         "grid_current_l2": "12.5",
         "grid_current_l3": STATE_UNKNOWN,
-        "headroom_l1": "73.0",
-        "headroom_l2": "50.5",
+        "headroom_l1": "72.5",
+        "headroom_l2": "50.0",
         "headroom_l3": STATE_UNKNOWN,
         "pv_surplus": "1800.0",
     }.items():

@@ -25,8 +25,9 @@ from ..const import (
     CONF_IMBALANCE_LIMIT_A,
     CONF_MARGIN_A,
     CONF_SHARING,
+    DEFAULT_MARGIN_A,
 )
-from ..energy_management.model import FailsafeAction, Settings, SharingPolicy, Site
+from ..energy_management.model import FailsafeAction, Settings, SharingPolicy
 from ..external_limit import CONTACT_DOMAINS, NUMBER_DOMAINS
 from ..people import Access
 from .fields import amperes, choice, has_power_unit, number, seconds, watts
@@ -43,7 +44,7 @@ _SETTINGS = Settings()
 
 DEFAULTS: dict[str, Any] = {
     CONF_SHARING: SharingPolicy.PRIORITY.value,
-    CONF_MARGIN_A: Site(circuits=()).margin_a,
+    CONF_MARGIN_A: DEFAULT_MARGIN_A,
     CONF_IMBALANCE_LIMIT_A: 0.0,
     **{
         name: getattr(_SETTINGS, name)
