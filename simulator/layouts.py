@@ -335,6 +335,34 @@ PHOENIX_EEM_XM = Layout(
     refresh_s=0.5,
 )
 
+# What the block of 19000 alone answers: other Janitza devices, and those that copied it.
+JANITZA_19000 = Layout(
+    name="janitza_19000",
+    registers=_janitza_block_19000(),
+    filled=((19000, 19077),),
+    refresh_s=0.2,
+)
+
+
+def _herholdt(name: str, offset: int) -> Layout:
+    """Return the map of Herholdt's ECS meters: mV, mA and mW; nobody says whether it counts from 0 or from 1."""
+    return Layout(
+        name=name,
+        registers=(
+            _constant(4104 + offset, "ECSEM000000001", "string", 7),
+            *_phases(4151 + offset, 2, "power", "int32", 0.001),
+            _one(4157 + offset, "power", "int64", 0.001),
+            *_phases(4267 + offset, 2, "voltage", "uint32", 0.001),
+            *_phases(4279 + offset, 2, "current", "uint32", 0.001),
+        ),
+        filled=((4151 + offset, 4160 + offset), (4267 + offset, 4284 + offset)),
+        refresh_s=1.0,
+    )
+
+
+HERHOLDT_ECS = _herholdt("herholdt_ecs", 0)
+HERHOLDT_ECS_LOW = _herholdt("herholdt_ecs_low", -1)
+
 
 def _sunspec(
     name: str, model: int, length: int, points: tuple[Register, ...]
@@ -422,6 +450,9 @@ LAYOUTS = {
         ALGODUE_UEM,
         LOVATO_DMG610,
         PHOENIX_EEM_XM,
+        JANITZA_19000,
+        HERHOLDT_ECS,
+        HERHOLDT_ECS_LOW,
         SUNSPEC_203,
         SUNSPEC_213,
     )
