@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -40,8 +41,11 @@ def seconds(start: str, end: str) -> float:
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
 
-async def test_boot_heartbeat_and_status(adopt: Any, dial: Any) -> None:
-    """What a charge point says of itself is seen, and kept over a lost connection."""
+async def test_boot_heartbeat_and_status(
+    adopt: Any, dial: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a charge point says of itself is seen, and kept over a lost connection; both ends of that are logged once."""
+    caplog.set_level(logging.INFO, "custom_components.reev_ems")
     point, recorder = adopt(connector_ids=(1, 2))
     assert point.connectors[1].state is ConnectorState.OFFLINE
     client = await dial()
@@ -65,6 +69,11 @@ async def test_boot_heartbeat_and_status(adopt: Any, dial: Any) -> None:
     assert not point.connected
     again = await dial()
     await again.ask("Heartbeat")
+    assert caplog.messages == [
+        "CP1: connected",
+        "CP1: connection lost",
+        "CP1: connected",
+    ]
     states = [connector.state for connector in point.connectors.values()]
     assert states == [ConnectorState.OFFLINE, ConnectorState.PLUGGED]
 

@@ -249,7 +249,9 @@ class ChargePoint(RemoteControl, Reports):
     def connected_with(self, session: Session, dialect: type[Dialect]) -> None:
         """Take over a connection; the newest wins, since the old one may be half open."""
         old, self._session = self._session, session
-        if old is not None:
+        if old is None:
+            _LOGGER.info("%s: connected", self.id)
+        else:
             self._end_tasks()
             self._start(self._close_old(old))
         if not isinstance(self.dialect, dialect):
@@ -271,6 +273,7 @@ class ChargePoint(RemoteControl, Reports):
         """The connection is gone; one that was replaced changes nothing."""
         if session is not self._session:
             return
+        _LOGGER.info("%s: connection lost", self.id)
         self._session = None
         self._end_tasks()
         for connector in self.connectors.values():
