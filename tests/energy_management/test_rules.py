@@ -222,6 +222,26 @@ def test_s7_who_is_offline_takes_of_the_external_limit_what_another_has() -> Non
     assert decision.connectors["c1"].limited_by.kind is LimitKind.EXTERNAL_LIMIT
 
 
+@pytest.mark.parametrize("load_management", [False, True])
+def test_the_failsafe_keeps_an_external_limit(load_management: bool) -> None:
+    """Three floors of 6 A are 12.4 kW; where 10.5 kW are allowed the least important car waits."""
+    site = replace(several(3), load_management=load_management)
+    connectors = tuple(
+        replace(item, priority=3 if item.id == "c1" else 5) for item in site.connectors
+    )
+    loop = Loop(replace(site, connectors=connectors), (6.0, 6.0, 6.0))
+    loop.step(60)
+    if load_management:
+        loop.age_s = None
+    assert {item.permit_a for item in loop.step(30).connectors.values()} == {6.0}
+    loop.external_limit_w = 10_500.0
+    decision = loop.step()
+    permits = {name: item.permit_a for name, item in decision.connectors.items()}
+    assert permits == {"c0": 6.0, "c1": 0.0, "c2": 6.0}
+    assert decision.connectors["c1"].limited_by.kind is LimitKind.EXTERNAL_LIMIT
+    assert loop.step(60).connectors["c1"].permit_a == 0.0
+
+
 def test_s6_a_car_settles_only_once_it_was_steady_for_15_s() -> None:
     """A draw that changes with every report is no wish for less."""
     car = Car()
@@ -309,11 +329,11 @@ def test_s8_who_draws_more_than_its_permit_is_not_raised() -> None:
     assert loop.step(60).connectors["c0"].permit_a == 16
 
 
-def test_s9_floors_reserve_and_margin_count_in_amperes_and_watts() -> None:
-    """12 A of floors, 8 A that no meter sees and 3 A to be left free in 20 A; 13.8 kW in 13 kW."""
+def test_s9_floors_and_reserve_count_in_amperes_and_watts() -> None:
+    """12 A of floors and 8 A that no meter sees in 17 A, whatever is to be left free; 13.8 kW in 13 kW."""
     circuit = Circuit(
         id="main",
-        limit_a=(20.0, 24.0, 23.0),
+        limit_a=(17.0, 22.0, 20.0),
         limit_w=13_110.0,
         reserve_a=(8.0, 8.0, 8.0),
     )

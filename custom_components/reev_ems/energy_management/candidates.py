@@ -52,6 +52,39 @@ def reserve(turns: Sequence[Turn], now_s: float, settings: Settings) -> None:
             _switch_off(turn)
 
 
+def keep_external_limit(
+    turns: Sequence[Turn],
+    external_limit_w: float | None,
+    now_s: float,
+    settings: Settings,
+) -> None:
+    """Pause those that the failsafe lets charge, as far as all together exceed the external limit.
+
+    It is no row of the sharing, in which they take no part. Who is paused follows from priority and id alone: in the
+    failsafe nobody takes turns.
+    """
+    if external_limit_w is None:
+        return
+    total_w = sum(
+        turn.offline_load(now_s, settings, metered=False)[3]
+        if turn.seen.state is ConnectorState.OFFLINE
+        else turn.load(turn.target)[3]
+        for turn in turns
+        if turn.steered or turn.seen.state is ConnectorState.OFFLINE
+    )
+    held = [
+        turn
+        for turn in turns
+        if turn.limit.kind is LimitKind.FAILSAFE and turn.target > 0
+    ]
+    for turn in sorted(held, key=lambda turn: (turn.priority, turn.name)):
+        if total_w <= external_limit_w:
+            break
+        total_w -= turn.load(turn.target)[3]
+        turn.target = 0.0
+        turn.limit = Limit(kind=LimitKind.EXTERNAL_LIMIT)
+
+
 def choose(
     plan: Layout,
     turns: Sequence[Turn],

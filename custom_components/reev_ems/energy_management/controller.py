@@ -15,7 +15,7 @@ A connector in a solar mode follows the surplus if the PV switch of the site or 
 none is, nobody asked for surplus charging and it charges like one in mode `fast`.
 """
 
-from .candidates import Candidates, choose, reserve
+from .candidates import Candidates, choose, keep_external_limit, reserve
 from .circuits import Circuits
 from .commands import plan_commands
 from .decision import Command, ConnectorDecision, Decision, Issue, IssueKind, SiteState
@@ -77,6 +77,7 @@ def step(
     circuits.book_reserved(turns)
     candidates = choose(plan, turns, circuits, state, observation, now_s)
     shared = share(plan, candidates, circuits, state, observation, turns, now_s)
+    keep_external_limit(turns, observation.external_limit_w, now_s, settings)
     take(
         turns,
         circuits,
