@@ -83,8 +83,6 @@ STEP_INTERVAL_S = 1.0
 # of usual size, where a step takes milliseconds.
 EVENT_REST = 9
 STORAGE_VERSION = 1
-# Controls are moved by automations too; storage sees them at most this often.
-STORAGE_DELAY_S = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -459,9 +457,9 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         self._wake.set()
 
     def _keep_controls(self, controls: Controls) -> None:
-        """Take changed controls, and store them soon."""
+        """Take changed controls, and store them at once: the power may fail the moment after."""
         self.controls = controls
-        self._store.async_delay_save(lambda: asdict(self.controls), STORAGE_DELAY_S)
+        self._store.async_delay_save(lambda: asdict(self.controls))
 
     @callback
     def set_pairing(self, on: bool) -> None:

@@ -1,6 +1,7 @@
 """What a person sets reaches the energy management, and stays."""
 
 import asyncio
+from typing import Any
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
@@ -59,6 +60,22 @@ async def test_site_switches(hass: HomeAssistant, entry: MockConfigEntry) -> Non
     found = await site(entry)
     assert (found.load_management, found.pv_surplus) == (False, True)
     assert state(hass, entry, "sensor", "Depot", "state").state == "off"
+
+
+async def test_what_a_person_sets_is_stored_at_once(
+    hass: HomeAssistant, entry: MockConfigEntry, hass_storage: dict[str, Any]
+) -> None:
+    """The power may fail the moment after."""
+    stored = f"reev_ems.{entry.entry_id}"
+    load = entity_id(hass, entry, "switch", "Depot", "load_management")
+    for service, on in (("switch.turn_off", False), ("switch.turn_on", True)):
+        await call(hass, service, load)
+        async with asyncio.timeout(1):
+            while (
+                hass_storage.get(stored, {}).get("data", {}).get("load_management")
+                is not on
+            ):
+                await asyncio.sleep(0.01)
 
 
 async def test_group_switch(hass: HomeAssistant, entry: MockConfigEntry) -> None:
