@@ -87,7 +87,6 @@ class ReevUpdate(ReevEntity[ChargePointPart], UpdateEntity):
         """Initialize with the firmware that the settings offer, if any."""
         super().__init__(part, description)
         offered = part.subentry.data.get(CONF_FIRMWARE)
-        self._url: str | None = offered[CONF_URL] if offered else None
         self._offered: str | None = offered[CONF_VERSION] if offered else None
         self._attr_supported_features = UpdateEntityFeature.PROGRESS
         if offered:
@@ -144,10 +143,9 @@ class ReevUpdate(ReevEntity[ChargePointPart], UpdateEntity):
     async def async_install(
         self, version: str | None, backup: bool, **kwargs: Any
     ) -> None:
-        """Let the charge point fetch the offered firmware and install it."""
-        if self._url is None:
-            raise NotImplementedError
+        """Let the charge point fetch the offered firmware and install it; Home Assistant asks only if there is one."""
+        url = self.part.subentry.data[CONF_FIRMWARE][CONF_URL]
         with charge_point_errors(self.part):
-            await self.part.charge_point.update_firmware(self._url, datetime.now(UTC))
+            await self.part.charge_point.update_firmware(url, datetime.now(UTC))
         self._is_under_way = True
         self.async_write_ha_state()

@@ -250,7 +250,7 @@ async def test_s9_floors_that_do_not_fit(
     )
     assert form.placeholders["over_circuit"] == "Roof"
     assert form.placeholders["over_phase"] == "L1"
-    assert form.placeholders["over_value"] == "2.0 A"
+    assert form.placeholders["over_value"] == "2.5 A"
     await form.submit(
         connector_input(ac=ac("unknown_1")), "connector", base="floors_over_limit"
     )
@@ -274,7 +274,7 @@ async def test_s9_no_floor_where_charging_stops(
     options = {**form.suggested}
     options["failsafe_behavior"]["failsafe"] = "minimum"
     await form.submit(options, "init", failsafe_behavior="floors_over_limit")
-    assert form.placeholders["over_value"] == "33.0 A"
+    assert form.placeholders["over_value"] == "33.5 A"
 
 
 DISCOVERED = {"charge_point_id": "CP7", "vendor": "Acme", "model": "Box"}

@@ -155,9 +155,9 @@ async def test_s9_limit_that_the_floors_exceed(
     assert form.placeholders == {
         "over_circuit": "Garage",
         "over_phase": "L1",
-        "over_value": "2.0 A",
+        "over_value": "2.5 A",
     }
-    await form.submit({**lowered, "limit_a": 12})
+    await form.submit({**lowered, "limit_a": 12.5})
     form.aborted("reconfigure_successful")
 
     form = await open_reconfigure(hass, entry)
@@ -177,5 +177,5 @@ async def test_s9_reserve_counts_as_known_load(
     await form.submit(
         circuit_input(limit_a=10, reserve_a=12), "user", limit_a="floors_over_limit"
     )
-    await form.submit(circuit_input(limit_a=10, reserve_a=10))
+    await form.submit(circuit_input(limit_a=10, reserve_a=9.5))
     form.created()

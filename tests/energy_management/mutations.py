@@ -493,19 +493,19 @@ STEP = [
     ),
     Mutation(
         "S9 floors in power", "outlets", "if circuit.limit_w is not None and total[3] > circuit.limit_w:", "if False:",
-        "rules.py::test_s9_floors_and_reserve_count_in_amperes_and_watts",
+        "rules.py::test_s9_floors_reserve_and_margin_count_in_amperes_and_watts",
     ),
     Mutation(
         "S9 reserve", "outlets", "circuit.id: [*circuit.reserve_a, sum(circuit.reserve_a) * site.voltage_v]", "circuit.id: [0.0] * 4",
-        "rules.py::test_s9_floors_and_reserve_count_in_amperes_and_watts",
+        "rules.py::test_s9_floors_reserve_and_margin_count_in_amperes_and_watts",
     ),
     Mutation(
         "external limit in the failsafe", "candidates", "if total_w <= external_limit_w:", "if True:",
         "rules.py::test_the_failsafe_keeps_an_external_limit",
     ),
     Mutation(
-        "S9 floors may take the margin", "outlets", "if value > limit_a", "if value + site.margin_a > limit_a",
-        "rules.py::test_s9_floors_and_reserve_count_in_amperes_and_watts",
+        "S9 margin", "outlets", "if value + site.margin_a > limit_a", "if value > limit_a",
+        "rules.py::test_s9_floors_reserve_and_margin_count_in_amperes_and_watts",
     ),
     Mutation(
         "S9 who does not fall back", "outlets",

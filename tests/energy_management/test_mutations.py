@@ -15,7 +15,7 @@ from .mutations import ALLOCATION, STEP, Mutation
 SAMPLE = (
     "S2 NaN from a charge point",
     "S7 in the external limit",
-    "S9 floors may take the margin",
+    "S9 margin",
     "S10 the guard is asked",
 )
 """Of the step's rules; scripts/mutate tries all."""

@@ -329,11 +329,11 @@ def test_s8_who_draws_more_than_its_permit_is_not_raised() -> None:
     assert loop.step(60).connectors["c0"].permit_a == 16
 
 
-def test_s9_floors_and_reserve_count_in_amperes_and_watts() -> None:
-    """12 A of floors and 8 A that no meter sees in 17 A, whatever is to be left free; 13.8 kW in 13 kW."""
+def test_s9_floors_reserve_and_margin_count_in_amperes_and_watts() -> None:
+    """12 A of floors, 8 A that no meter sees and 3 A to be left free in 20 A; 13.8 kW in 13 kW."""
     circuit = Circuit(
         id="main",
-        limit_a=(17.0, 22.0, 20.0),
+        limit_a=(20.0, 24.0, 23.0),
         limit_w=13_110.0,
         reserve_a=(8.0, 8.0, 8.0),
     )

@@ -68,6 +68,8 @@ def keep_external_limit(
     total_w = sum(
         turn.offline_load(now_s, settings, metered=False)[3]
         if turn.seen.state is ConnectorState.OFFLINE
+        else turn.booked[3]
+        if turn.memory.disobedient
         else turn.load(turn.target)[3]
         for turn in turns
         if turn.steered or turn.seen.state is ConnectorState.OFFLINE

@@ -142,12 +142,12 @@ def _floors_over_limits(site: Site, outlets: Mapping[str, Outlet]) -> list[Issue
                     kind=IssueKind.FLOORS_OVER_LIMIT,
                     circuit=circuit.id,
                     phase=phase,
-                    value=round(value - limit_a, 3),
+                    value=round(value + site.margin_a - limit_a, 3),
                 )
                 for phase, limit_a, value in zip(
                     PHASES, circuit.limit_a, total, strict=False
                 )
-                if value > limit_a
+                if value + site.margin_a > limit_a
             ]
         if circuit.limit_w is not None and total[3] > circuit.limit_w:
             issues.append(

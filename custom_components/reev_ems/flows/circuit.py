@@ -17,7 +17,14 @@ from ..const import (
     SUBENTRY_CIRCUIT,
 )
 from ..validation import is_below
-from .fields import amperes, limit_fields, named_choice, show_limits, take_limits
+from .fields import (
+    amperes,
+    limit_fields,
+    name_error,
+    named_choice,
+    show_limits,
+    take_limits,
+)
 from .site import (
     NEW_SUBENTRY,
     NO_FLOOR_PROBLEM,
@@ -114,10 +121,8 @@ class CircuitSubentryFlow(ConfigSubentryFlow):
         if not errors and limits[CONF_LIMIT_A] is None and limits[CONF_LIMIT_W] is None:
             errors[CONF_LIMIT_A] = "limit_missing"
         title = user_input[CONF_NAME].strip()
-        if not title:
-            errors[CONF_NAME] = "name_missing"
-        elif title.casefold() in {name.casefold() for name in names.values()}:
-            errors[CONF_NAME] = "name_in_use"
+        if error := name_error(title, names.values()):
+            errors[CONF_NAME] = error
         parent = user_input[CONF_PARENT]
         if parent not in names:
             errors[CONF_PARENT] = "unknown_circuit"

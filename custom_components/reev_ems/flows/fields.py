@@ -35,6 +35,15 @@ NOMINAL_VOLTAGE_V = Site(circuits=()).voltage_v
 DEFAULT_PRIORITY = ConnectorControls().priority
 
 
+def name_error(name: str, others: Iterable[str]) -> str | None:
+    """Return what is wrong with a name that has to differ from the others, capitals apart."""
+    if not name:
+        return "name_missing"
+    if name.casefold() in {other.casefold() for other in others}:
+        return "name_in_use"
+    return None
+
+
 def number(
     unit: str | None = None,
     *,

@@ -26,7 +26,7 @@ from ..const import (
     SUBENTRY_USER_GROUP,
 )
 from ..people import async_presented, tag_key
-from .fields import DEFAULT_PRIORITY, named_choice, priority_slider
+from .fields import DEFAULT_PRIORITY, name_error, named_choice, priority_slider
 from .site import names_of
 
 # OCPP 2.0.1 takes 36 characters; 1.6 takes 20, so that a longer tag never comes from there.
@@ -77,10 +77,8 @@ class UserSubentryFlow(ConfigSubentryFlow):
             id_tags = [tag.strip() for tag in user_input[CONF_ID_TAGS]]
             group = user_input.get(CONF_GROUP)
             others = names_of(self._get_entry(), SUBENTRY_USER, without=self._own_id)
-            if not title:
-                errors[CONF_NAME] = "name_missing"
-            elif title.casefold() in {name.casefold() for name in others.values()}:
-                errors[CONF_NAME] = "name_in_use"
+            if error := name_error(title, others.values()):
+                errors[CONF_NAME] = error
             error, placeholders = self._tag_error(id_tags)
             if error:
                 errors[CONF_ID_TAGS] = error

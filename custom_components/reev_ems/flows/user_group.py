@@ -12,6 +12,7 @@ from ..const import CONF_PRIORITY, SUBENTRY_USER_GROUP
 from .fields import (
     DEFAULT_PRIORITY,
     limit_fields,
+    name_error,
     priority_slider,
     show_limits,
     take_limits,
@@ -59,10 +60,8 @@ class UserGroupSubentryFlow(ConfigSubentryFlow):
                 SUBENTRY_USER_GROUP,
                 without=self.context.get("subentry_id"),
             )
-            if not title:
-                errors[CONF_NAME] = "name_missing"
-            elif title.casefold() in {name.casefold() for name in others.values()}:
-                errors[CONF_NAME] = "name_in_use"
+            if error := name_error(title, others.values()):
+                errors[CONF_NAME] = error
             if not errors:
                 data = {CONF_PRIORITY: user_input[CONF_PRIORITY], **limits}
                 if step_id == "user":

@@ -49,6 +49,7 @@ class Dialect(ABC):
     def __init__(self, point: ChargePoint) -> None:
         """Speak for a charge point."""
         self.point = point
+        self._requests = 0
 
     @abstractmethod
     async def handle(self, action: str, payload: Payload) -> Payload | None:
@@ -125,9 +126,18 @@ class Dialect(ABC):
     def get_diagnostics(self, location: str) -> Request:
         """Upload diagnostics to a URL."""
 
-    @abstractmethod
     def get_log(self, kind: LogKind, location: str) -> Request:
         """Upload a log to a URL."""
+        return "GetLog", {
+            "logType": kind.value,
+            "requestId": self.next_request(),
+            "log": {"remoteLocation": location},
+        }
+
+    def next_request(self) -> int:
+        """Return a number for a request that is answered later, by messages of its own."""
+        self._requests += 1
+        return self._requests
 
     @abstractmethod
     def get_local_list_version(self) -> tuple[Request, str]:

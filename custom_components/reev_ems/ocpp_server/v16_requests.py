@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, override
 
 from . import fields
 from .dialect import PING_INTERVAL_S, Dialect, Request
-from .model import (
-    CallError,
-    CertificateUse,
-    FirmwareSignature,
-    LogKind,
-    Payload,
-    Transaction,
-)
+from .model import CallError, CertificateUse, FirmwareSignature, Payload, Transaction
 from .profiles import Profile, Unit, to_16
 
 if TYPE_CHECKING:
@@ -67,7 +60,6 @@ class Requests16(Dialect):
         """Speak with a charge point."""
         super().__init__(point)
         self._keys: dict[str, _Key] = {}
-        self._requests = 0
 
     @override
     def wire_id(self, transaction: Transaction) -> str | int:
@@ -142,7 +134,7 @@ class Requests16(Dialect):
                 "retrieveDate": fields.timestamp(at),
             }
         return "SignedUpdateFirmware", {
-            "requestId": self._next_request(),
+            "requestId": self.next_request(),
             "firmware": {
                 "location": location,
                 "retrieveDateTime": fields.timestamp(at),
@@ -155,15 +147,6 @@ class Requests16(Dialect):
     def get_diagnostics(self, location: str) -> Request:
         """Upload diagnostics to a URL."""
         return "GetDiagnostics", {"location": location}
-
-    @override
-    def get_log(self, kind: LogKind, location: str) -> Request:
-        """Upload a log to a URL."""
-        return "GetLog", {
-            "logType": kind.value,
-            "requestId": self._next_request(),
-            "log": {"remoteLocation": location},
-        }
 
     @override
     def get_local_list_version(self) -> tuple[Request, str]:
@@ -194,10 +177,6 @@ class Requests16(Dialect):
     def installed_certificates(self, use: CertificateUse) -> Request:
         """Ask which certificates are in its store."""
         return "GetInstalledCertificateIds", {"certificateType": _CERTIFICATES[use]}
-
-    def _next_request(self) -> int:
-        self._requests += 1
-        return self._requests
 
     @override
     def send_local_list(self, id_tags: list[str], version: int) -> Request:

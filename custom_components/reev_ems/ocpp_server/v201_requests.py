@@ -51,7 +51,6 @@ class Requests201(Dialect):
     def __init__(self, point: ChargePoint) -> None:
         """Speak with a charging station."""
         super().__init__(point)
-        self._requests = 0
         self._variables: dict[str, str | None] = {}
         self._status: dict[int, str] = {}
         self._charging_state: dict[int, str] = {}
@@ -81,7 +80,7 @@ class Requests201(Dialect):
         """Start charging."""
         return "RequestStartTransaction", {
             "evseId": connector_id,
-            "remoteStartId": self._next_request(),
+            "remoteStartId": self.next_request(),
             "idToken": {"idToken": id_tag, "type": "Central"},
         }
 
@@ -137,7 +136,7 @@ class Requests201(Dialect):
             firmware["signingCertificate"] = signature.certificate
             firmware["signature"] = signature.signature
         return "UpdateFirmware", {
-            "requestId": self._next_request(),
+            "requestId": self.next_request(),
             "firmware": firmware,
         }
 
@@ -145,15 +144,6 @@ class Requests201(Dialect):
     def get_diagnostics(self, location: str) -> Request:
         """Upload diagnostics to a URL."""
         return self.get_log(LogKind.DIAGNOSTICS, location)
-
-    @override
-    def get_log(self, kind: LogKind, location: str) -> Request:
-        """Upload a log to a URL."""
-        return "GetLog", {
-            "logType": kind.value,
-            "requestId": self._next_request(),
-            "log": {"remoteLocation": location},
-        }
 
     @override
     def get_local_list_version(self) -> tuple[Request, str]:
@@ -185,10 +175,6 @@ class Requests201(Dialect):
     def installed_certificates(self, use: CertificateUse) -> Request:
         """Ask which certificates are in its store."""
         return "GetInstalledCertificateIds", {"certificateType": [_CERTIFICATES[use]]}
-
-    def _next_request(self) -> int:
-        self._requests += 1
-        return self._requests
 
     @override
     def send_local_list(self, id_tags: list[str], version: int) -> Request:
