@@ -109,6 +109,10 @@ def _charge_point(charge_point: ChargePoint, now_s: float) -> dict[str, Any]:
         "info": asdict(info) if info else None,
         "floor_accepted": charge_point.floor_accepted,
         "problems": list(charge_point.problems),
+        "schedule_mismatches": {
+            str(number): asdict(mismatch)
+            for number, mismatch in charge_point.schedule_mismatches.items()
+        },
         "connectors": {
             str(number): asdict(view)
             for number, view in charge_point.connectors.items()

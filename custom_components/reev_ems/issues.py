@@ -11,6 +11,7 @@ from homeassistant.util.hass_dict import HassKey
 
 from .const import CONF_CIRCUIT, CONF_RATING_A, CONF_SENSORS, DOMAIN, SUBENTRY_METER
 from .energy_management.decision import Issue, IssueKind
+from .site import connector_id
 
 if TYPE_CHECKING:
     # The coordinator imports this module.
@@ -39,8 +40,10 @@ METER_TROUBLES = frozenset(
 )
 
 # Problems that a charge point's OCPP session reports, each with a text of its own.
-CHARGE_POINT_PROBLEMS = ("floor_rejected", "profile_rejected")
-
+SCHEDULE_DIFFERS = "schedule_differs"
+CHARGE_POINT_PROBLEMS = ("floor_rejected", "profile_rejected", SCHEDULE_DIFFERS)
+# The same where it says that there is no limit at all.
+SCHEDULE_WITHOUT_LIMIT = "schedule_without_limit"
 
 # The source of the external limit says nothing, see external_limit.py.
 EXTERNAL_LIMIT_LOST = "external_limit_lost"
@@ -162,7 +165,10 @@ def _findings(
             _finding(coordinator, issue),
         )
     for subentry_id, charge_point in coordinator.charge_points.items():
+        yield from _schedule_findings(coordinator, subentry_id)
         for problem in charge_point.problems:
+            if problem == SCHEDULE_DIFFERS:
+                continue
             yield (
                 f"{entry.entry_id}_{problem}_{subentry_id}",
                 _Finding(
@@ -185,6 +191,31 @@ def _findings(
                     "site": entry.title,
                     "source": coordinator.external_limit.source or "",
                 },
+            ),
+        )
+
+
+def _schedule_findings(
+    coordinator: ReevCoordinator, subentry_id: str
+) -> Iterator[tuple[str, _Finding]]:
+    """Return the connectors of a charge point that have another limit in force than they were told."""
+    entry = coordinator.config_entry
+    charge_point = coordinator.charge_points[subentry_id]
+    for number, mismatch in charge_point.schedule_mismatches.items():
+        in_force = mismatch.in_force
+        item_id = connector_id(charge_point.id, number)
+        yield (
+            f"{entry.entry_id}_{SCHEDULE_DIFFERS}_{item_id}",
+            _Finding(
+                SCHEDULE_WITHOUT_LIMIT if in_force is None else SCHEDULE_DIFFERS,
+                ir.IssueSeverity.ERROR,
+                {
+                    "site": entry.title,
+                    "connector": coordinator.connector_names[item_id],
+                    "told": f"{mismatch.told:g} {mismatch.unit}",
+                    "in_force": f"{in_force or 0:g} {mismatch.unit}",
+                },
+                subentry_id,
             ),
         )
 

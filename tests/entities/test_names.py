@@ -18,6 +18,7 @@ from custom_components.reev_ems.issues import (
     LIMIT_ABOVE_RATING,
     LINE_PHASES_DIFFER,
     METER_TROUBLES,
+    SCHEDULE_WITHOUT_LIMIT,
 )
 from custom_components.reev_ems.meter_profiles import ISSUE_FILE_REFUSED
 from custom_components.reev_ems.meters.errors import Trouble
@@ -148,7 +149,7 @@ def test_every_issue_has_a_text(texts: Any) -> None:
     keys = set(IssueKind) | set(CHARGE_POINT_PROBLEMS)
     keys |= {f"{IssueKind.METER_SILENT}_{trouble}" for trouble in METER_TROUBLES}
     keys |= {EXTERNAL_LIMIT_LOST, LIMIT_ABOVE_RATING}
-    keys |= {ISSUE_FILE_REFUSED, LINE_PHASES_DIFFER}
+    keys |= {ISSUE_FILE_REFUSED, LINE_PHASES_DIFFER, SCHEDULE_WITHOUT_LIMIT}
     assert keys == set(texts["issues"])
     assert set(Trouble) <= METER_TROUBLES
     allowed = {
@@ -165,6 +166,8 @@ def test_every_issue_has_a_text(texts: Any) -> None:
         "meter",
         "limit",
         "rating",
+        "told",
+        "in_force",
     }
     of_files = {"file", "folder", "line", "reason"}
     for key, issue in texts["issues"].items():

@@ -444,13 +444,19 @@ async def test_s8_what_is_in_force_is_read_back(
     point.permit(1, Permit(limit_a=10))
     first = await recorder.wait(ScheduleMismatch)
     assert (first.permit.limit_a, first.in_force, first.unit) == (10, 32, Unit.AMPERE)
+    assert first.told == 10
+    assert point.problems == ()
     # Told again three times, not for ever.
     await recorder.wait(ScheduleMismatch, count=4)
     await asyncio.sleep(0.3)
     assert len(client.profiles("TxProfile")) == 4
+    # It was told again and still says so: a person should know.
+    assert point.problems == ("schedule_differs",)
+    assert point.schedule_mismatches[1].in_force == 32
     in_force["limit"] = -1
     point.permit(1, Permit(limit_a=9))
     assert (await recorder.wait(ScheduleMismatch, count=5)).in_force is None
+    assert point.schedule_mismatches[1].in_force is None
     in_force["limit"] = 8
     point.permit(1, Permit(limit_a=8))
     await recorder.wait(PermitAccepted, count=6)
@@ -463,6 +469,7 @@ async def test_s8_what_is_in_force_is_read_back(
     await asyncio.sleep(0.3)
     assert len(client.sent("GetCompositeSchedule")) == asked
     assert len(recorder.of(ScheduleMismatch)) == 5
+    assert (point.problems, point.schedule_mismatches) == ((), {})
     assert point.learnt.abilities.composite_schedule is True
 
 
@@ -485,3 +492,24 @@ async def test_who_tells_no_schedule_is_asked_once(
     await asyncio.sleep(0.1)
     assert len(client.sent("GetCompositeSchedule")) == 1
     assert not recorder.of(ScheduleMismatch)
+
+
+@pytest.mark.parametrize("tells", [False, True])
+async def test_what_is_known_of_its_schedule_wins(
+    adopt: Any, dial: Any, monkeypatch: pytest.MonkeyPatch, tells: bool
+) -> None:
+    """Who is said to tell something else is not asked; who is said to tell the truth is asked for ever."""
+    monkeypatch.setattr(composite, "READ_AFTER_S", 0.0)
+    monkeypatch.setattr(composite, "_BETWEEN_S", 0.0)
+    quirks = {"abilities": {"composite_schedule": tells}}
+    point, recorder = adopt(quirks=quirks)
+    client = await dial(
+        handlers={"GetCompositeSchedule": lambda _: ("InternalError", "")}
+    )
+    await client.boot()
+    await client.start()
+    for count, limit_a in enumerate((10, 9, 8), start=1):
+        point.permit(1, Permit(limit_a=limit_a))
+        await recorder.wait(PermitAccepted, count=count)
+        await asyncio.sleep(0.05)
+    assert len(client.sent("GetCompositeSchedule")) == (3 if tells else 0)

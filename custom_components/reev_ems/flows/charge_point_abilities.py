@@ -46,6 +46,8 @@ _ABILITY_CHOICES: dict[str, tuple[str, Mapping[str, Any]]] = {
     "working_kind": ("profile_kind", _KINDS),
     "floor_kind": ("profile_kind", _KINDS),
     "floor_per_connector": ("yes_no", _YES_NO),
+    "switches_phases": ("yes_no", _YES_NO),
+    "composite_schedule": ("yes_no", _YES_NO),
 }
 _ABILITY_NUMBERS = {"max_stack_level": (0, 99), "max_periods": (1, 1024)}
 _VENDOR_KEY = "vendor_key"

@@ -1,7 +1,7 @@
 """A charge point as the rest of the program sees it, whatever its OCPP version. It outlives its connections."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 import contextlib
 from datetime import datetime
 import logging
@@ -19,6 +19,7 @@ from .events import (
     Disconnected,
     LearntChanged,
     ProblemsChanged,
+    ScheduleMismatch,
     SelfTested,
 )
 from .learnt import Learnt
@@ -96,8 +97,17 @@ class ChargePoint(RemoteControl, Reports):
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What a person should know: `floor_rejected`, `profile_rejected`."""
+        """What a person should know: `floor_rejected`, `profile_rejected`, `schedule_differs`."""
         return self._problems
+
+    @property
+    def schedule_mismatches(self) -> Mapping[int, ScheduleMismatch]:
+        """By connector: another limit than it was told is in force, as it says itself, also after it was told again."""
+        return {
+            connector_id: mismatch
+            for connector_id, mismatch in self.read_back.differing.items()
+            if connector_id in self.connectors
+        }
 
     @property
     def learnt(self) -> Learnt:
@@ -439,6 +449,7 @@ class ChargePoint(RemoteControl, Reports):
     def _forget(self) -> None:
         """Ask again what it can do."""
         self.steering.abilities = Abilities()
+        self.read_back.clear()
         self.without_measurands = ()
         self._offset.found_before_s = 0.0
         self._asked = False

@@ -66,6 +66,8 @@ class ReadBack:
 
     def __init__(self, point: ChargePoint) -> None:
         """Wait for a permit that is accepted."""
+        self.differing: dict[int, ScheduleMismatch] = {}
+        """By connector: what it says, where that did not change by telling it again."""
         self._point = point
         self._due_s: dict[int, float] = {}
         self._asked_s: dict[int, float] = {}
@@ -91,6 +93,11 @@ class ReadBack:
         self._agreed.pop(connector_id, None)
         self._due_s.pop(connector_id, None)
         self._resends.pop(connector_id, None)
+
+    def clear(self) -> None:
+        """It is another charge point now, or steered in another way."""
+        self.differing.clear()
+        self._note()
 
     async def run(self) -> None:
         """Ask what is due until cancelled."""
@@ -129,23 +136,36 @@ class ReadBack:
             return
         point.steering.knows_schedule(schedule is not None)
         if schedule is None or schedule.unit is not unit:
+            self._agrees(connector_id)
             return
         in_force = schedule.limits[0]
         if 0 <= in_force <= limit * TOLERANCE + _SLACK[unit]:
             self._agreed[connector_id] = permit
             self._resends.pop(connector_id, None)
+            self._agrees(connector_id)
             return
         _LOGGER.debug("%s: %s told, %s in force", point.id, told, schedule)
-        point.emit(
-            ScheduleMismatch(
-                charge_point_id=point.id,
-                connector_id=connector_id,
-                permit=permit,
-                in_force=in_force if in_force >= 0 else None,
-                unit=unit,
-            )
+        mismatch = ScheduleMismatch(
+            charge_point_id=point.id,
+            connector_id=connector_id,
+            permit=permit,
+            told=limit,
+            in_force=in_force if in_force >= 0 else None,
+            unit=unit,
         )
         sent = self._resends.get(connector_id, 0)
+        if sent:
+            self.differing[connector_id] = mismatch
+            self._note()
+        point.emit(mismatch)
         if sent < _MOST_RESENDS:
             self._resends[connector_id] = sent + 1
             point.steering.renew(connector_id)
+
+    def _agrees(self, connector_id: int) -> None:
+        """Nothing speaks against it any more."""
+        if self.differing.pop(connector_id, None) is not None:
+            self._note()
+
+    def _note(self) -> None:
+        self._point.problem("schedule_differs", present=bool(self.differing))

@@ -146,6 +146,8 @@ class ScheduleMismatch(ConnectorEvent):
     """It accepted a permit, but says that another limit is in force; the permit is sent again."""
 
     permit: Permit
+    told: float
+    """What it was told and accepted, in `unit`."""
     in_force: float | None
     """What it says, in `unit`; None: no limit at all."""
     unit: Unit

@@ -128,7 +128,9 @@ class Steering:
         )
 
     def knows_schedule(self, implemented: bool) -> None:
-        """Note whether it tells which limit is in force."""
+        """Note whether it tells which limit is in force, unless somebody knows better."""
+        if "composite_schedule" in self._point.quirks.abilities:
+            return
         if self.abilities.composite_schedule is not implemented:
             self.abilities = replace(self.abilities, composite_schedule=implemented)
             self._point.taught()
@@ -278,6 +280,7 @@ class Steering:
             return
         by_key = await self.vendor_key.write_floors()
         way = Way.VENDOR_KEY if by_key else Way.START_STOP
+        point.read_back.clear()
         self.abilities = replace(self.abilities, way=way)
         # Now and then profiles are tried again: smart charging may have been switched on.
         self._floor_not_before_s = point.clock() + _PROFILES_AGAIN_S
