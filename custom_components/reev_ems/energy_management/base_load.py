@@ -29,7 +29,7 @@ there is no overload, or the first bound has it. One that falls is believed afte
 exceeded at most for the meter's latency plus the command and the ramp of the car (`Settings.follow_s`).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from .model import Circuit, Settings
@@ -41,6 +41,7 @@ _NEW_SAMPLE_S = 0.05
 _SEEN_A = 0.5
 # A car that ramps moves the meter all the time; half a ramp (5 s, IEC 61851-1) without that, and it has ended.
 _STILL_S = 2.5
+_NONE: Sequence[tuple[float | None, ...]] = ((),) * 4
 # A charge point measures a moment before it reports.
 _REPORT_LAG_S = 3.0
 
@@ -150,9 +151,9 @@ def estimate(
             *bounds[:-1],
             Bounds(
                 bucket=bucket,
-                low=_outer(min, last.low, low),
-                high=_outer(max, last.high, high),
-                peak=_outer(max, last.peak, reading),
+                low=_lower(last.low, low),
+                high=_upper(last.high, high),
+                peak=_upper(last.peak, reading),
             ),
         )
     else:
@@ -162,25 +163,28 @@ def estimate(
             Bounds(bucket=bucket, low=low, high=high, peak=reading),
         )
     spans = (bucket - bounds[0].bucket) * _BUCKET_S >= settings.align_s
-    proves = spans and not memory.proven
-    peaks: list[PartVector] = []
+    lows = list(zip(*[item.low for item in bounds], strict=True))
+    peaks = highs = _NONE
     if spans and bounds[0].bucket <= confirmed:
-        peaks = [item.peak for item in bounds if item.bucket >= confirmed]
+        later = [item.peak for item in bounds if item.bucket >= confirmed]
+        peaks = list(zip(*later, strict=True))
+    if spans and not memory.proven:
+        highs = list(zip(*[item.high for item in bounds], strict=True))
     cut = _still_pending(memory.cut, reading, now_s, settings)
     still = _still(memory.still, reading, now_s)
     has_followed = cut is None and now_s - still.since_s >= _STILL_S
     certain = _less(reading, permitted if has_followed else most)
     if cut is not None:
-        certain = _outer(min, certain, _grown(cut, reading))
+        certain = _lower(certain, _grown(cut, reading))
     known = memory.base or (None, None, None, None)
     base = tuple(
         None
         if reading[index] is None
         else _moved(
             known[index],
-            [item.low[index] for item in bounds],
-            [peak[index] for peak in peaks],
-            [item.high[index] for item in bounds] if proves else (),
+            lows[index],
+            peaks[index],
+            highs[index],
             reported_low[index],
             certain[index],
         )
@@ -205,13 +209,15 @@ def lowered(memory: MeterMemory, reading: PartVector, now_s: float) -> MeterMemo
 
 def _still(still: Still | None, reading: PartVector, now_s: float) -> Still:
     """Return since when the meter has stood still."""
-    if still is None or any(
-        (value is None) != (then is None)
-        or (value is not None and then is not None and abs(value - then) > _SEEN_A)
-        for value, then in zip(reading[:3], still.reading[:3], strict=True)
-    ):
+    if still is None or any(map(_differs, reading[:3], still.reading[:3], strict=True)):
         return Still(since_s=now_s, reading=reading)
     return still
+
+
+def _differs(value: float | None, then: float | None) -> bool:
+    if value is None or then is None:
+        return value is not then
+    return abs(value - then) > _SEEN_A
 
 
 def _still_pending(
@@ -254,33 +260,48 @@ def _moved(
         drawn: what the connectors drew at least.
         certain: the lower bound that holds now.
     """
-    lowest = min(low for low in lows if low is not None)
+    lowest = min([low for low in lows if low is not None])
     value = lowest if known is None else max(known, lowest)
     if first:
-        value = max(value, min(high for high in first if high is not None))
+        value = max(value, min([high for high in first if high is not None]))
     if peaks:
-        value = min(value, max(peak for peak in peaks if peak is not None) - drawn)
+        value = min(value, max([peak for peak in peaks if peak is not None]) - drawn)
     return value if certain is None else max(value, certain)
 
 
 def _less(reading: PartVector, loads: Vector) -> PartVector:
+    l1, l2, l3, power_w = reading
     return (
-        _less_one(reading[0], loads[0]),
-        _less_one(reading[1], loads[1]),
-        _less_one(reading[2], loads[2]),
-        _less_one(reading[3], loads[3]),
+        None if l1 is None else l1 - loads[0],
+        None if l2 is None else l2 - loads[1],
+        None if l3 is None else l3 - loads[2],
+        None if power_w is None else power_w - loads[3],
     )
 
 
-def _less_one(value: float | None, load: float) -> float | None:
-    return None if value is None else value - load
-
-
-def _outer(
-    choose: Callable[[float, float], float], first: PartVector, second: PartVector
-) -> PartVector:
-    parts = tuple(
-        one if other is None else other if one is None else choose(one, other)
-        for one, other in zip(first, second, strict=True)
+def _lower(first: PartVector, second: PartVector) -> PartVector:
+    """Return the smaller of each part, of one that is unknown in one of them the other."""
+    return (
+        _smaller(first[0], second[0]),
+        _smaller(first[1], second[1]),
+        _smaller(first[2], second[2]),
+        _smaller(first[3], second[3]),
     )
-    return parts[0], parts[1], parts[2], parts[3]
+
+
+def _upper(first: PartVector, second: PartVector) -> PartVector:
+    """Return the larger of each part, of one that is unknown in one of them the other."""
+    return (
+        _larger(first[0], second[0]),
+        _larger(first[1], second[1]),
+        _larger(first[2], second[2]),
+        _larger(first[3], second[3]),
+    )
+
+
+def _smaller(one: float | None, other: float | None) -> float | None:
+    return other if one is None or (other is not None and other < one) else one
+
+
+def _larger(one: float | None, other: float | None) -> float | None:
+    return other if one is None or (other is not None and other > one) else one

@@ -1,6 +1,6 @@
 """The circuits in one step: how old their meters are, their base load, what is booked on them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from .base_load import (
     age,
@@ -15,8 +15,10 @@ from .decision import CircuitDecision, Issue, IssueKind
 from .model import PHASES, PerPhase
 from .observation import ConnectorState, Observation
 from .outlets import Layout
-from .state import ControllerState, MeterMemory, PartVector, Vector
+from .state import NOTHING, ControllerState, MeterMemory, PartVector, Vector
 from .turns import Turn
+
+_NO_DRAW = (NOTHING,) * 4
 
 
 class Circuits:
@@ -88,7 +90,6 @@ class Circuits:
         """Estimate the base load of the circuits that were read, and put all base loads down."""
         settings, now_s = self._settings, self._now_s
         if self.readings:
-            sums = {circuit.id: [0.0] * 16 for circuit in self._site.circuits}
             metered = [turn for turn in turns if turn.outlet.metered]
             confirmed = confirmed_bucket(
                 now_s,
@@ -96,29 +97,33 @@ class Circuits:
                 settings,
             )
             since_s = compared_from(confirmed, settings)
+            draws: dict[str, list[tuple[Vector, Vector, Vector, Vector]]] = {
+                circuit.id: [] for circuit in self._site.circuits
+            }
             for turn in metered:
-                total = sums[turn.outlet.connector.circuit]
-                index = 0
-                for l1, l2, l3, power_w in turn.draw_bounds(now_s, since_s, settings):
-                    total[index] += l1
-                    total[index + 1] += l2
-                    total[index + 2] += l3
-                    total[index + 3] += power_w
-                    index += 4
-            self.sum_up(sums)
-            for name, reading in self.readings.items():
-                total = sums[name]
-                self.meters[name] = estimate(
-                    self.meters[name],
-                    reading,
-                    now_s,
-                    confirmed=confirmed,
-                    reported_low=_vector(total, 0),
-                    reported_high=_vector(total, 4),
-                    most=_vector(total, 8),
-                    permitted=_vector(total, 12),
-                    settings=settings,
+                draws[turn.outlet.connector.circuit].append(
+                    turn.draw_bounds(now_s, since_s, settings)
                 )
+            # A circuit's sums stand for its connectors in the sums of the one above.
+            for circuit in self._plan.upwards:
+                name = circuit.id
+                if not (found := draws[name]):
+                    found.append(_NO_DRAW)
+                low, high, most, permitted = map(_total, zip(*found, strict=True))
+                if circuit.parent is not None:
+                    draws[circuit.parent].append((low, high, most, permitted))
+                if (reading := self.readings.get(name)) is not None:
+                    self.meters[name] = estimate(
+                        self.meters[name],
+                        reading,
+                        now_s,
+                        confirmed=confirmed,
+                        reported_low=low,
+                        reported_high=high,
+                        most=most,
+                        permitted=permitted,
+                        settings=settings,
+                    )
         self._put_down_base()
 
     def _put_down_base(self) -> None:
@@ -263,10 +268,6 @@ def add(total: list[float], load: Vector) -> None:
     total[3] += load[3]
 
 
-def _vector(values: Sequence[float], start: int) -> Vector:
-    return (
-        values[start],
-        values[start + 1],
-        values[start + 2],
-        values[start + 3],
-    )
+def _total(loads: Iterable[Vector]) -> Vector:
+    l1, l2, l3, power_w = map(sum, zip(*loads, strict=True))
+    return l1, l2, l3, power_w

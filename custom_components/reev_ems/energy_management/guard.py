@@ -6,6 +6,7 @@ where not even the minimums fit, whoever was admitted last is paused. A permit i
 current that its connector can have (NaN, below its minimum, for an unknown connector) becomes a pause.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, isfinite, sumprod
@@ -16,6 +17,9 @@ from .model import PHASES, Circuit, Phase
 
 _TOLERANCE_A = 1e-6
 """Rounding that is no violation."""
+
+_ALL = 3
+"""The place of all phases together, after those of L1, L2 and L3."""
 
 _ROUNDS = 20
 """Lowering one row may narrow another under the imbalance limit; after so many rounds the guard only pauses."""
@@ -80,10 +84,12 @@ def guard(
         if safe_a[name] != asked_a:
             lowered_by[name] = Limit(kind=LimitKind.GUARD)
     rank = {name: place for place, name in enumerate(order)}
+    rows = _rows(case, demands, safe_a)
+    if not rows:
+        return {name: (safe_a[name], lowered_by[name]) for name in lowered_by}
     last_first = sorted(
         demands, key=lambda name: (rank.get(name, len(rank)), name), reverse=True
     )
-    rows = _rows(case, demands)
     least_a = {
         name: _least_a(demand, case.site.voltage_v) for name, demand in demands.items()
     }
@@ -164,53 +170,97 @@ class _Loads:
         return {name: self.counts[name] for name in members}
 
 
-def _rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
-    """Write down every row of the case."""
-    voltage_v = case.site.voltage_v
+def _rows(
+    case: Case,
+    demands: Mapping[str, Demand],
+    permits_a: Mapping[str, float] | None = None,
+) -> list[_Row]:
+    """Write down every row of the case, with permits only those of circuits that they do not fit into.
+
+    Lower permits load a circuit less, so that the others hold whatever follows.
+    """
     loads = _Loads(
         {name: _may_load(demand) for name, demand in demands.items()},
         {name: float(demand.phase_count) for name, demand in demands.items()},
     )
-    below = _below(case.site.circuits, demands)
-    rows: list[_Row] = []
-    for circuit in case.site.circuits:
-        members = below[circuit.id]
-        base_a = case.base_a.get(circuit.id) or circuit.reserve_a
-        reserved_a = case.reservations_a.get(circuit.id, (0.0, 0.0, 0.0))
-        if circuit.limit_a is not None:
-            rows += [
-                _Row(
-                    Limit(
-                        kind=LimitKind.CIRCUIT_PHASE, circuit=circuit.id, phase=phase
-                    ),
-                    limit_a - case.site.margin_a - base - reserved,
-                    loads.on(members, phase),
-                )
-                for phase, limit_a, base, reserved in zip(
-                    PHASES, circuit.limit_a, base_a, reserved_a, strict=True
-                )
-            ]
-        if circuit.limit_w is not None:
-            base_w = case.base_w.get(circuit.id)
-            if base_w is None:
-                base_w = sum(base_a) * voltage_v
-            rows.append(
-                _Row(
-                    Limit(kind=LimitKind.CIRCUIT_POWER, circuit=circuit.id),
-                    (circuit.limit_w - base_w) / voltage_v - sum(reserved_a),
-                    loads.power(members),
-                )
+    paths = _paths(case.site.circuits)
+    rooms_a = {circuit.id: _rooms_a(case, circuit) for circuit in case.site.circuits}
+    if permits_a is not None:
+        carried_a = _carried_a(paths, demands, loads, permits_a)
+        rooms_a = {
+            name: rooms
+            for name, rooms in rooms_a.items()
+            if not all(
+                isfinite(room_a) and carried_a[name][place] <= room_a + _TOLERANCE_A
+                for place, room_a in rooms.items()
             )
+        }
+    below = _below(paths, demands) if rooms_a else {}
+    rows = [
+        _Row(
+            Limit(kind=LimitKind.CIRCUIT_POWER, circuit=circuit),
+            room_a,
+            loads.power(below[circuit]),
+        )
+        if place == _ALL
+        else _Row(
+            Limit(kind=LimitKind.CIRCUIT_PHASE, circuit=circuit, phase=PHASES[place]),
+            room_a,
+            loads.on(below[circuit], PHASES[place]),
+        )
+        for circuit, rooms in rooms_a.items()
+        for place, room_a in rooms.items()
+    ]
     if case.external_limit_w is not None:
         rows.append(
             _Row(
                 Limit(kind=LimitKind.EXTERNAL_LIMIT),
-                case.external_limit_w / voltage_v,
+                case.external_limit_w / case.site.voltage_v,
                 loads.power(demands),
             )
         )
     rows += _group_rows(case, demands, loads)
     return rows + _pv_rows(case, demands, loads) + _imbalance_rows(case, demands, loads)
+
+
+def _rooms_a(case: Case, circuit: Circuit) -> dict[int, float]:
+    """Return what the demands may load a circuit with: by phase 0 to 2, and on all phases together."""
+    rooms_a: dict[int, float] = {}
+    base_a = case.base_a.get(circuit.id) or circuit.reserve_a
+    reserved_a = case.reservations_a.get(circuit.id, (0.0, 0.0, 0.0))
+    if circuit.limit_a is not None:
+        for place, (limit_a, base, reserved) in enumerate(
+            zip(circuit.limit_a, base_a, reserved_a, strict=True)
+        ):
+            rooms_a[place] = limit_a - case.site.margin_a - base - reserved
+    if circuit.limit_w is not None:
+        voltage_v, base_w = case.site.voltage_v, case.base_w.get(circuit.id)
+        if base_w is None:
+            base_w = sum(base_a) * voltage_v
+        rooms_a[_ALL] = (circuit.limit_w - base_w) / voltage_v - sum(reserved_a)
+    return rooms_a
+
+
+def _carried_a(
+    paths: Mapping[str, Sequence[str]],
+    demands: Mapping[str, Demand],
+    loads: _Loads,
+    permits_a: Mapping[str, float],
+) -> dict[str, list[float]]:
+    """Return what each circuit carries of the permits: by phase 0 to 2, and on all phases together."""
+    own_a = {name: [0.0] * 4 for name in paths}
+    for name, demand in demands.items():
+        permit_a = permits_a[name]
+        mine = own_a[demand.connector.circuit]
+        for phase in loads.phases[name]:
+            mine[PHASES.index(phase)] += permit_a
+        mine[_ALL] += loads.counts[name] * permit_a
+    carried_a = {name: [0.0] * 4 for name in paths}
+    for name, mine in own_a.items():
+        for circuit in paths[name]:
+            for place, load_a in enumerate(mine):
+                carried_a[circuit][place] += load_a
+    return carried_a
 
 
 def _group_rows(case: Case, demands: Mapping[str, Demand], loads: _Loads) -> list[_Row]:
@@ -284,10 +334,12 @@ def _imbalance_rows(
     limit, base_a = case.site.imbalance, case.imbalance_base_a
     if limit is None or base_a is None:
         return []
-    one_sided = {
-        name: demand for name, demand in demands.items() if loads.counts[name] < 3
-    }
-    draws_a = {name: _draw_a(demand) for name, demand in one_sided.items()}
+    on_phases: defaultdict[tuple[Phase, ...] | None, list[str]] = defaultdict(list)
+    draws_a: dict[str, float] = {}
+    for name, demand in demands.items():
+        if loads.counts[name] < 3:
+            on_phases[demand.phases].append(name)
+            draws_a[name] = _draw_a(demand)
     rows: list[_Row] = []
     for p, on_p in zip(PHASES, base_a, strict=True):
         for q, on_q in zip(PHASES, base_a, strict=True):
@@ -303,17 +355,16 @@ def _imbalance_rows(
                     + case.imbalance_relief_a.get(pair, 0.0),
                     {
                         name: 1.0
-                        for name, demand in one_sided.items()
-                        if p in loads.phases[name]
-                        and (demand.phases is None or q not in demand.phases)
+                        for phases, names in on_phases.items()
+                        if phases is None or (p in phases and q not in phases)
+                        for name in names
                     },
                     support_a={
                         name: draws_a[name]
-                        for name, demand in one_sided.items()
+                        for phases, names in on_phases.items()
+                        if phases is not None and q in phases and p not in phases
+                        for name in names
                         if draws_a[name] > 0
-                        and demand.phases is not None
-                        and q in demand.phases
-                        and p not in demand.phases
                     },
                 )
             )
@@ -340,17 +391,25 @@ def _may_load(demand: Demand) -> Sequence[Phase]:
     return demand.phases
 
 
+def _paths(circuits: Sequence[Circuit]) -> dict[str, list[str]]:
+    """Return for each circuit itself and those above it."""
+    parents = {circuit.id: circuit.parent for circuit in circuits}
+    paths: dict[str, list[str]] = {}
+    for name in parents:
+        here: str | None = name
+        path = paths[name] = []
+        while here is not None and here not in path:
+            path.append(here)
+            here = parents[here]
+    return paths
+
+
 def _below(
-    circuits: Sequence[Circuit], demands: Mapping[str, Demand]
+    paths: Mapping[str, Sequence[str]], demands: Mapping[str, Demand]
 ) -> dict[str, list[str]]:
     """Return for each circuit the connectors on it and below it."""
-    parents = {circuit.id: circuit.parent for circuit in circuits}
-    found: dict[str, list[str]] = {circuit.id: [] for circuit in circuits}
+    found: dict[str, list[str]] = {name: [] for name in paths}
     for name, demand in demands.items():
-        climbed: set[str] = set()
-        here: str | None = demand.connector.circuit
-        while here is not None and here not in climbed:
-            climbed.add(here)
-            found[here].append(name)
-            here = parents[here]
+        for circuit in paths[demand.connector.circuit]:
+            found[circuit].append(name)
     return found

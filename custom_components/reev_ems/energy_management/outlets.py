@@ -26,6 +26,8 @@ class Outlet:
     """Its circuits, the nearest first."""
     metered: tuple[str, ...]
     """The metered ones among them."""
+    is_dc: bool
+    """Whether it is controlled in W."""
     unit_a: float
     minimum: float
     maximum: float
@@ -35,12 +37,11 @@ class Outlet:
     places: tuple[int, ...]
     """Places in a PerPhase value that it loads; unknown phases: all."""
     phase_count: int
+    per_a: Vector
+    """What each A loads the circuits with at most."""
+    per_a_on_one_phase: Vector
+    """The same when it charges on one phase of the three that it could."""
     voltage_v: float
-
-    @property
-    def is_dc(self) -> bool:
-        """Return whether it is controlled in W."""
-        return self.connector.supply is Supply.DC
 
     def truncate(self, value: float) -> float:
         """Return the largest whole number of its steps within a value (never rounded up)."""
@@ -51,17 +52,8 @@ class Outlet:
     def load(self, value: float, *, one_phase: bool = False) -> Vector:
         """Return the most that a permit can load the circuits with."""
         current_a = value * self.unit_a
-        if one_phase and len(self.places) == 3 and self.connector.phases:
-            places: tuple[int, ...] = (PHASES.index(self.connector.phases[0]),)
-            count = 1
-        else:
-            places, count = self.places, self.phase_count
-        return (
-            current_a if 0 in places else 0.0,
-            current_a if 1 in places else 0.0,
-            current_a if 2 in places else 0.0,
-            current_a * count * self.voltage_v,
-        )
+        l1, l2, l3, all_w = self.per_a_on_one_phase if one_phase else self.per_a
+        return current_a * l1, current_a * l2, current_a * l3, current_a * all_w
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,18 +169,28 @@ def _outlet(site: Site, connector: Connector, path: tuple[Circuit, ...]) -> Outl
         fallback = 0.0
     else:
         fallback = min(connector.min_w if dc else settings.failsafe_a, maximum)
+    places = tuple(PHASES.index(phase) for phase in phases or PHASES)
+    count = connector.phase_count if phases is None else len(phases)
+    per_a = _per_a(places, count, site.voltage_v)
+    switches = phases is not None and len(phases) == 3
     return Outlet(
         connector=connector,
         path=path,
         metered=tuple(circuit.id for circuit in path if circuit.metered),
+        is_dc=dc,
         unit_a=1 / (connector.efficiency * site.voltage_v * 3) if dc else 1.0,
         minimum=connector.min_w if dc else connector.min_a,
         maximum=maximum,
         step=connector.step_w if dc else connector.step_a,
         floor=fallback,
-        places=(0, 1, 2)
-        if phases is None
-        else tuple(PHASES.index(phase) for phase in phases),
-        phase_count=connector.phase_count if phases is None else len(phases),
+        places=places,
+        phase_count=count,
+        per_a=per_a,
+        per_a_on_one_phase=_per_a(places[:1], 1, site.voltage_v) if switches else per_a,
         voltage_v=site.voltage_v,
     )
+
+
+def _per_a(places: tuple[int, ...], phase_count: int, voltage_v: float) -> Vector:
+    l1, l2, l3 = (float(place in places) for place in range(3))
+    return l1, l2, l3, phase_count * voltage_v
