@@ -406,13 +406,17 @@ STEP = [
     ),
     # S7: offline is not gone.
     Mutation(
-        "S7 booked in every circuit", "circuits", "                add(sums[circuit.id], load)\n", "",
+        "S7 booked in every circuit", "circuits", "                add(sums[name], load)\n", "",
         "closed_loop.py::test_s7_an_offline_charge_point_keeps_its_booking_until_its_permit_lapsed",
     ),
     Mutation(
         "S7 its floor where no meter sees it", "turns",
         "if metered and permit.expires_s is None", "if permit.expires_s is None",
         "controller.py::test_s7_offline_counts_its_floor_where_no_meter_sees_it",
+    ),
+    Mutation(
+        "S7 once above the meter that sees it", "circuits", "metered=circuit.metered or in_base", "metered=circuit.metered",
+        "controller.py::test_s7_offline_counts_once_above_the_meter_that_sees_it",
     ),
     Mutation(
         "S7 who does not fall back", "turns",

@@ -347,6 +347,31 @@ def test_s7_offline_counts_in_the_external_limit_though_a_meter_sees_it() -> Non
     assert plant.permits() == {"c0": 6, "c1": 14}
 
 
+def test_s7_offline_counts_once_above_the_meter_that_sees_it() -> None:
+    """A circuit without a meter takes the base load of the metered one below: the floor is not booked on top."""
+    site = Site(
+        circuits=(
+            MAIN,
+            Circuit(id="hall", parent="main", limit_a=(20.0, 20.0, 20.0)),
+            Circuit(
+                id="garage", parent="hall", limit_a=(32.0, 32.0, 32.0), metered=True
+            ),
+        ),
+        connectors=tuple(Connector(id=f"c{i}", circuit="garage") for i in range(2)),
+        imbalance=None,
+    )
+    plant = Plant(
+        site=site,
+        cars={"c0": Car(), "c1": Car()},
+        base=lambda _: dict.fromkeys(("main", "hall", "garage"), (0.0, 0.0, 0.0)),
+    )
+    plant.run(120)
+    assert plant.permits() == {"c0": 10, "c1": 10}
+    plant.before_step = _gone("c0")
+    plant.run(400)
+    assert plant.permits() == {"c0": 6, "c1": 14}
+
+
 def test_s7_who_is_offline_leaves_no_surplus_before_its_draw_is_base_load() -> None:
     """Its last report is too old to count, but its permit is in force: that much of the sun it may take."""
     site = Site(

@@ -165,11 +165,15 @@ class Circuits:
                 add(sums[turn.outlet.connector.circuit], turn.booked)
         self.sum_up(sums)
         for turn in offline:
+            in_base = False
             for circuit in turn.outlet.path:
+                name = circuit.id
                 load = turn.offline_load(
-                    self._now_s, self._settings, metered=circuit.metered
+                    self._now_s, self._settings, metered=circuit.metered or in_base
                 )
-                add(sums[circuit.id], load)
+                add(sums[name], load)
+                # A base load that a meter tells counts in the unmetered circuits above as well.
+                in_base |= self.base_a[name] is not None and circuit.metered
             # `load` is the last of the path: the grid connection's.
             unseen = turn.offline_load(self._now_s, self._settings, metered=False)
             self.offline_in_base_w += unseen[3] - load[3]
