@@ -9,6 +9,7 @@ from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
 
+from .certificates import async_follow_certificates
 from .const import CONF_OCPP_PORT, DOMAIN
 from .coordinator import ReevConfigEntry, ReevCoordinator, async_remove_stored
 from .devices import async_register_devices, async_remove_stale_devices
@@ -82,6 +83,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: ReevConfigEntry) -> bool
     async_register_devices(hass, coordinator)
     entry.async_on_unload(entry.add_update_listener(_async_reload))
     async_follow_passwords(coordinator)
+    async_follow_certificates(coordinator)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     async_remove_stale_devices(hass, coordinator)
     return True

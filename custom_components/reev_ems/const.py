@@ -70,6 +70,12 @@ CONF_CHARGE_POINT_ID: Final = "charge_point_id"
 CONF_PASSWORD: Final = "password"
 # Good until the charge point has signed in with the other one.
 CONF_FORMER_PASSWORD: Final = "former_password"
+# It shows a certificate of its own instead, where the port does not demand one of all.
+CONF_DEMANDS_CERTIFICATE: Final = "demands_certificate"
+# The serial numbers of those that were made for it and are still good, the one in use first (certificates.py).
+CONF_CERTIFICATES: Final = "certificates"
+# In their place: any that is in its name, made before they were kept.
+ANY_CERTIFICATE: Final = "*"
 # What a person knows better of its model than the table of models, as ocpp_server/quirks.py takes it.
 CONF_QUIRKS: Final = "quirks"
 # A firmware that can be installed: its address and, if known, its version.

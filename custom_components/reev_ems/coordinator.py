@@ -7,14 +7,17 @@ from dataclasses import asdict, dataclass, replace
 import time
 from typing import Any, override
 
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.storage import Store
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
 from .const import (
+    ANY_CERTIFICATE,
+    CONF_CERTIFICATES,
     CONF_CHARGE_POINT_ID,
     CONF_CONNECTORS,
+    CONF_DEMANDS_CERTIFICATE,
     CONF_FORMER_PASSWORD,
     CONF_MAX_A,
     CONF_MAX_W,
@@ -70,6 +73,7 @@ from .ocpp_server import (
 )
 from .people import authorizer, people_of
 from .publisher import Publisher
+from .security import PortSecurity
 from .site import Controls, build_site, connector_id
 from .site_gateways import SiteGateways
 from .site_meters import MeterStatus, SiteMeters
@@ -161,7 +165,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         entry.async_on_unload(self._async_save_controls)
 
         for subentry in entry.get_subentries_of_type(SUBENTRY_CHARGE_POINT):
-            config = charge_point_config(subentry.data, self._site.settings)
+            config = self._charge_point_config(subentry)
             charge_point = self.hass.data[LEARNT].async_adopt(self.server, config)
             self.charge_points[subentry.subentry_id] = charge_point
             for number in config.connector_ids:
@@ -435,9 +439,18 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         if structure_of(self.config_entry) != self._structure:
             return False
         self._take_up_people()
+        for subentry_id in self.charge_points:
+            # Their certificates may have changed.
+            subentry = self.config_entry.subentries[subentry_id]
+            self.server.adopt(self._charge_point_config(subentry))
         self._wake.set()
         self.async_update_listeners()
         return True
+
+    def _charge_point_config(self, subentry: ConfigSubentry) -> ChargePointConfig:
+        """Return what the OCPP server has to know of a charge point."""
+        security = PortSecurity.of(self.config_entry.data)
+        return charge_point_config(subentry.data, self._site.settings, security)
 
     def _take_up_people(self) -> None:
         """Take up the users, and let their charge points ask for them.
@@ -475,9 +488,11 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
 
 
 def charge_point_config(
-    data: Mapping[str, Any], settings: Settings
+    data: Mapping[str, Any], settings: Settings, security: PortSecurity
 ) -> ChargePointConfig:
-    """Return what the OCPP server has to know of an adopted charge point."""
+    """Return what the OCPP server has to know of an adopted charge point at a port that is secured so."""
+    certificates = data.get(CONF_CERTIFICATES, [ANY_CERTIFICATE])
+    of_another_authority = not security.takes_own_certificates
     connectors = data[CONF_CONNECTORS]
     supply = {item[CONF_NUMBER]: Supply(item[CONF_SUPPLY]) for item in connectors}
     smallest_w = [item[CONF_MIN_W] for item in connectors if item.get(CONF_MIN_W)]
@@ -502,6 +517,11 @@ def charge_point_config(
         },
         password=data.get(CONF_PASSWORD) or None,
         former_password=data.get(CONF_FORMER_PASSWORD),
+        demands_certificate=security.profile.is_encrypted
+        and data.get(CONF_DEMANDS_CERTIFICATE, False),
+        certificates=None
+        if of_another_authority or ANY_CERTIFICATE in certificates
+        else tuple(certificates),
         quirks=data.get(CONF_QUIRKS, {}),
     )
 

@@ -1,5 +1,6 @@
 """What a person downloads from a form: the certificate of our authority, and those made for charge points."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from html import escape
 from http import HTTPStatus
@@ -14,6 +15,7 @@ from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.http import KEY_HASS, HomeAssistantView
 from homeassistant.util.hass_dict import HassKey
 
+from .certificates import async_note_certificate
 from .const import DOMAIN
 from .ocpp_server import tls
 from .security import async_authority
@@ -24,8 +26,18 @@ _BUNDLE_URL = f"/api/{DOMAIN}/certificate"
 # As long as a form stays open while somebody walks to the charger.
 LINK_LIFE = timedelta(hours=1)
 
-# Certificates with their private keys, by the secret part of their address; each can be fetched once.
-_BUNDLES: HassKey[dict[str, tuple[str, bytes]]] = HassKey(f"{DOMAIN}_bundles")
+
+@dataclass(frozen=True, slots=True)
+class _Bundle:
+    """A certificate with its private key and the authority's, packed."""
+
+    charge_point_id: str
+    certificate: bytes
+    content: bytes
+
+
+# By the secret part of their address; each can be fetched once.
+_BUNDLES: HassKey[dict[str, _Bundle]] = HassKey(f"{DOMAIN}_bundles")
 _MAX_BUNDLES = 20
 
 
@@ -46,19 +58,18 @@ async def async_bundle_link(hass: HomeAssistant, charge_point_id: str) -> str:
     """Return a link to a new certificate for a charge point, with its key. Raises OSError and ValueError."""
     authority = await async_authority(hass)
 
-    def make() -> bytes:
+    def make() -> _Bundle:
         certificate, key = authority.charge_point_certificate(charge_point_id)
         content = BytesIO()
         with ZipFile(content, "w") as archive:
             archive.writestr("certificate.pem", certificate)
             archive.writestr("key.pem", key)
             archive.writestr(tls.AUTHORITY_FILE, authority.pem)
-        return content.getvalue()
+        return _Bundle(charge_point_id, certificate, content.getvalue())
 
     bundles = hass.data[_BUNDLES]
-    name = f"{charge_point_id}.zip"
     token = secrets.token_urlsafe()
-    bundles[token] = name, await hass.async_add_executor_job(make)
+    bundles[token] = await hass.async_add_executor_job(make)
     while len(bundles) > _MAX_BUNDLES:
         bundles.pop(next(iter(bundles)))
 
@@ -68,7 +79,13 @@ async def async_bundle_link(hass: HomeAssistant, charge_point_id: str) -> str:
         bundles.pop(token, None)
 
     async_call_later(hass, LINK_LIFE, HassJob(forget, cancel_on_shutdown=True))
-    return _link(async_sign_path(hass, f"{_BUNDLE_URL}/{token}", LINK_LIFE), name)
+    path = async_sign_path(hass, f"{_BUNDLE_URL}/{token}", LINK_LIFE)
+    return _link(path, _bundle_name(charge_point_id))
+
+
+def _bundle_name(charge_point_id: str) -> str:
+    """Return what the file is called."""
+    return f"{charge_point_id}.zip"
 
 
 def _link(path: str, name: str) -> str:
@@ -104,8 +121,11 @@ class BundleView(HomeAssistantView):
     name = f"api:{DOMAIN}:certificate"
 
     async def get(self, request: Request, token: str) -> Response:
-        """Return it and forget it."""
-        found = request.app[KEY_HASS].data[_BUNDLES].pop(token, None)
+        """Return it and forget it; from now on it is good."""
+        hass = request.app[KEY_HASS]
+        found = hass.data[_BUNDLES].pop(token, None)
         if found is None:
             return Response(status=HTTPStatus.NOT_FOUND)
-        return _file(*found, "application/zip")
+        async_note_certificate(hass, found.charge_point_id, found.certificate)
+        name = _bundle_name(found.charge_point_id)
+        return _file(name, found.content, "application/zip")

@@ -19,6 +19,7 @@ from homeassistant.helpers import discovery_flow
 from homeassistant.helpers.event import async_call_later, async_track_time_interval
 from homeassistant.util.hass_dict import HassKey
 
+from .certificates import async_note_certificate
 from .const import CONF_CHARGE_POINT_ID, DOMAIN, LOGGER
 from .energy_management.controller import ControllerState
 from .energy_management.observation import MeterReading
@@ -140,10 +141,17 @@ async def async_acquire_server(
         elif listener.security.encryption != security.encryption:
             listener.ssl_context = ssl_context
             await listener.server.change_encryption(ssl_context)
-        if security.encryption and security.client_ca is None:
+        if security.takes_own_certificates:
             # Also before they are demanded: charge points must have theirs by then.
             authority = await async_authority(hass)
-            listener.server.sign_request = authority.sign_request
+
+            def sign(request: str, charge_point_id: str) -> str:
+                """Return the certificate that a charge point asks for. Raises ValueError."""
+                chain = authority.sign_request(request, charge_point_id)
+                async_note_certificate(hass, charge_point_id, chain)
+                return chain
+
+            listener.server.sign_request = sign
         else:
             listener.server.sign_request = None
         listener.security = security

@@ -85,8 +85,13 @@ class PortSecurity:
 
     @property
     def issues_certificates(self) -> bool:
-        """Return whether charge points are given certificates by our own authority."""
+        """Return whether all charge points are given certificates by our own authority."""
         return self.profile is SecurityProfile.MUTUAL_TLS and self.client_ca is None
+
+    @property
+    def takes_own_certificates(self) -> bool:
+        """Return whether charge points may show certificates of our own authority."""
+        return self.profile.is_encrypted and self.client_ca is None
 
 
 def sites_of_port(hass: HomeAssistant, port: int) -> list[ConfigEntry[Any]]:
@@ -126,14 +131,16 @@ async def async_ssl_context(
 
     def load() -> ssl.SSLContext:
         folder = certificates_folder(hass)
-        client_ca = None
-        if security.profile is SecurityProfile.MUTUAL_TLS:
-            client_ca = (
-                Path(security.client_ca)
-                if security.client_ca
-                else tls.Authority.load_or_create(folder).path
-            )
-        return tls.context(*_server_files(security, folder), client_ca)
+        client_ca = (
+            Path(security.client_ca)
+            if security.client_ca
+            else tls.Authority.load_or_create(folder).path
+        )
+        return tls.context(
+            *_server_files(security, folder),
+            client_ca,
+            of_all=security.profile is SecurityProfile.MUTUAL_TLS,
+        )
 
     return await hass.async_add_executor_job(load)
 

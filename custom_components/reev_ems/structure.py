@@ -5,10 +5,23 @@ from typing import Any
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 
-from .const import CONF_ENABLED, CONF_PRIORITY, SUBENTRY_USER, SUBENTRY_USER_GROUP
+from .const import (
+    CONF_CERTIFICATES,
+    CONF_ENABLED,
+    CONF_PRIORITY,
+    SUBENTRY_CHARGE_POINT,
+    SUBENTRY_USER,
+    SUBENTRY_USER_GROUP,
+)
 
-# Numbers and switches move these, automations too; a reload would make every entity unavailable for a moment.
-_LIVE = frozenset({CONF_PRIORITY, CONF_ENABLED})
+# Numbers and switches move these, automations and charge points too; a reload would make every entity unavailable for
+# a moment.
+_MEMBER = frozenset({CONF_PRIORITY, CONF_ENABLED})
+_LIVE = {
+    SUBENTRY_CHARGE_POINT: frozenset({CONF_CERTIFICATES}),
+    SUBENTRY_USER: _MEMBER,
+    SUBENTRY_USER_GROUP: _MEMBER,
+}
 
 
 def structure_of(entry: ConfigEntry[Any]) -> dict[str, Any]:
@@ -26,6 +39,5 @@ def structure_of(entry: ConfigEntry[Any]) -> dict[str, Any]:
 
 def _lasting(subentry: ConfigSubentry) -> Mapping[str, Any]:
     """Return what a subentry is made of, less what may change."""
-    if subentry.subentry_type not in (SUBENTRY_USER, SUBENTRY_USER_GROUP):
-        return subentry.data
-    return {key: value for key, value in subentry.data.items() if key not in _LIVE}
+    live = _LIVE.get(subentry.subentry_type, frozenset())
+    return {key: value for key, value in subentry.data.items() if key not in live}

@@ -12,6 +12,7 @@ from custom_components.reev_ems.ocpp_server.abilities import Way
 from custom_components.reev_ems.ocpp_server.model import BootInfo
 from custom_components.reev_ems.ocpp_server.profiles import Kind, Purpose, Unit
 from custom_components.reev_ems.ocpp_server.quirks import known
+from custom_components.reev_ems.security import PortSecurity
 
 from .inputs import charge_point_input, connector_input, open_subentry, subentry_id
 
@@ -63,7 +64,9 @@ async def test_all_that_can_be_said_reaches_the_server(
     await form.submit(FILLED)
     form.aborted("reconfigure_successful")
 
-    config = charge_point_config(entry.subentries[left].data, Settings())
+    config = charge_point_config(
+        entry.subentries[left].data, Settings(), PortSecurity()
+    )
     quirks = known((), BootInfo(), config.quirks)
     assert quirks.abilities == {
         "unit": Unit.WATT,
@@ -112,5 +115,9 @@ async def test_every_option_is_understood(
                 await form.submit(chosen)
                 form.aborted("reconfigure_successful")
                 data = entry.subentries[left].data
-                known((), BootInfo(), charge_point_config(data, Settings()).quirks)
+                known(
+                    (),
+                    BootInfo(),
+                    charge_point_config(data, Settings(), PortSecurity()).quirks,
+                )
                 assert "quirks" in data

@@ -57,6 +57,7 @@ async def test_add(hass: HomeAssistant, entry: MockConfigEntry) -> None:
         "charge_point_id": "CP1",
         "circuit": garage,
         "password": "correct horse 17",
+        "certificates": [],
         "connectors": [
             {
                 "number": 1,

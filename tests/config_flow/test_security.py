@@ -9,6 +9,8 @@ import ssl
 from typing import Any
 from zipfile import ZipFile
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant
 import pytest
@@ -18,10 +20,12 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
+from custom_components.reev_ems.certificates import MAX_CERTIFICATES
 from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.ocpp_server import tls
 from custom_components.reev_ems.security import PortSecurity, security_of_port
 from tests.entities.charger import Charger
+from tests.ocpp_server.test_certificates import csr
 
 from .inputs import (
     charge_point_input,
@@ -363,3 +367,214 @@ async def test_certificate_that_is_gone(
     await hass.async_block_till_done()
     assert site.state is ConfigEntryState.SETUP_RETRY
     assert site.error_reason_translation_key == "certificate_unusable"
+
+
+def pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Return a private key as a file has it."""
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+class Port:
+    """The encrypted port of a site that runs, and the certificates that were made for its charge points."""
+
+    def __init__(
+        self, hass: HomeAssistant, site: MockConfigEntry, client: Any, folder: Path
+    ) -> None:
+        """Take a client that is not logged in, and a folder for certificates."""
+        self.hass = hass
+        self.site = site
+        self.client = client
+        self.folder = folder
+        self.authority = tls.Authority.load_or_create(
+            Path(hass.config.path("reev_ems", "certificates"))
+        )
+
+    async def secure(self, profile: str) -> None:
+        """Choose the port's profile, with a certificate made here."""
+        form = await open_reconfigure(self.hass, self.site, "ocpp_security")
+        await form.submit(choose(profile), "generated_certificate")
+        await form.submit({"names": ["127.0.0.1"]}, "authority")
+        await form.submit({})
+        form.aborted("reconfigure_successful")
+        await self.hass.async_block_till_done()
+
+    async def make(self) -> ssl.SSLContext:
+        """Make a certificate for the charge point and fetch it; return what shows it."""
+        left = subentry_id(self.site, "Left")
+        form = await open_subentry(self.hass, self.site, "charge_point", left)
+        await form.choose("certificate")
+        (path,) = re.findall(r'href="([^"]+)"', form.placeholders["certificate"])
+        answer = await self.client.get(path.replace("&amp;", "&"))
+        archive = ZipFile(io.BytesIO(await answer.read()))
+        await form.submit({})
+        return self.showing(archive.read("certificate.pem"), archive.read("key.pem"))
+
+    def showing(self, certificate: bytes, key: bytes) -> ssl.SSLContext:
+        """Return what shows a certificate."""
+        file = self.folder / f"{tls.serial_number(certificate)}.pem"
+        file.write_bytes(certificate + key)
+        context = self.without()
+        context.load_cert_chain(file)
+        return context
+
+    def without(self) -> ssl.SSLContext:
+        """Return what shows no certificate."""
+        return ssl.create_default_context(cafile=self.authority.path)
+
+    async def status(
+        self,
+        context: ssl.SSLContext,
+        charge_point_id: str = "CP1",
+        password: str = "",
+    ) -> int:
+        """Connect once; return the status of the handshake."""
+        await self.hass.async_block_till_done()
+        login = f"{charge_point_id}:{password}@" if password else ""
+        port = self.site.data["ocpp_port"]
+        try:
+            async with connect(
+                f"wss://{login}127.0.0.1:{port}/{charge_point_id}",
+                subprotocols=[Subprotocol("ocpp1.6")],
+                ssl=context,
+            ):
+                pass
+        except InvalidStatus as refused:
+            return refused.response.status_code
+        await self.hass.async_block_till_done()
+        return 101
+
+    @property
+    def good(self) -> list[str]:
+        """What is kept of the charge point's certificates."""
+        left = self.site.subentries[subentry_id(self.site, "Left")]
+        found: list[str] = left.data["certificates"]
+        return found
+
+
+@pytest.fixture
+async def port(
+    hass: HomeAssistant,
+    site: MockConfigEntry,
+    hass_client_no_auth: ClientSessionGenerator,
+    tmp_path: Path,
+) -> Port:
+    """The running site, still in the clear."""
+    # In debug mode asyncio takes each handshake that fails for an error of the program.
+    asyncio.get_running_loop().set_debug(False)
+    return Port(hass, site, await hass_client_no_auth(), tmp_path)
+
+
+async def test_s12_certificate_lapses(hass: HomeAssistant, port: Port) -> None:
+    """A newer one in use ends the older ones, and removing the charge point ends all of them."""
+    await port.secure("mutual_tls")
+    first = await port.make()
+    assert await port.status(first) == 101
+    second = await port.make()
+    assert len(port.good) == 2
+    since = port.site.runtime_data
+    assert [await port.status(each) for each in (first, second)] == [101, 101]
+    assert len(port.good) == 1
+    assert port.site.runtime_data is since, "a certificate must not reload the site"
+    assert await port.status(first) == 403
+    assert await port.status(second) == 101
+
+    left = subentry_id(port.site, "Left")
+    hass.config_entries.async_remove_subentry(port.site, left)
+    await hass.async_block_till_done()
+    assert await port.status(second) == 404
+    await add_charge_point(hass, port.site)
+    await hass.async_block_till_done()
+    assert [await port.status(each) for each in (first, second)] == [403, 403]
+    assert await port.status(await port.make()) == 101
+
+
+async def test_s12_certificate_that_a_charge_point_asked_for(
+    hass: HomeAssistant, port: Port
+) -> None:
+    """It is good as soon as it was signed, however often it asks; the one in use stays good until a newer one is."""
+    await port.secure("mutual_tls")
+    in_use = await port.make()
+    assert await port.status(in_use) == 101
+    sign = port.site.runtime_data.server.sign_request
+    assert sign is not None
+    asked = []
+    for _ in range(2 * MAX_CERTIFICATES):
+        key = ec.generate_private_key(ec.SECP256R1())
+        chain = sign(csr(key), "CP1")
+        await hass.async_block_till_done()
+        asked.append(port.showing(chain.encode(), pem(key)))
+    assert len(port.good) == MAX_CERTIFICATES
+    assert await port.status(asked[0]) == 403
+    assert await port.status(in_use) == 101
+    assert await port.status(asked[-1]) == 101
+    assert len(port.good) == 1
+    assert await port.status(in_use) == 403
+
+
+async def test_certificate_from_before_they_were_kept(
+    hass: HomeAssistant, port: Port
+) -> None:
+    """A charge point of an older installation keeps its certificate, and from its next connection on only that one."""
+    await port.secure("mutual_tls")
+    old, other = await port.make(), await port.make()
+    left = port.site.subentries[subentry_id(port.site, "Left")]
+    data = {key: value for key, value in left.data.items() if key != "certificates"}
+    hass.config_entries.async_update_subentry(port.site, left, data=data)
+    assert await port.status(old) == 101
+    assert len(port.good) == 1
+    assert await port.status(other) == 403
+    assert await port.status(old) == 101
+
+
+async def test_s12_certificate_of_one_and_password_of_another(
+    hass: HomeAssistant, port: Port
+) -> None:
+    """On one encrypted port; who shows a certificate needs no password, and none of them is locked out unseen."""
+    left = subentry_id(port.site, "Left")
+    login = await open_subentry(hass, port.site, "charge_point", left)
+    await login.choose("login")
+    certified = {"security": {"login": "certificate"}}
+    await login.submit(certified, "login", security="certificate_in_the_clear")
+    await login.submit({"security": {"password": PASSWORD}}, "credentials")
+    await login.submit({})
+    await port.secure("tls")
+    assert await port.status(port.without(), password=PASSWORD) == 101
+
+    context = await port.make()
+    login = await open_subentry(hass, port.site, "charge_point", left)
+    await login.choose("login")
+    await login.submit(certified)
+    login.aborted("reconfigure_successful")
+    data = port.site.subentries[left].data
+    assert (data["demands_certificate"], "password" in data) == (True, False)
+    form = await open_subentry(hass, port.site, "charge_point")
+    security = {"password": PASSWORD}
+    await form.submit(
+        charge_point_input(charge_point_id="CP2", name="Right", security=security),
+        "connector",
+    )
+    await form.submit(connector_input(), "credentials")
+    await form.submit({})
+    assert await port.status(context) == 101
+    assert await port.status(port.without()) == 403
+    assert await port.status(port.without(), password=PASSWORD) == 403
+    assert await port.status(port.without(), "CP2", PASSWORD) == 101
+    assert await port.status(context, "CP2") == 401
+
+    # Without encryption its certificate could not be shown.
+    form = await open_reconfigure(hass, port.site, "ocpp_security")
+    await form.submit(
+        choose("basic"), "ocpp_security", security_profile="passwords_missing"
+    )
+    assert form.placeholders["without_password"] == "Left"
+    await form.submit(choose("tls"), "generated_certificate")
+    login = await open_subentry(hass, port.site, "charge_point", left)
+    await login.choose("login")
+    await login.submit({"security": {"login": "generate"}}, "credentials")
+    await login.submit({})
+    assert "demands_certificate" not in port.site.subentries[left].data
+    assert await port.status(context) == 401

@@ -12,7 +12,12 @@ from cryptography.x509.oid import NameOID
 import pytest
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
-from custom_components.reev_ems.ocpp_server import ChargePointConfig, OcppServer, tls
+from custom_components.reev_ems.ocpp_server import (
+    ChargePointConfig,
+    OcppServer,
+    UnknownChargePoint,
+    tls,
+)
 from custom_components.reev_ems.sessions import SessionLog
 
 from .wire import WireChargePoint
@@ -170,3 +175,138 @@ async def test_s12_certificates_of_our_own_authority(
         with pytest.raises(InvalidStatus):
             await connecting
     await server.stop()
+
+
+class Port:
+    """An encrypted port of our own authority, and what dials in there with certificates of it."""
+
+    def __init__(self, server: OcppServer, authority: tls.Authority) -> None:
+        """Take a listening server."""
+        self.server = server
+        self.authority = authority
+
+    def make(self, charge_point_id: str) -> tuple[ssl.SSLContext, str]:
+        """Make a certificate; return what shows it, and its serial number."""
+        certificate, key = self.authority.charge_point_certificate(charge_point_id)
+        serial = tls.serial_number(certificate)
+        file = self.authority.path.with_name(f"{serial}.pem")
+        file.write_bytes(certificate + key)
+        context = self.without()
+        context.load_cert_chain(file)
+        return context, serial
+
+    def without(self) -> ssl.SSLContext:
+        """Return what shows no certificate."""
+        return ssl.create_default_context(cafile=self.authority.path)
+
+    async def lets_in(
+        self,
+        context: ssl.SSLContext,
+        charge_point_id: str = "CP1",
+        password: str = "",
+    ) -> int:
+        """Connect once and be answered; return the status of the handshake."""
+        login = f"{charge_point_id}:{password}@" if password else ""
+        client = WireChargePoint()
+        try:
+            await client.connect(
+                f"wss://{login}127.0.0.1:{self.server.port}/{charge_point_id}",
+                ssl=context,
+            )
+        except InvalidStatus as refused:
+            return refused.response.status_code
+        await client.ask("Heartbeat")
+        await client.close()
+        return 101
+
+
+@pytest.fixture(params=[True, False], ids=["of all", "of some"])
+async def port(
+    store: SessionLog, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Port]:
+    """Return a port that demands certificates of all charge points, or of some."""
+    authority = tls.Authority.load_or_create(tmp_path / "tls")
+    files = authority.server_certificate(("127.0.0.1",))
+    context = tls.context(*files, authority.path, of_all=request.param)
+    server = OcppServer(
+        host="127.0.0.1", port=0, transactions=store, ssl_context=context
+    )
+    await server.start()
+    yield Port(server, authority)
+    await server.stop()
+
+
+async def test_s12_only_good_certificates(port: Port) -> None:
+    """Of those in its name only the ones that are good; whoever is removed needs another one when he comes again."""
+    first, first_serial = port.make("CP1")
+    second, second_serial = port.make("CP1")
+
+    def adopt(*good: str) -> None:
+        port.server.adopt(
+            ChargePointConfig(id="CP1", demands_certificate=True, certificates=good)
+        )
+
+    adopt(first_serial)
+    assert await port.lets_in(first) == 101
+    assert port.server.certificate_shown("CP1") == first_serial
+    assert await port.lets_in(second) == 403
+    assert port.server.certificate_shown("CP1") == first_serial
+    adopt(first_serial, second_serial)
+    assert [await port.lets_in(each) for each in (first, second)] == [101, 101]
+    assert port.server.certificate_shown("CP1") == second_serial
+    adopt(second_serial)
+    assert await port.lets_in(first) == 403
+
+    port.server.remove("CP1")
+    assert port.server.certificate_shown("CP1") is None
+    adopt()
+    assert [await port.lets_in(each) for each in (first, second)] == [403, 403]
+
+
+@pytest.mark.parametrize("port", [False], indirect=True)
+async def test_s12_certificate_and_password_on_one_port(port: Port) -> None:
+    """One charge point shows its certificate, the other logs in with its password; none does with less."""
+    own, serial = port.make("CP1")
+    foreign, _ = port.make("CP2")
+    port.server.demands_password = True
+    certified = ChargePointConfig(
+        id="CP1", demands_certificate=True, certificates=(serial,)
+    )
+    port.server.adopt(certified)
+    port.server.adopt(ChargePointConfig(id="CP2", password="correct horse"))
+    assert await port.lets_in(own) == 101
+    assert await port.lets_in(port.without()) == 403
+    assert await port.lets_in(foreign) == 403
+    assert await port.lets_in(port.without(), "CP2", "correct horse") == 101
+    assert await port.lets_in(port.without(), "CP2") == 401
+    assert await port.lets_in(foreign, "CP2") == 401
+
+    # Whom nobody asks shows nothing: some have certificates of their makers, that are good for nothing here.
+    stranger = tls.Authority.load_or_create(port.authority.path.parent / "other")
+    certificate, key = stranger.charge_point_certificate("CP2")
+    file = stranger.path.with_name("cp2.pem")
+    file.write_bytes(certificate + key)
+    context = port.without()
+    context.load_cert_chain(file)
+    with pytest.raises((InvalidHandshake, OSError, EOFError)):
+        await port.lets_in(context, "CP2", "correct horse")
+    port.server.remove("CP1")
+    assert await port.lets_in(context, "CP2", "correct horse") == 101
+
+
+async def test_s12_adoption_asks_for_the_certificate(port: Port) -> None:
+    """Who waited for adoption has to dial in again, with the certificate that is his."""
+    seen: list[UnknownChargePoint] = []
+    port.server.pairing = True
+    port.server.on_unknown = seen.append
+    context, _ = port.make("CP9")
+    client = WireChargePoint()
+    await client.connect(f"wss://127.0.0.1:{port.server.port}/CP1", ssl=context)
+    await client.boot()
+    assert [each.id for each in seen] == ["CP1"]
+    point = port.server.adopt(
+        ChargePointConfig(id="CP1", demands_certificate=True, certificates=())
+    )
+    assert await client.closed() == 1012
+    assert not point.connected
+    assert await port.lets_in(context) == 403

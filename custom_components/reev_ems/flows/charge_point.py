@@ -1,5 +1,6 @@
 """The flow of a charge point: adding it, and what can be changed about it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from homeassistant.config_entries import (
@@ -20,7 +21,6 @@ import probatio
 from ..const import (
     CONF_CHARGE_POINT_ID,
     CONF_FIRMWARE,
-    CONF_FORMER_PASSWORD,
     CONF_PASSWORD,
     CONF_QUIRKS,
     CONF_URL,
@@ -32,6 +32,7 @@ from .charge_point_abilities import abilities_schema, show_abilities, take_abili
 from .charge_point_setup import (
     CONNECTOR_SCHEMA,
     LOGIN_GENERATE,
+    LOGIN_KEYS,
     ChargePointSetup,
     default_login,
     identity_fields,
@@ -70,6 +71,12 @@ def credentials_form(
         QrCodeSelectorConfig(data="\n".join(lines.values()), scale=5)
     )
     return probatio.Schema(fields)
+
+
+def _with_login(data: Mapping[str, Any], login: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is stored of a charge point, with another log-in."""
+    kept = {key: value for key, value in data.items() if key not in LOGIN_KEYS}
+    return {**kept, **login}
 
 
 class ChargePointSubentryFlow(ConfigSubentryFlow):
@@ -112,7 +119,7 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
     ) -> SubentryFlowResult:
         """Ask what to change."""
         options = ["place", "login", "abilities", "firmware"]
-        if PortSecurity.of(self._get_entry().data).issues_certificates:
+        if PortSecurity.of(self._get_entry().data).takes_own_certificates:
             options.append("certificate")
         subentry = self._get_reconfigure_subentry()
         return self.async_show_menu(
@@ -197,17 +204,14 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
         subentry = self._get_reconfigure_subentry()
         errors: dict[str, str] = {}
         if user_input is not None:
-            password, errors = take_login(entry, user_input)
+            login, errors = take_login(entry, user_input)
+            if not errors and CONF_PASSWORD not in login:
+                return self.async_update_and_abort(
+                    entry, subentry, data=_with_login(subentry.data, login)
+                )
             if not errors:
-                data = {
-                    key: value
-                    for key, value in subentry.data.items()
-                    if key not in (CONF_PASSWORD, CONF_FORMER_PASSWORD)
-                }
-                if password is None:
-                    return self.async_update_and_abort(entry, subentry, data=data)
                 self._setup = ChargePointSetup(self.hass, entry, subentry.subentry_id)
-                self._setup.new_password = password
+                self._setup.new_password = login[CONF_PASSWORD]
                 return await self.async_step_credentials()
         return self.async_show_form(
             step_id="login",
@@ -229,8 +233,7 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
             if "subentry_id" not in self.context:
                 return self._create()
             subentry = self._get_reconfigure_subentry()
-            data = {**subentry.data, CONF_PASSWORD: setup.new_password}
-            data.pop(CONF_FORMER_PASSWORD, None)
+            data = _with_login(subentry.data, {CONF_PASSWORD: setup.new_password})
             return self.async_update_and_abort(entry, subentry, data=data)
         return self.async_show_form(
             step_id="credentials",

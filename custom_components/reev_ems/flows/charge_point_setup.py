@@ -19,9 +19,12 @@ import probatio
 
 from ..const import (
     CONF_CAN_SWITCH_PHASES,
+    CONF_CERTIFICATES,
     CONF_CHARGE_POINT_ID,
     CONF_CIRCUIT,
     CONF_CONNECTORS,
+    CONF_DEMANDS_CERTIFICATE,
+    CONF_FORMER_PASSWORD,
     CONF_MAX_A,
     CONF_MAX_W,
     CONF_MIN_A,
@@ -62,6 +65,8 @@ MAX_CONNECTORS = 16
 LOGIN_NONE = "none"
 LOGIN_GENERATE = "generate"
 LOGIN_OWN = "own"
+LOGIN_CERTIFICATE = "certificate"
+_LOGINS = (LOGIN_NONE, LOGIN_GENERATE, LOGIN_OWN, LOGIN_CERTIFICATE)
 
 # How the connector's own phases are wired to L1, L2, L3; an unknown wiring counts on every phase it might use.
 LINE_PHASES: dict[str, tuple[list[str] | None, int]] = {
@@ -120,13 +125,13 @@ def default_login(entry: ConfigEntry[Any]) -> str:
 
 
 def login_fields(default: str) -> dict[probatio.Marker, Any]:
-    """Return the fields that ask for a password."""
+    """Return the fields that ask for a password, or whether a certificate is shown instead."""
     return {
         probatio.Required(SECTION_SECURITY): section(
             probatio.Schema(
                 {
                     probatio.Required(CONF_LOGIN, default=default): choice(
-                        CONF_LOGIN, (LOGIN_NONE, LOGIN_GENERATE, LOGIN_OWN)
+                        CONF_LOGIN, _LOGINS
                     ),
                     probatio.Optional(CONF_PASSWORD): TextSelector(
                         TextSelectorConfig(
@@ -140,24 +145,33 @@ def login_fields(default: str) -> dict[probatio.Marker, Any]:
     }
 
 
+# How a charge point signs in, as it is stored.
+LOGIN_KEYS = (CONF_PASSWORD, CONF_FORMER_PASSWORD, CONF_DEMANDS_CERTIFICATE)
+
+
 def take_login(
     entry: ConfigEntry[Any], user_input: Mapping[str, Any]
-) -> tuple[str | None, dict[str, str]]:
-    """Return the password that was chosen, and the errors by field."""
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what is stored of the log-in that was chosen, and the errors by field."""
     values = user_input[SECTION_SECURITY]
+    profile = PortSecurity.of(entry.data).profile
+    if values[CONF_LOGIN] == LOGIN_CERTIFICATE:
+        if not profile.is_encrypted:
+            return {}, {SECTION_SECURITY: "certificate_in_the_clear"}
+        return {CONF_DEMANDS_CERTIFICATE: True}, {}
     password: str | None = values.get(CONF_PASSWORD)
     if password:
         if len(password) not in PASSWORD_LENGTHS:
-            return None, {SECTION_SECURITY: "password_length"}
-        return password, {}
+            return {}, {SECTION_SECURITY: "password_length"}
+        return {CONF_PASSWORD: password}, {}
     match values[CONF_LOGIN]:
         case "generate":
-            return generate_password(), {}
+            return {CONF_PASSWORD: generate_password()}, {}
         case "own":
-            return None, {SECTION_SECURITY: "password_missing"}
-    if PortSecurity.of(entry.data).profile.demands_password:
-        return None, {SECTION_SECURITY: "password_demanded"}
-    return None, {}
+            return {}, {SECTION_SECURITY: "password_missing"}
+    if profile.demands_password:
+        return {}, {SECTION_SECURITY: "password_demanded"}
+    return {}, {}
 
 
 class ChargePointSetup:
@@ -170,7 +184,8 @@ class ChargePointSetup:
         self._hass = hass
         self._entry = entry
         self._subentry_id = subentry_id or NEW_SUBENTRY
-        self._identity: dict[str, Any] = {}
+        # No certificate is good that was made for a charge point of this id before.
+        self._identity: dict[str, Any] = {CONF_CERTIFICATES: []}
         self._count = 0
         self._known: list[dict[str, Any]] = []
         self._connectors: list[dict[str, Any]] = []
@@ -241,10 +256,11 @@ class ChargePointSetup:
 
     def take_login(self, user_input: Mapping[str, Any]) -> dict[str, str]:
         """Take the password; return its errors by field."""
-        password, errors = take_login(self._entry, user_input)
-        self._identity.pop(CONF_PASSWORD, None)
-        if password:
-            self._identity[CONF_PASSWORD] = self.new_password = password
+        login, errors = take_login(self._entry, user_input)
+        for key in LOGIN_KEYS:
+            self._identity.pop(key, None)
+        self._identity |= login
+        self.new_password = login.get(CONF_PASSWORD)
         return errors
 
     @property

@@ -9,7 +9,13 @@ from homeassistant.helpers.selector import TextSelector, TextSelectorConfig
 import probatio
 from yarl import URL
 
-from ..const import CONF_OCPP_PORT, CONF_PASSWORD, CONF_SECURITY, SUBENTRY_CHARGE_POINT
+from ..const import (
+    CONF_DEMANDS_CERTIFICATE,
+    CONF_OCPP_PORT,
+    CONF_PASSWORD,
+    CONF_SECURITY,
+    SUBENTRY_CHARGE_POINT,
+)
 from ..downloads import authority_link
 from ..security import (
     PortSecurity,
@@ -73,7 +79,7 @@ class SecurityFlow(ConfigFlow):
         if user_input is not None:
             profile = SecurityProfile(user_input[CONF_PROFILE])
             if profile.demands_password:
-                without_password = self._without_password(entry)
+                without_password = self._without_login(entry, profile)
             if without_password:
                 errors[CONF_PROFILE] = "passwords_missing"
             elif not profile.is_encrypted:
@@ -214,13 +220,18 @@ class SecurityFlow(ConfigFlow):
             return {}
         return {CONF_SECURITY: security_of_port(self.hass, port).data}
 
-    def _without_password(self, entry: ConfigEntry[Any]) -> list[str]:
+    def _without_login(
+        self, entry: ConfigEntry[Any], profile: SecurityProfile
+    ) -> list[str]:
         """Return the charge points at the port that could not connect any more."""
+        enough = {CONF_PASSWORD}
+        if profile.is_encrypted:
+            enough.add(CONF_DEMANDS_CERTIFICATE)
         return [
             subentry.title
             for site in sites_of_port(self.hass, entry.data[CONF_OCPP_PORT])
             for subentry in site.get_subentries_of_type(SUBENTRY_CHARGE_POINT)
-            if not subentry.data.get(CONF_PASSWORD)
+            if not any(subentry.data.get(key) for key in enough)
         ]
 
     def _save_security(self, security: PortSecurity) -> ConfigFlowResult:

@@ -79,6 +79,10 @@ class ChargePointConfig:
     """Basic authentication is demanded if it is set."""
     former_password: str | None = None
     """Still good: a charge point that was told another may not have taken it."""
+    demands_certificate: bool = False
+    """Whether it has to show a certificate of its own where the server does not demand one of all."""
+    certificates: tuple[str, ...] | None = None
+    """Serial numbers (tls.serial_number) of those that are good; None: any that its authority signed in its name."""
     meter_interval_s: int = 10
     quirks: Mapping[str, object] = field(default_factory=dict)
     """Overrides of what is known of its model (quirks.py)."""

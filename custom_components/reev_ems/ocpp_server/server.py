@@ -85,6 +85,8 @@ class OcppServer:
         self._schemas: dict[str, schemas.Schemas] = {}
         self._charge_points: dict[str, ChargePoint] = {}
         self._signed_in: dict[str, str] = {}
+        self._shown: dict[str, str] = {}
+        """By charge point: the serial number of the certificate that it was let in with the last time."""
         self._guests: dict[str, Guest] = {}
         self._unknown: dict[str, UnknownChargePoint] = {}
         self._pairing = False
@@ -130,6 +132,7 @@ class OcppServer:
             self._schemas[version] = await loop.run_in_executor(
                 None, schemas.load, version
             )
+        self._ask_for_certificates()
         self._server = await serve(
             self._serve,
             self._host,
@@ -178,15 +181,17 @@ class OcppServer:
         point = self._charge_points.get(config.id)
         if point is not None:
             point.apply(config)
+            self._ask_for_certificates()
             return point
         point = self._charge_points[config.id] = ChargePoint(config, self, learnt)
+        self._ask_for_certificates()
         self._unknown.pop(config.id, None)
         guest = self._guests.pop(config.id, None)
         if guest is not None and guest.session is not None:
-            if config.password is None:
+            if config.password is None and not self._demands_certificate(config):
                 self._take_over(point, guest.session)
             else:
-                self._close_soon(guest.session, "adopted, with a password")
+                self._close_soon(guest.session, "adopted, and has to sign in")
         return point
 
     def knows_password(self, charge_point_id: str) -> bool:
@@ -195,11 +200,17 @@ class OcppServer:
         used = self._signed_in.get(charge_point_id)
         return point is not None and used is not None and used == point.config.password
 
+    def certificate_shown(self, charge_point_id: str) -> str | None:
+        """Return the serial number of the certificate that a charge point was let in with the last time."""
+        return self._shown.get(charge_point_id)
+
     def remove(self, charge_point_id: str) -> None:
         """Let a charge point in no more, and drop its connection."""
         self._signed_in.pop(charge_point_id, None)
+        self._shown.pop(charge_point_id, None)
         point = self._charge_points.pop(charge_point_id, None)
         if point is not None:
+            self._ask_for_certificates()
             self._run(point.close("removed"))
 
     async def _serve(self, connection: ServerConnection) -> None:
@@ -298,8 +309,11 @@ class OcppServer:
             response = connection.respond(HTTPStatus.UNAUTHORIZED, "")
             response.headers["WWW-Authenticate"] = 'Basic realm="OCPP"'
             return response
-        if point is not None and not self._certified(connection, point.id):
+        if point is not None and not self._certified(connection, point.config):
             self.turned_away += 1
+            _LOGGER.debug(
+                "%s: no certificate, or one that is not good", charge_point_id
+            )
             return connection.respond(HTTPStatus.FORBIDDEN, "")
         if len(connection.server.connections) >= _MAX_CONNECTIONS:
             self.turned_away += 1
@@ -309,21 +323,48 @@ class OcppServer:
     def _authorised(self, point: ChargePoint, request: Request) -> bool:
         """Whether the request carries the charge point's password, if one is demanded (S12)."""
         if point.config.password is None:
-            return not self.demands_password
+            return not self.demands_password or point.config.demands_certificate
         used = _password_used(point.config, request)
         if used is not None:
             self._signed_in[point.id] = used
         return used is not None
 
-    def _certified(self, connection: ServerConnection, charge_point_id: str) -> bool:
-        """Whether the certificate that is demanded, if it is, belongs to the charge point."""
-        if (
-            self._ssl_context is None
-            or self._ssl_context.verify_mode is not VerifyMode.CERT_REQUIRED
-        ):
+    def _demands_certificate(self, config: ChargePointConfig) -> bool:
+        """Whether a charge point has to show a certificate of its own."""
+        context = self._ssl_context
+        of_all = context is not None and context.verify_mode is VerifyMode.CERT_REQUIRED
+        return of_all or config.demands_certificate
+
+    def _ask_for_certificates(self) -> None:
+        """Ask for a certificate in each handshake as long as somebody has to show one.
+
+        Who it is shows only after the handshake; the others show none.
+        """
+        context = self._ssl_context
+        if context is not None and context.verify_mode is not VerifyMode.CERT_REQUIRED:
+            demanded = any(
+                point.config.demands_certificate
+                for point in self._charge_points.values()
+            )
+            context.verify_mode = (
+                VerifyMode.CERT_OPTIONAL if demanded else VerifyMode.CERT_NONE
+            )
+
+    def _certified(
+        self, connection: ServerConnection, config: ChargePointConfig
+    ) -> bool:
+        """Whether the certificate that is demanded, if it is, is the charge point's own and has not lapsed (S12)."""
+        if not self._demands_certificate(config):
             return True
         tls_object = connection.transport.get_extra_info("ssl_object")
-        return tls.common_name(tls_object.getpeercert()) == charge_point_id
+        certificate = None if tls_object is None else tls_object.getpeercert()
+        serial_number = tls.shown_serial_number(certificate)
+        if tls.common_name(certificate) != config.id or serial_number is None:
+            return False
+        if config.certificates is not None and serial_number not in config.certificates:
+            return False
+        self._shown[config.id] = serial_number
+        return True
 
     def _close_soon(self, session: Session, reason: str) -> None:
         self._run(session.close(1012, reason))

@@ -34,20 +34,26 @@ _REQUEST_LIMIT = 5500
 
 
 def context(
-    certificate: Path, key: Path, client_ca: Path | None = None
+    certificate: Path,
+    key: Path,
+    client_ca: Path | None = None,
+    *,
+    of_all: bool = True,
 ) -> ssl.SSLContext:
     """Return what the server needs for TLS 1.2 and above.
 
     With `client_ca` each charge point has to present a certificate of this authority whose common name is its id
-    (security profile 3). Raises OSError or ssl.SSLError where a file is missing or wrong.
+    (security profile 3), or only those of which the server demands it (`of_all` False). Raises OSError or
+    ssl.SSLError where a file is missing or wrong.
     """
     result = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     result.minimum_version = ssl.TLSVersion.TLSv1_2
     # Without an answer for encrypted keys OpenSSL would ask at the terminal, and wait.
     result.load_cert_chain(certificate, key, password="")
     if client_ca is not None:
-        result.verify_mode = ssl.CERT_REQUIRED
         result.load_verify_locations(client_ca)
+        if of_all:
+            result.verify_mode = ssl.CERT_REQUIRED
     return result
 
 
@@ -56,6 +62,19 @@ def common_name(certificate: object) -> str | None:
     subject = certificate.get("subject", ()) if isinstance(certificate, dict) else ()
     names = [value for part in subject for name, value in part if name == "commonName"]
     return names[0] if len(names) == 1 else None
+
+
+def shown_serial_number(certificate: object) -> str | None:
+    """Return the serial number of a certificate as `SSLObject.getpeercert` gives it, written as `serial_number` does."""
+    if not isinstance(certificate, dict) or "serialNumber" not in certificate:
+        return None
+    return f"{int(certificate['serialNumber'], 16):X}"
+
+
+def serial_number(certificate: str | bytes) -> str:
+    """Return the serial number of a certificate in PEM, or of the first of a chain, in hexadecimal digits."""
+    pem = certificate if isinstance(certificate, bytes) else certificate.encode()
+    return f"{x509.load_pem_x509_certificate(pem).serial_number:X}"
 
 
 class Authority:
