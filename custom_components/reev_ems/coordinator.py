@@ -462,6 +462,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             charge_point.authorize_tag = authorizer(
                 self.hass, self.people, self.config_entry.entry_id, subentry_id
             )
+            charge_point.user_of_tag = self.people.recorded_as
 
     def _change(self, controls: Controls) -> None:
         """Take changed controls, keep them, and decide anew at once."""

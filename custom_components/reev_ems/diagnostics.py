@@ -34,6 +34,8 @@ TO_REDACT = {
     "id_tag",
     "serial",
     "unique_id",
+    # Of a running transaction.
+    "user",
 }
 
 # A step of one connector takes about half a kilobyte; a browser still opens 25 MB.

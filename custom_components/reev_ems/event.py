@@ -133,11 +133,12 @@ class ReevSessionEvent(ReevEvent[ConnectorPart]):
         ):
             return
         transaction = event.transaction
-        user = self.coordinator.people.user_of(transaction.id_tag)
+        user = transaction.user
         attributes: dict[str, Any] = {
             "session_id": transaction.id,
             "id_tag": transaction.id_tag,
             "user": user.name if user else None,
+            "user_id": user.id if user else None,
             "started_at": transaction.started_at.isoformat(),
         }
         if isinstance(event, TransactionStarted):

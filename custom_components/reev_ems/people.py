@@ -22,7 +22,7 @@ from .const import (
     SUBENTRY_USER,
     SUBENTRY_USER_GROUP,
 )
-from .ocpp_server import Authorization, AuthorizationStatus
+from .ocpp_server import Authorization, AuthorizationStatus, User as RecordedUser
 
 # Enough for a handful of cards held to a reader one after the other, to be given to users at the desk.
 MAX_PRESENTED = 20
@@ -79,6 +79,11 @@ class People:
     def user_of(self, id_tag: str | None) -> User | None:
         """Return whose tag it is; None: no tag, or nobody's."""
         return None if id_tag is None else self.by_tag.get(tag_key(id_tag))
+
+    def recorded_as(self, id_tag: str) -> RecordedUser | None:
+        """Return whose tag it is, as the session records name him."""
+        user = self.user_of(id_tag)
+        return None if user is None else RecordedUser(id=user.id, name=user.name)
 
     def authorize(self, id_tag: str) -> Authorization:
         """Return the answer to an id tag; an empty one is that of a charge point that asks nobody for a tag."""

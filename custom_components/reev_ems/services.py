@@ -192,6 +192,8 @@ def _session(record: SessionRecord, names: dict[str, str]) -> JsonObjectType:
         "connector": item_id,
         "name": names.get(item_id),
         "id_tag": record.id_tag,
+        "user": record.user_name,
+        "user_id": record.user_id,
         "started_at": record.started_at.isoformat(),
         "stopped_at": stopped_at.isoformat() if stopped_at else None,
         "energy_wh": record.energy_wh,

@@ -59,6 +59,7 @@ async def test_s12_no_secret_leaves(
         entry.data["ocpp_port"], "CP-LEFT", password="SECRET-PASSWORD"
     ) as charger:
         await charger.start(tag="SECRET-CARD")
+        await charger.start(tag="CARD-ADA")
         text = json.dumps(await download(hass, entry))
     # Of the user of the site neither the card nor the name.
     secrets = ("SECRET-PASSWORD", "SECRET-CARD", "127.0.0.1", "S-1", "CARD-ADA", "Ada")

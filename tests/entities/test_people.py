@@ -22,7 +22,8 @@ from simulator.site import Site
 
 from .charger import Charger
 from .conftest import Push
-from .site import entity_id, state, subentry_id
+from .site import entity_id, set_up, state, subentry_id
+from .test_services import ask
 
 # Two steps of the control loop, the way to the charge point, and a car's ramp.
 FOLLOW_S = 15.0
@@ -110,6 +111,63 @@ async def test_who_charges_is_shown(
         await until(lambda: shown() == ("unknown", None), "still shown")
         event = state(hass, entry, "event", "Garage left", "1_session")
         assert event.attributes["user"] is None
+
+
+async def test_a_session_names_who_it_was_at_its_beginning(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """In the event and in the records, whoever has the card later and whatever he is called by then."""
+    ada = subentry_id(entry, "Ada")
+    async with Charger(entry.data["ocpp_port"], "CP-LEFT") as charger:
+        await charger.status("Preparing")
+        transaction_id = await charger.start(tag="CARD-ADA")
+        hass.config_entries.async_update_subentry(
+            entry, entry.subentries[ada], title="Ada Lovelace"
+        )
+        await hass.async_block_till_done()
+        await charger.stop(transaction_id, 3000)
+        event = state(hass, entry, "event", "Garage left", "1_session").attributes
+        assert (event["event_type"], event["user"]) == ("ended", "Ada")
+        assert event["user_id"] == ada
+        transaction_id = await charger.start(tag="card-ada", meter_wh=3000)
+        # With the site her connector forgets nothing.
+        await set_up(hass, entry)
+        assert hass.config_entries.async_remove_subentry(entry, ada)
+        await hass.async_block_till_done()
+        await charger.stop(transaction_id, 4000)
+        event = state(hass, entry, "event", "Garage left", "1_session").attributes
+        assert (event["event_type"], event["user"]) == ("ended", "Ada Lovelace")
+        await charger.start(tag="SOMEBODY", meter_wh=4000)
+    sessions = (await ask(hass, "get_sessions"))["sessions"]
+    assert [(item["user"], item["user_id"]) for item in sessions] == [
+        ("Ada", ada),
+        ("Ada Lovelace", ada),
+        (None, None),
+    ]
+
+
+async def test_a_charging_station_names_its_user_with_the_card(
+    hass: HomeAssistant, plant: tuple[Site, MockConfigEntry]
+) -> None:
+    """On the wire of both versions; who began before the card is named from the card on."""
+    running, entry = plant
+    await until(
+        lambda: all(point.online for point in running.charge_points.values()),
+        "not connected",
+    )
+    for name, card in (("CP16", "card-16"), ("CP201", "CARD-201")):
+        running.charge_points[name].present(outlet(running, name), card)
+    await until(
+        lambda: (
+            state(hass, entry, "event", "CP16", "1_session").attributes.get("user")
+            == state(hass, entry, "event", "CP201", "1_session").attributes.get("user")
+            == "Ada"
+        ),
+        "not named",
+    )
+    sessions = (await ask(hass, "get_sessions"))["sessions"]
+    users = {item["name"]: item["user"] for item in sessions}
+    assert users == {"CP16": "Ada", "CP201": "Ada", "EAGER": None}
 
 
 async def test_limit_of_a_group_is_called_by_its_name(

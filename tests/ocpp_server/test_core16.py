@@ -29,6 +29,7 @@ from custom_components.reev_ems.ocpp_server import (
     TagRefused,
     TransactionEnded,
     TransactionStarted,
+    User,
     charge_point,
 )
 from custom_components.reev_ems.sessions import SessionLog
@@ -379,6 +380,9 @@ async def test_s11_transaction_survives_our_restart(
         connector_id=1,
         key="k",
         started_at=datetime.now(UTC) - timedelta(minutes=5),
+        id_tag="TAG",
+        user_id="u1",
+        user_name="Ada",
         meter_start_wh=100,
     )
     point = server.adopt(ChargePointConfig(id="CP1"))
@@ -386,7 +390,9 @@ async def test_s11_transaction_survives_our_restart(
     client = await dial()
     await client.until(lambda: client.profiles("TxProfile"))
     assert client.profiles("TxProfile")[0]["transactionId"] == transaction_id
-    assert point.connectors[1].transaction is not None
+    transaction = point.connectors[1].transaction
+    assert transaction is not None
+    assert transaction.user == User(id="u1", name="Ada")
 
 
 def metered(transaction_id: int, energy: str, *currents: str) -> Payload:

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 import random
+import sqlite3
 
 import pytest
 
@@ -223,3 +225,68 @@ async def test_a_file_that_cannot_be_opened_is_an_os_error(tmp_path: Path) -> No
         with pytest.raises(OSError, match=path.name):
             await log.open()
         await log.close()
+
+
+async def test_who_it_was_at_the_beginning(log: SessionLog) -> None:
+    """The user is kept with the tag: by the earliest report, and by the card that is shown later."""
+    session = await start(log, seconds=10, user_id="u1", user_name="Ada")
+    assert await start(log, seconds=20, id_tag="T2", user_id="u2") == session
+    (record,) = await log.history()
+    assert (record.id_tag, record.user_id, record.user_name) == ("Tag", "u1", "Ada")
+    await start(log, seconds=5, id_tag="T3", user_id="u3", user_name="Bob")
+    (record,) = await log.history()
+    assert (record.id_tag, record.user_id, record.user_name) == ("T3", "u3", "Bob")
+    # An earlier report without a tag says nothing about who it was.
+    await start(log, seconds=4, id_tag=None)
+    (record,) = await log.history()
+    assert (record.started_at, record.user_name) == (at(4), "Bob")
+    await log.identify(charge_point_id="CP1", transaction_id=session, id_tag="X")
+    (record,) = await log.history()
+    assert (record.id_tag, record.user_id, record.user_name) == ("X", None, None)
+
+
+async def test_s11_file_of_an_older_version(tmp_path: Path) -> None:
+    """What is in it stays, with nobody's name; what comes names its user; opening it again changes nothing."""
+    path = tmp_path / "sessions.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            """
+            CREATE TABLE sessions (
+                id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+                charge_point_id VARCHAR NOT NULL,
+                connector_id INTEGER NOT NULL,
+                "key" VARCHAR NOT NULL,
+                remote_id VARCHAR,
+                id_tag VARCHAR,
+                started_at VARCHAR NOT NULL,
+                stopped_at VARCHAR,
+                meter_start_wh FLOAT,
+                meter_last_wh FLOAT,
+                meter_last_at VARCHAR,
+                stop_reason VARCHAR,
+                ended_by_report BOOLEAN NOT NULL,
+                UNIQUE (charge_point_id, "key")
+            );
+            CREATE INDEX sessions_by_start ON sessions (started_at);
+            INSERT INTO sessions VALUES (
+                41, 'CP1', 1, 'k', NULL, 'Tag', '2026-01-01T00:00:00.000000+00:00',
+                NULL, 1000.0, 1500.0, NULL, NULL, 0
+            );
+            """
+        )
+    for _ in range(2):
+        log = SessionLog(path)
+        await log.open()
+        (old, *_) = await log.history()
+        assert (old.id, old.id_tag, old.user_name, old.energy_wh) == (
+            41,
+            "Tag",
+            None,
+            500,
+        )
+        await log.close()
+    log = SessionLog(path)
+    await log.open()
+    assert await start(log, "k2", user_id="u1", user_name="Ada") > 41
+    assert [record.user_name for record in await log.history()] == [None, "Ada"]
+    await log.close()

@@ -44,6 +44,7 @@ from .model import (
     SelfTest,
     Transaction,
     UnknownChargePoint,
+    User,
 )
 from .server import OcppServer
 from .transactions import OpenTransaction, TransactionLog
@@ -90,4 +91,5 @@ __all__ = [
     "TransactionStarted",
     "UnknownChargePoint",
     "UploadStatusChanged",
+    "User",
 ]

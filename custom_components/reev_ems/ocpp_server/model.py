@@ -115,6 +115,14 @@ class Authorization:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """Whose an id tag is."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BootInfo:
     """What a charge point says about itself; what it leaves out is None."""
 
@@ -184,6 +192,8 @@ class Transaction:
     remote_id: str | None = None
     """The charging station's own id; OCPP 2.0.1."""
     id_tag: str | None = None
+    user: User | None = None
+    """Whose tag it was when the transaction began; None: nobody's."""
     started_at: datetime
     meter_start_wh: float | None = None
     energy_wh: float | None = None

@@ -27,6 +27,7 @@ from .model import (
     ChargePointConfig,
     ConnectorView,
     Transaction,
+    User,
 )
 from .steering import Steering
 from .transactions import TransactionLog
@@ -62,6 +63,8 @@ class Reports:
         self.connectors: Mapping[int, ConnectorView] = {}
         self.authorize_tag: Callable[[str], Authorization] | None = None
         """Decides who may charge here; None: the server does. An empty tag: nobody was asked for one."""
+        self.user_of_tag: Callable[[str], User | None] | None = None
+        """Tells whose an id tag is; None: no users are known."""
         self.firmware_status: str | None = None
         """The last word about a firmware update, as OCPP has it."""
         self.upload_status: str | None = None
@@ -168,6 +171,12 @@ class Reports:
                 )
             )
         return authorization
+
+    def user_of(self, id_tag: str | None) -> User | None:
+        """Return whose an id tag is; None: nobody's."""
+        if not id_tag or self.user_of_tag is None:
+            return None
+        return self.user_of_tag(id_tag)
 
     def status(
         self,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from .model import Transaction
+from .model import Transaction, User
 
 
 class OpenTransaction(Protocol):
@@ -25,6 +25,14 @@ class OpenTransaction(Protocol):
     @property
     def id_tag(self) -> str | None:
         """Whose it is."""
+
+    @property
+    def user_id(self) -> str | None:
+        """The user whose tag it was when it began."""
+
+    @property
+    def user_name(self) -> str | None:
+        """What he was called then."""
 
     @property
     def started_at(self) -> datetime:
@@ -54,6 +62,8 @@ class TransactionLog(Protocol):
         key: str,
         started_at: datetime,
         id_tag: str | None = None,
+        user_id: str | None = None,
+        user_name: str | None = None,
         meter_start_wh: float | None = None,
         remote_id: str | None = None,
     ) -> int:
@@ -74,7 +84,13 @@ class TransactionLog(Protocol):
         """Record the end of a session; False if the charge point has no such session."""
 
     async def identify(
-        self, *, charge_point_id: str, transaction_id: int, id_tag: str
+        self,
+        *,
+        charge_point_id: str,
+        transaction_id: int,
+        id_tag: str,
+        user_id: str | None = None,
+        user_name: str | None = None,
     ) -> None:
         """Note whose a session is that began without an id tag, or with one that was refused."""
 
@@ -102,10 +118,14 @@ class TransactionLog(Protocol):
 
 def transaction_of(record: OpenTransaction) -> Transaction:
     """Return a recorded transaction as one that runs."""
+    user = None
+    if record.user_id is not None:
+        user = User(id=record.user_id, name=record.user_name or "")
     return Transaction(
         id=record.id,
         remote_id=record.remote_id,
         id_tag=record.id_tag,
+        user=user,
         started_at=record.started_at,
         meter_start_wh=record.meter_start_wh,
         energy_wh=record.energy_wh,

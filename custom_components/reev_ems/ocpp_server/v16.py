@@ -150,6 +150,7 @@ class V16(Requests16):
         at = fields.moment(payload, "timestamp")
         point.saw_time(at)
         authorization = point.authorize(id_tag)
+        user = point.user_of(id_tag)
         started_at = point.our_time(at)
         transaction_id = await point.transactions.start(
             charge_point_id=point.id,
@@ -157,6 +158,8 @@ class V16(Requests16):
             key=f"{connector_id}/{fields.text(payload, 'timestamp')}/{id_tag}/{meter_start_wh}",
             started_at=started_at,
             id_tag=id_tag,
+            user_id=user.id if user else None,
+            user_name=user.name if user else None,
             meter_start_wh=meter_start_wh,
         )
         point.transaction_started(
@@ -164,6 +167,7 @@ class V16(Requests16):
             Transaction(
                 id=transaction_id,
                 id_tag=id_tag,
+                user=user,
                 started_at=started_at,
                 meter_start_wh=meter_start_wh,
                 energy_wh=0.0 if meter_start_wh is not None else None,

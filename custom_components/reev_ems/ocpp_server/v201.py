@@ -245,9 +245,16 @@ class V201(Requests201):
             or fields.text(payload, "triggerReason") == "StopAuthorized"
         ):
             return
-        self.point.connectors[evse].transaction = replace(running, id_tag=id_tag)
+        user = self.point.user_of(id_tag)
+        self.point.connectors[evse].transaction = replace(
+            running, id_tag=id_tag, user=user
+        )
         await self.point.transactions.identify(
-            charge_point_id=self.point.id, transaction_id=running.id, id_tag=id_tag
+            charge_point_id=self.point.id,
+            transaction_id=running.id,
+            id_tag=id_tag,
+            user_id=user.id if user else None,
+            user_name=user.name if user else None,
         )
 
     async def _evse_of(self, remote_id: str) -> int | None:
@@ -271,6 +278,7 @@ class V201(Requests201):
         """Return the transaction of an event; the first that arrives is its beginning, until an earlier one does."""
         point = self.point
         id_tag = fields.text(fields.mapping(payload, "idToken"), "idToken")
+        user = point.user_of(id_tag)
         connector = point.connectors.get(evse or 0)
         running = connector.transaction if connector else None
         if kind == "Updated" and running is not None and running.remote_id == remote_id:
@@ -288,6 +296,8 @@ class V201(Requests201):
                 key=f"tx/{remote_id}",
                 started_at=at,
                 id_tag=id_tag,
+                user_id=user.id if user else None,
+                user_name=user.name if user else None,
                 meter_start_wh=start_wh,
                 remote_id=remote_id,
             )
@@ -295,6 +305,7 @@ class V201(Requests201):
             id=known,
             remote_id=remote_id,
             id_tag=id_tag,
+            user=user,
             started_at=at,
             meter_start_wh=start_wh,
             energy_wh=None if start_wh is None else 0.0,

@@ -14,6 +14,9 @@ class SessionRecord:
     remote_id: str | None
     """The charging station's own id (OCPP 2.0.1)."""
     id_tag: str | None
+    user_id: str | None
+    user_name: str | None
+    """Whose tag it was when the session began, and what he was called then; None: nobody's, or not recorded yet."""
     started_at: datetime
     stopped_at: datetime | None
     """None: it runs."""

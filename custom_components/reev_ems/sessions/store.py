@@ -20,8 +20,10 @@ from sqlalchemy import (
     event,
     func,
     insert,
+    inspect,
     select,
     table,
+    text,
     update,
 )
 from sqlalchemy.engine import Connection, RowMapping
@@ -76,6 +78,8 @@ class SessionLog:
         key: str,
         started_at: datetime,
         id_tag: str | None = None,
+        user_id: str | None = None,
+        user_name: str | None = None,
         meter_start_wh: float | None = None,
         remote_id: str | None = None,
     ) -> int:
@@ -97,17 +101,12 @@ class SessionLog:
                 )
             elif known is not None:
                 if _text(started_at) < known["started_at"]:
-                    connection.execute(
-                        update(SESSIONS)
-                        .where(*own)
-                        .values(
-                            started_at=_text(started_at),
-                            meter_start_wh=known["meter_start_wh"]
-                            if meter_start_wh is None
-                            else meter_start_wh,
-                            id_tag=id_tag or known["id_tag"],
-                        )
-                    )
+                    values: dict[str, object] = {"started_at": _text(started_at)}
+                    if meter_start_wh is not None:
+                        values["meter_start_wh"] = meter_start_wh
+                    if id_tag:
+                        values |= _person(id_tag, user_id, user_name)
+                    connection.execute(update(SESSIONS).where(*own).values(values))
                 return int(known["id"])
             connection.execute(
                 update(SESSIONS)
@@ -126,10 +125,10 @@ class SessionLog:
                     connector_id=connector_id,
                     key=key,
                     remote_id=remote_id,
-                    id_tag=id_tag,
                     started_at=_text(started_at),
                     meter_start_wh=meter_start_wh,
                     ended_by_report=False,
+                    **_person(id_tag, user_id, user_name),
                 )
                 .returning(SESSIONS.c.id)
             ).scalar_one()
@@ -174,7 +173,13 @@ class SessionLog:
         return await self._write(work)
 
     async def identify(
-        self, *, charge_point_id: str, transaction_id: int, id_tag: str
+        self,
+        *,
+        charge_point_id: str,
+        transaction_id: int,
+        id_tag: str,
+        user_id: str | None = None,
+        user_name: str | None = None,
     ) -> None:
         """Record whose a session is, where that shows only once it has begun."""
 
@@ -185,7 +190,7 @@ class SessionLog:
                     SESSIONS.c.id == transaction_id,
                     SESSIONS.c.charge_point_id == charge_point_id,
                 )
-                .values(id_tag=id_tag)
+                .values(_person(id_tag, user_id, user_name))
             )
 
         await self._write(work)
@@ -329,6 +334,7 @@ class SessionLog:
         try:
             METADATA.create_all(engine)
             with engine.begin() as connection:
+                _add_columns(connection)
                 _begin_ids(connection)
         except DBAPIError as error:
             engine.dispose()
@@ -373,6 +379,19 @@ class SessionLog:
             raise OSError(f"{self._path}: {error.orig}") from error
 
 
+def _add_columns(connection: Connection) -> None:
+    """Give a file of an older version the columns that it lacks."""
+    there = {
+        column["name"] for column in inspect(connection).get_columns(SESSIONS.name)
+    }
+    for lacking in SESSIONS.columns:
+        if lacking.name not in there:
+            kind = lacking.type.compile(connection.dialect)
+            connection.execute(
+                text(f"ALTER TABLE {SESSIONS.name} ADD COLUMN {lacking.name} {kind}")
+            )
+
+
 def _begin_ids(connection: Connection) -> None:
     """Let the ids of a new file begin where those of a lost one cannot have come to.
 
@@ -389,13 +408,20 @@ def _begin_ids(connection: Connection) -> None:
         connection.execute(insert(_SEQUENCE).values(name=SESSIONS.name, seq=first))
 
 
+def _person(
+    id_tag: str | None, user_id: str | None, user_name: str | None
+) -> dict[str, object]:
+    """Return the columns that say whose a session is."""
+    return {"id_tag": id_tag, "user_id": user_id, "user_name": user_name}
+
+
 def _text(at: datetime) -> str:
     """Return a time as it is stored: UTC, of fixed length, so that it sorts."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+def _time(stored: str) -> datetime:
+    return datetime.fromisoformat(stored)
 
 
 def _record(row: RowMapping) -> SessionRecord:
@@ -405,6 +431,8 @@ def _record(row: RowMapping) -> SessionRecord:
         connector_id=row["connector_id"],
         remote_id=row["remote_id"],
         id_tag=row["id_tag"],
+        user_id=row["user_id"],
+        user_name=row["user_name"],
         started_at=_time(row["started_at"]),
         stopped_at=None if row["stopped_at"] is None else _time(row["stopped_at"]),
         meter_start_wh=row["meter_start_wh"],

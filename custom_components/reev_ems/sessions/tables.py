@@ -30,6 +30,9 @@ SESSIONS = Table(
     Column("meter_last_at", String),
     Column("stop_reason", String),
     Column("ended_by_report", Boolean, nullable=False),
+    # Later columns are added to older files (store.py): they may be empty, and have no default.
+    Column("user_id", String),
+    Column("user_name", String),
     UniqueConstraint("charge_point_id", "key"),
     Index("sessions_by_start", "started_at"),
     # An id is never given twice, also after rows were deleted: it is the transaction id on the wire.
