@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 import time
@@ -149,6 +150,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         self.line_phases = async_line_phases(hass, entry)
         self.gateways = SiteGateways(hass, entry)
         self._state = ControllerState()
+        self._thread = ThreadPoolExecutor(1, f"{self.name} decision")
         self._store = _store(hass, entry.entry_id)
 
     async def async_start(self, profiles: Mapping[str, MeterProfile]) -> None:
@@ -186,31 +188,34 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         self._meters.start(self._site, shared.gateways, profiles, kept.readings)
 
         entry.async_on_unload(self.async_add_listener(self.publisher.turn))
-        self._step()
+        await self._step()
         entry.async_create_background_task(
             self.hass, self._run(), f"{self.name} control loop"
         )
 
     async def _run(self) -> None:
         """Step at every meter reading and charge point event, at least every STEP_INTERVAL_S."""
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(STEP_INTERVAL_S):
-                    await self._wake.wait()
-            await self._rest()
-            self._wake.clear()
-            self._meter_news.clear()
-            began_s = time.monotonic()
-            try:
-                self._step()
-            except Exception as err:  # noqa: BLE001
-                # A bug must not end the loop for good: entities turn unavailable, no permit is renewed and
-                # every charge point falls to its floor by itself, until a step succeeds again.
-                if self.last_update_success:
-                    LOGGER.exception("The energy management failed")
-                self.async_set_update_error(err)
-            ended_s = time.monotonic()
-            self._rest_s = (ended_s, ended_s - began_s)
+        try:
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(STEP_INTERVAL_S):
+                        await self._wake.wait()
+                await self._rest()
+                self._wake.clear()
+                self._meter_news.clear()
+                began_s = time.monotonic()
+                try:
+                    await self._step()
+                except Exception as err:  # noqa: BLE001
+                    # A bug must not end the loop for good: entities turn unavailable, no permit is renewed and
+                    # every charge point falls to its floor by itself, until a step succeeds again.
+                    if self.last_update_success:
+                        LOGGER.exception("The energy management failed")
+                    self.async_set_update_error(err)
+                ended_s = time.monotonic()
+                self._rest_s = (ended_s, ended_s - began_s)
+        finally:
+            self._thread.shutdown(wait=False)
 
     async def _rest(self) -> None:
         """Leave the processor to others for some time after a step, but to a meter for no longer than that took.
@@ -233,18 +238,23 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         self._meter_news.set()
         self._wake.set()
 
-    @callback
-    def _step(self) -> None:
-        """Observe, decide, carry out, publish."""
+    async def _step(self) -> None:
+        """Observe, decide, carry out, publish.
+
+        With hundreds of connectors a decision takes too long for the event loop. Home Assistant's own threads can all
+        be busy with somebody else's jobs.
+        """
+        site, state_before = self._site, self._state
         observation = self._observe(time.monotonic())
-        state_before = self._state
-        self._state, decision = step(self._site, state_before, observation)
+        self._state, decision = await self.hass.loop.run_in_executor(
+            self._thread, step, site, state_before, observation
+        )
         for command in decision.commands:
             self._carry_out(command, observation.at_s)
-        self.history.append(self._site, state_before, observation, decision)
+        self.history.append(site, state_before, observation, decision)
         self.async_set_updated_data(
             SiteData(
-                site=self._site,
+                site=site,
                 observation=observation,
                 decision=decision,
                 meters=dict(self._meters.statuses),
