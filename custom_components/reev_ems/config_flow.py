@@ -34,15 +34,22 @@ from .const import (
 )
 from .flows.charge_point import ChargePointSubentryFlow, credentials_form
 from .flows.charge_point_setup import (
-    CONNECTOR_SCHEMA,
     ChargePointSetup,
     charge_point_ids,
+    connector_schema,
     default_login,
     identity_fields,
     login_fields,
 )
 from .flows.circuit import CircuitSubentryFlow
-from .flows.fields import amperes, limit_fields, show_limits, take_limits, whole_number
+from .flows.fields import (
+    amperes,
+    limit_fields,
+    show_limits,
+    take_limits,
+    whole_number,
+    with_errors_open,
+)
 from .flows.gateway import GatewaySubentryFlow
 from .flows.meter import MeterFlow, MeterSubentryFlow
 from .flows.meter_setup import MeterSetup, connection_schema
@@ -145,7 +152,9 @@ class ReevConfigFlow(
         )
         return self.async_show_form(
             step_id="user",
-            data_schema=self.add_suggested_values_to_schema(schema, user_input),
+            data_schema=self.add_suggested_values_to_schema(
+                with_errors_open(schema, errors), user_input
+            ),
             errors=errors,
         )
 
@@ -216,7 +225,7 @@ class ReevConfigFlow(
                 problem := floor_problem(
                     draft_site(entry),
                     draft_site(entry, data=limits),
-                    circuit_names(entry),
+                    circuit_names(self.hass, entry),
                 )
             ):
                 placeholders = problem
@@ -236,7 +245,7 @@ class ReevConfigFlow(
         return self.async_show_form(
             step_id="grid_connection",
             data_schema=self.add_suggested_values_to_schema(
-                schema,
+                with_errors_open(schema, errors),
                 user_input
                 or {
                     **show_limits(entry.data),
@@ -258,7 +267,12 @@ class ReevConfigFlow(
         if charge_point_id in charge_point_ids(self.hass):
             return self.async_abort(reason="already_configured")
         self._discovered = discovery_info
-        self.context["title_placeholders"] = {"name": charge_point_id}
+        model = " ".join(
+            filter(None, (discovery_info.get("vendor"), discovery_info.get("model")))
+        )
+        self.context["title_placeholders"] = {
+            "name": f"{model} ({charge_point_id})" if model else charge_point_id
+        }
         return await self.async_step_adopt()
 
     async def async_step_adopt(
@@ -281,9 +295,12 @@ class ReevConfigFlow(
         return self.async_show_form(
             step_id="adopt",
             data_schema=self.add_suggested_values_to_schema(
-                probatio.Schema(
-                    identity_fields(circuit_names(entry))
-                    | login_fields(default_login(entry))
+                with_errors_open(
+                    probatio.Schema(
+                        identity_fields(circuit_names(self.hass, entry))
+                        | login_fields(default_login(entry))
+                    ),
+                    errors,
                 ),
                 user_input or {CONF_NAME: charge_point_id},
             ),
@@ -310,10 +327,11 @@ class ReevConfigFlow(
             if setup.new_password:
                 return await self.async_step_credentials()
             return self._async_adopt()
+        shown = user_input or setup.connector_shown
         return self.async_show_form(
             step_id="connector",
             data_schema=self.add_suggested_values_to_schema(
-                CONNECTOR_SCHEMA, user_input or setup.connector_shown
+                connector_schema(shown), shown
             ),
             errors=errors,
             description_placeholders={
@@ -331,10 +349,11 @@ class ReevConfigFlow(
         if user_input is not None or entry is None:
             return self._async_adopt()
         setup = self._charge_point
+        schema, placeholders = credentials_form(self.hass, entry, setup)
         return self.async_show_form(
             step_id="credentials",
-            data_schema=credentials_form(self.hass, entry, setup),
-            description_placeholders={"name": setup.title},
+            data_schema=schema,
+            description_placeholders=placeholders,
         )
 
     @callback

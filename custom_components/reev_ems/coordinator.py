@@ -79,6 +79,7 @@ from .site import Controls, build_site, connector_id
 from .site_gateways import SiteGateways
 from .site_meters import MeterStatus, SiteMeters
 from .structure import structure_of
+from .texts import async_grid_connection
 
 type ReevConfigEntry = ConfigEntry[ReevCoordinator]
 
@@ -119,7 +120,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         self.profiles: Mapping[str, MeterProfile] = {}
         self.history = History(hass)
         self.publisher = Publisher(hass)
-        self.circuit_names = {ROOT_CIRCUIT: "Grid connection"} | {
+        self.circuit_names = {ROOT_CIRCUIT: async_grid_connection(hass)} | {
             subentry.subentry_id: subentry.title
             for subentry in entry.get_subentries_of_type(SUBENTRY_CIRCUIT)
         }

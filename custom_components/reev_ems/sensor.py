@@ -68,9 +68,7 @@ def _sensors[PartT: SitePart](
 
 def _sensor_class(description: ReevSensorDescription[Any]) -> type[ReevSensor[Any]]:
     """Return how a sensor treats gaps."""
-    if description.is_register:
-        return ReevRegisterSensor
-    return ReevLastingSensor if description.outlives_restart else ReevSensor
+    return ReevRegisterSensor if description.is_register else ReevSensor
 
 
 class ReevSensor[PartT: SitePart](ReevEntity[PartT], SensorEntity):
@@ -85,10 +83,14 @@ class ReevSensor[PartT: SitePart](ReevEntity[PartT], SensorEntity):
         return self.entity_description.value_fn(self.part)
 
 
-class ReevLastingSensor[PartT: SitePart](ReevSensor[PartT], RestoreSensor):
-    """A sensor whose last value holds over gaps and restarts, until there is another."""
+class ReevRegisterSensor[PartT: SitePart](ReevSensor[PartT], RestoreSensor):
+    """An energy register: holds its value over gaps and restarts, and never runs backwards by mistake.
+
+    Long-term statistics take a lower value for a new meter that began at zero, and count all of it again.
+    """
 
     _last: StateType = None
+    _lower_since_s: float | None = None
 
     @override
     async def async_added_to_hass(self) -> None:
@@ -98,23 +100,6 @@ class ReevLastingSensor[PartT: SitePart](ReevSensor[PartT], RestoreSensor):
         ):
             self._last = stored.native_value
         await super().async_added_to_hass()
-
-    @property
-    @override
-    def native_value(self) -> StateType:
-        """Return the value, or the last one."""
-        if (value := super().native_value) is not None:
-            self._last = value
-        return self._last
-
-
-class ReevRegisterSensor[PartT: SitePart](ReevLastingSensor[PartT]):
-    """An energy register: holds its value over gaps, and never runs backwards by mistake.
-
-    Long-term statistics take a lower value for a new meter that began at zero, and count all of it again.
-    """
-
-    _lower_since_s: float | None = None
 
     @property
     @override

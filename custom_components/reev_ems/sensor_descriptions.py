@@ -27,8 +27,11 @@ from .energy_management.observation import ConnectorState, MeterReading
 from .entity import ReevEntityDescription
 from .issues import CHARGE_POINT_PROBLEMS
 from .parts import UNKNOWN_PER_PHASE, MeterPart, SitePart
+from .texts import async_limit_text
 
 NO_PROBLEM = "none"
+NOBODY = "nobody"
+NOT_RUN = "not_run"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +42,8 @@ class ReevSensorDescription[PartT: SitePart](
 
     value_fn: Callable[[PartT], StateType]
     exists_fn: Callable[[PartT], bool] = lambda _: True
-    outlives_restart: bool = False
-    """Whether the last value holds over gaps and restarts, until there is another."""
     is_register: bool = False
-    """Whether it is an energy register: outlives restarts too, and never runs backwards."""
+    """Whether it is an energy register: outlives gaps and restarts, and never runs backwards."""
 
 
 def _current[PartT: SitePart](
@@ -322,7 +323,7 @@ def _accepted(connector: ConnectorPart) -> dict[str, Any]:
 
 
 def _limit_details(connector: ConnectorPart) -> dict[str, Any]:
-    """Return where the limit is, how long it lasts, and all of it in one English line."""
+    """Return where the limit is, how long it lasts, and all of it in one line."""
     if (limit := connector.limit) is None:
         return {}
     return {
@@ -330,8 +331,17 @@ def _limit_details(connector: ConnectorPart) -> dict[str, Any]:
         "phase": limit.phase,
         "group": limit.group,
         "remaining_s": None if limit.remaining_s is None else round(limit.remaining_s),
-        "reason": str(limit),
+        "reason": async_limit_text(connector.coordinator.hass, limit),
     }
+
+
+def _user(connector: ConnectorPart) -> str | None:
+    """Return who charges: nobody is known, a tag that is no user's is unknown."""
+    if user := connector.user:
+        return user.name
+    if connector.live and connector.view.transaction is None:
+        return NOBODY
+    return None
 
 
 def _user_details(connector: ConnectorPart) -> dict[str, Any]:
@@ -416,7 +426,7 @@ CONNECTOR_SENSORS: tuple[ReevSensorDescription[ConnectorPart], ...] = (
     ReevSensorDescription(
         key="user",
         translation_key="user",
-        value_fn=lambda connector: connector.user.name if connector.user else None,
+        value_fn=_user,
         attributes_fn=_user_details,
     ),
     ReevSensorDescription(
@@ -424,9 +434,8 @@ CONNECTOR_SENSORS: tuple[ReevSensorDescription[ConnectorPart], ...] = (
         translation_key="self_test",
         device_class=SensorDeviceClass.ENUM,
         entity_category=EntityCategory.DIAGNOSTIC,
-        options=list(SELF_TEST_RESULTS),
-        outlives_restart=True,
-        value_fn=lambda connector: connector.self_test_result,
+        options=[NOT_RUN, *SELF_TEST_RESULTS],
+        value_fn=lambda connector: connector.self_test_result or NOT_RUN,
     ),
     ReevSensorDescription(
         key="state_of_charge",

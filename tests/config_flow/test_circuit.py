@@ -163,7 +163,7 @@ async def test_s9_limit_that_the_floors_exceed(
     form = await open_reconfigure(hass, entry)
     site = {"limit_a": 63, "phase_limits": {"limit_l2_a": 11}, "ocpp_port": 9000}
     await form.submit(site, "grid_connection", limit_a="floors_over_limit")
-    assert form.placeholders["over_circuit"] == "Depot"
+    assert form.placeholders["over_circuit"] == "Grid connection"
     assert form.placeholders["over_phase"] == "L2"
     await form.submit({**site, "phase_limits": {}})
     form.aborted("reconfigure_successful")

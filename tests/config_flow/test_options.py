@@ -65,17 +65,25 @@ async def test_unchanged_form_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("section", "key", "value"),
+    ("section", "key", "value", "about"),
     [
-        ("failsafe_behavior", "meter_timeout_s", 4),
-        ("failsafe_behavior", "meter_timeout_s", 301),
-        ("failsafe_behavior", "failsafe_a", 5.9),
-        ("failsafe_behavior", "profile_life_s", 10),
-        ("sharing_of_power", "margin_a", -1),
-        ("sharing_of_power", "sharing", "chaos"),
-        ("pv", "min_on_s", -1),
-        ("battery", "battery_priority_soc_pct", 101),
-        ("access", "authorization", "nobody"),
+        ("failsafe_behavior", "meter_timeout_s", 4, ("Meter timeout", "5", "300 s")),
+        ("failsafe_behavior", "meter_timeout_s", 301, ("Meter timeout", "5", "300 s")),
+        ("failsafe_behavior", "failsafe_a", 5.9, ("Failsafe current", "6", "80 A")),
+        (
+            "failsafe_behavior",
+            "profile_life_s",
+            10,
+            ("Life of a permit", "30", "3600 s"),
+        ),
+        ("sharing_of_power", "margin_a", -1, ("Safety margin", "0", "1000 A")),
+        ("pv", "min_on_s", -1, ("Minimum charging time", "0", "7200 s")),
+        (
+            "battery",
+            "battery_priority_soc_pct",
+            101,
+            ("Battery goes first below", "0", "100 %"),
+        ),
     ],
 )
 async def test_value_out_of_bounds(
@@ -83,12 +91,32 @@ async def test_value_out_of_bounds(
     entry: MockConfigEntry,
     section: str,
     key: str,
-    value: float | str,
+    value: float,
+    about: tuple[str, str, str],
 ) -> None:
-    """Home Assistant refuses what is out of bounds, and names the field."""
+    """It is refused where it is, by its name and with its bounds; what was entered is still there."""
     form = await open_options(hass, entry)
     options = form.suggested
     options[section][key] = value
+    await form.submit(options, "init", **{section: "out_of_range"})
+    assert (
+        tuple(form.placeholders[it] for it in ("field", "lowest", "highest")) == about
+    )
+    assert form.suggested[section][key] == value
+    shown = form.result["data_schema"].schema[section]
+    assert not shown.options["collapsed"]
+
+
+@pytest.mark.parametrize(
+    ("section", "key"), [("sharing_of_power", "sharing"), ("access", "authorization")]
+)
+async def test_option_that_does_not_exist(
+    hass: HomeAssistant, entry: MockConfigEntry, section: str, key: str
+) -> None:
+    """No form sends it; Home Assistant refuses it and names the field."""
+    form = await open_options(hass, entry)
+    options = form.suggested
+    options[section][key] = "chaos"
     with pytest.raises(InvalidData) as refused:
         await form.submit(options)
     (reason,) = refused.value.schema_errors["base"]

@@ -65,7 +65,9 @@ async def test_charge_point_that_knocks_is_offered_and_adopted(
     async with Charger(site.data["ocpp_port"], "BOX-1") as charger:
         await charger.until(lambda: bool(hass.config_entries.flow.async_progress()))
         (offered,) = hass.config_entries.flow.async_progress()
-        assert offered["context"]["title_placeholders"] == {"name": "BOX-1"}
+        assert offered["context"]["title_placeholders"] == {
+            "name": "Alpha Box 11 (BOX-1)"
+        }
         by_hand = await open_subentry(hass, site, "charge_point")
         options = by_hand.result["data_schema"].schema["charge_point_id"].config
         assert options["options"] == [{"value": "BOX-1", "label": "BOX-1 Alpha Box 11"}]

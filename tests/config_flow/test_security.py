@@ -88,7 +88,7 @@ async def test_s12_nobody_is_locked_out_by_a_profile(
         security="password_length",
     )
     await login.submit({"security": {"login": "generate"}}, "credentials")
-    shown = login.suggested
+    shown = login.placeholders
     assert shown["charge_point_id"] == "CP1"
     assert re.fullmatch(r"[0-9a-f]{32}", shown["password"])
     qr_code = login.result["data_schema"].schema["qr_code"].config["data"]

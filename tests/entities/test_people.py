@@ -189,7 +189,7 @@ async def test_limit_of_a_group_is_called_by_its_name(
     )
     found = state(hass, entry, "sensor", "Garage left", "1_limited_by")
     assert found.attributes["group"] == "Fleet"
-    assert found.attributes["reason"] == "user group Fleet, L2"
+    assert found.attributes["reason"] == "Limit of a user group: Fleet, L2"
 
 
 async def test_s12_only_known_users(

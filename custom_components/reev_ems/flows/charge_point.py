@@ -8,13 +8,12 @@ from homeassistant.config_entries import (
     ConfigSubentryFlow,
     SubentryFlowResult,
 )
+from homeassistant.const import CONF_NAME
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.selector import (
     QrCodeSelector,
     QrCodeSelectorConfig,
     TextSelector,
-    TextSelectorConfig,
-    TextSelectorType,
 )
 import probatio
 
@@ -30,17 +29,17 @@ from ..downloads import async_bundle_link
 from ..security import PortSecurity
 from .charge_point_abilities import abilities_schema, show_abilities, take_abilities
 from .charge_point_setup import (
-    CONNECTOR_SCHEMA,
     LOGIN_GENERATE,
     LOGIN_KEYS,
     ChargePointSetup,
+    connector_schema,
     default_login,
     identity_fields,
     login_fields,
     take_login,
     unknown_charge_points,
 )
-from .fields import named_choice
+from .fields import named_choice, with_errors_open
 from .security import ocpp_url
 from .site import circuit_names
 
@@ -52,25 +51,22 @@ FIRMWARE_SCHEMES = ("http://", "https://", "ftp://", "ftps://", "sftp://")
 
 def credentials_form(
     hass: HomeAssistant, entry: ConfigEntry[Any], setup: ChargePointSetup
-) -> probatio.Schema:
-    """Return what is entered in a charge point, to copy and to scan."""
+) -> tuple[probatio.Schema, dict[str, str]]:
+    """Return the form with a code to scan, and the text's lines to copy: read-only fields cannot be marked on a phone."""
     charge_point_id = setup.charge_point_id
     lines = {
         CONF_URL: f"{ocpp_url(hass, entry)}{charge_point_id}",
         CONF_CHARGE_POINT_ID: charge_point_id,
         CONF_PASSWORD: setup.new_password or "",
     }
-    to_copy = TextSelector(
-        TextSelectorConfig(type=TextSelectorType.TEXT, read_only=True)
+    schema = probatio.Schema(
+        {
+            probatio.Optional(CONF_QR_CODE): QrCodeSelector(
+                QrCodeSelectorConfig(data="\n".join(lines.values()), scale=5)
+            )
+        }
     )
-    fields: dict[probatio.Marker, Any] = {
-        probatio.Optional(key, description={"suggested_value": value}): to_copy
-        for key, value in lines.items()
-    }
-    fields[probatio.Optional(CONF_QR_CODE)] = QrCodeSelector(
-        QrCodeSelectorConfig(data="\n".join(lines.values()), scale=5)
-    )
-    return probatio.Schema(fields)
+    return schema, {CONF_NAME: setup.title, **lines}
 
 
 def _with_login(data: Mapping[str, Any], login: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,16 +96,21 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
                 return await self.async_step_connector()
         schema = probatio.Schema(
             {
+                # A list of none would hide that the ID can be typed.
                 probatio.Required(CONF_CHARGE_POINT_ID): named_choice(
-                    unknown_charge_points(entry), custom_value=True
-                ),
-                **identity_fields(circuit_names(entry)),
+                    knocking, custom_value=True
+                )
+                if (knocking := unknown_charge_points(entry))
+                else TextSelector(),
+                **identity_fields(circuit_names(self.hass, entry)),
                 **login_fields(default_login(entry)),
             }
         )
         return self.async_show_form(
             step_id="user",
-            data_schema=self.add_suggested_values_to_schema(schema, user_input),
+            data_schema=self.add_suggested_values_to_schema(
+                with_errors_open(schema, errors), user_input
+            ),
             errors=errors,
             description_placeholders={"url": ocpp_url(self.hass, entry)},
         )
@@ -148,7 +149,7 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
         return self.async_show_form(
             step_id="place",
             data_schema=self.add_suggested_values_to_schema(
-                probatio.Schema(identity_fields(circuit_names(entry))),
+                probatio.Schema(identity_fields(circuit_names(self.hass, entry))),
                 user_input or shown,
             ),
             errors=errors,
@@ -176,10 +177,11 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
             if setup.new_password:
                 return await self.async_step_credentials()
             return self._create()
+        shown = user_input or setup.connector_shown
         return self.async_show_form(
             step_id="connector",
             data_schema=self.add_suggested_values_to_schema(
-                CONNECTOR_SCHEMA, user_input or setup.connector_shown
+                connector_schema(shown), shown
             ),
             errors=errors,
             description_placeholders={
@@ -235,10 +237,11 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
             subentry = self._get_reconfigure_subentry()
             data = _with_login(subentry.data, {CONF_PASSWORD: setup.new_password})
             return self.async_update_and_abort(entry, subentry, data=data)
+        schema, placeholders = credentials_form(self.hass, entry, setup)
         return self.async_show_form(
             step_id="credentials",
-            data_schema=credentials_form(self.hass, entry, setup),
-            description_placeholders={"name": setup.title},
+            data_schema=schema,
+            description_placeholders=placeholders,
         )
 
     async def async_step_abilities(

@@ -42,7 +42,7 @@ from ..energy_management.model import PHASES, Connector, Supply
 from ..passwords import PASSWORD_LENGTHS, generate_password
 from ..security import PortSecurity
 from ..validation import MINIMUM_LIMIT_A, is_charge_point_id
-from .fields import amperes, choice, named_choice, watts, whole_number
+from .fields import amperes, choice, circuit_choice, watts, whole_number
 from .site import (
     NEW_SUBENTRY,
     NO_FLOOR_PROBLEM,
@@ -77,7 +77,7 @@ LINE_PHASES: dict[str, tuple[list[str] | None, int]] = {
 
 _DEFAULTS = Connector(id="", circuit="")
 
-CONNECTOR_SCHEMA = probatio.Schema(
+_CONNECTOR_SCHEMA = probatio.Schema(
     {
         probatio.Required(CONF_SUPPLY, default=Supply.AC): choice("supply", Supply),
         probatio.Required(SECTION_AC): section(
@@ -100,18 +100,30 @@ CONNECTOR_SCHEMA = probatio.Schema(
                     probatio.Required(CONF_MIN_W, default=_DEFAULTS.min_w): watts(),
                     probatio.Required(CONF_MAX_W, default=_DEFAULTS.max_w): watts(),
                 }
-            ),
-            {"collapsed": True},
+            )
         ),
     }
 )
+
+
+def connector_schema(shown: Mapping[str, Any]) -> probatio.Schema:
+    """Return the form of a connector, with the settings open that apply to the supply that is shown."""
+    hidden = SECTION_AC if shown.get(CONF_SUPPLY) == Supply.DC else SECTION_DC
+    return probatio.Schema(
+        {
+            key: section(value.schema, {"collapsed": key == hidden})
+            if isinstance(value, section)
+            else value
+            for key, value in _CONNECTOR_SCHEMA.schema.items()
+        }
+    )
 
 
 def identity_fields(circuits: Mapping[str, str]) -> dict[probatio.Marker, Any]:
     """Return the fields that every form of a charge point asks for."""
     return {
         probatio.Required(CONF_NAME): TextSelector(),
-        probatio.Required(CONF_CIRCUIT, default=ROOT_CIRCUIT): named_choice(circuits),
+        probatio.Required(CONF_CIRCUIT, default=ROOT_CIRCUIT): circuit_choice(circuits),
         probatio.Required(CONF_CONNECTOR_COUNT, default=1): whole_number(
             1, MAX_CONNECTORS
         ),
@@ -243,7 +255,7 @@ class ChargePointSetup:
         self.title = user_input[CONF_NAME].strip()
         if not self.title:
             errors[CONF_NAME] = "name_missing"
-        if user_input[CONF_CIRCUIT] not in circuit_names(self._entry):
+        if user_input[CONF_CIRCUIT] not in circuit_names(self._hass, self._entry):
             errors[CONF_CIRCUIT] = "unknown_circuit"
         if not errors:
             self._count = user_input[CONF_CONNECTOR_COUNT]
@@ -289,7 +301,7 @@ class ChargePointSetup:
         if problem := floor_problem(
             draft_site(self._entry),
             draft_site(self._entry, subentry=draft),
-            circuit_names(self._entry),
+            circuit_names(self._hass, self._entry),
         ):
             self.error_placeholders = problem
             return {"base": "floors_over_limit"}

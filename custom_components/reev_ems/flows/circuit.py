@@ -19,11 +19,12 @@ from ..const import (
 from ..validation import is_below
 from .fields import (
     amperes,
+    circuit_choice,
     limit_fields,
     name_error,
-    named_choice,
     show_limits,
     take_limits,
+    with_errors_open,
 )
 from .site import (
     NEW_SUBENTRY,
@@ -72,7 +73,7 @@ class CircuitSubentryFlow(ConfigSubentryFlow):
         subentry_id = self.context.get("subentry_id", NEW_SUBENTRY)
         names = {
             key: name
-            for key, name in circuit_names(entry).items()
+            for key, name in circuit_names(self.hass, entry).items()
             if key != subentry_id
         }
         errors: dict[str, str] = {}
@@ -99,7 +100,7 @@ class CircuitSubentryFlow(ConfigSubentryFlow):
         schema = probatio.Schema(
             {
                 probatio.Required(CONF_NAME): TextSelector(),
-                probatio.Required(CONF_PARENT): named_choice(names),
+                probatio.Required(CONF_PARENT): circuit_choice(names),
                 **limit_fields(required=False),
                 probatio.Required(CONF_RESERVE_A, default=0): amperes(0, 10_000),
             }
@@ -107,7 +108,7 @@ class CircuitSubentryFlow(ConfigSubentryFlow):
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(
-                schema, user_input or suggested
+                with_errors_open(schema, errors), user_input or suggested
             ),
             errors=errors,
             description_placeholders=placeholders,
@@ -121,7 +122,8 @@ class CircuitSubentryFlow(ConfigSubentryFlow):
         if not errors and limits[CONF_LIMIT_A] is None and limits[CONF_LIMIT_W] is None:
             errors[CONF_LIMIT_A] = "limit_missing"
         title = user_input[CONF_NAME].strip()
-        if error := name_error(title, names.values()):
+        # The site's device has the site's name.
+        if error := name_error(title, (*names.values(), self._get_entry().title)):
             errors[CONF_NAME] = error
         parent = user_input[CONF_PARENT]
         if parent not in names:

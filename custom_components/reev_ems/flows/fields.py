@@ -134,6 +134,25 @@ def named_choice(
     return SelectSelector(config)
 
 
+def with_errors_open(
+    schema: probatio.Schema, errors: Mapping[str, str]
+) -> probatio.Schema:
+    """Return a form whose sections are open where something is wrong: nobody looks for it behind a fold."""
+    return probatio.Schema(
+        {
+            key: section(value.schema, {"collapsed": False})
+            if isinstance(value, section) and key in errors
+            else value
+            for key, value in schema.schema.items()
+        }
+    )
+
+
+def circuit_choice(names: Mapping[str, str]) -> SelectSelector:
+    """Return a drop-down list of circuits; the grid connection is called so in the reader's language."""
+    return named_choice(names, translation_key="circuit")
+
+
 def limit_fields(*, required: bool) -> dict[probatio.Marker, Any]:
     """Return the fields of a circuit's limits."""
     marker = probatio.Required if required else probatio.Optional

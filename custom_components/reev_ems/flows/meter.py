@@ -17,6 +17,7 @@ from ..const import (
     CONF_CIRCUIT,
     CONF_POLL_S,
     CONF_UNIT_ID,
+    ROOT_CIRCUIT,
     SENSORS_MODEL,
     SUBENTRY_METER,
 )
@@ -240,11 +241,25 @@ class MeterSubentryFlow(
         return self.async_show_form(
             step_id="reconfigure" if self._subentry_id else "user",
             data_schema=self.add_suggested_values_to_schema(
-                connection_schema(meter.profiles, circuit_names(self._get_entry())),
-                meter.connection,
+                connection_schema(
+                    meter.profiles, circuit_names(self.hass, self._get_entry())
+                ),
+                meter.connection or {CONF_CIRCUIT: self._unmetered},
             ),
             errors=errors,
             description_placeholders=meter.error_placeholders,
+        )
+
+    @property
+    def _unmetered(self) -> str:
+        """The first circuit that has no meter yet."""
+        return next(
+            (
+                circuit
+                for circuit in circuit_names(self.hass, self._get_entry())
+                if not self._circuit_errors(circuit)
+            ),
+            ROOT_CIRCUIT,
         )
 
     @override
@@ -271,7 +286,7 @@ class MeterSubentryFlow(
     def _circuit_errors(self, circuit: str) -> dict[str, str]:
         """Return why the circuit cannot be measured by this meter."""
         entry = self._get_entry()
-        if circuit not in circuit_names(entry):
+        if circuit not in circuit_names(self.hass, entry):
             return {CONF_CIRCUIT: "unknown_circuit"}
         if any(
             subentry.data[CONF_CIRCUIT] == circuit

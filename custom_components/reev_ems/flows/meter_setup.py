@@ -45,7 +45,7 @@ from ..meters import (
     parse_profile,
     probe_meter,
 )
-from .fields import amperes, choice, named_choice, seconds, whole_number
+from .fields import amperes, choice, circuit_choice, named_choice, seconds, whole_number
 from .meter_map import CONF_MAP, MAP_TEMPLATE, async_store_profile, new_profile
 from .meter_texts import MeterTexts, bullets, hints, measured
 from .sensor_meter import SensorSetup
@@ -95,7 +95,7 @@ def connection_schema(
     names = {key: profile.name for key, profile in profiles.items()}
     fields: dict[probatio.Marker, Any] = {}
     if circuits is not None:
-        fields[probatio.Required(CONF_CIRCUIT)] = named_choice(circuits)
+        fields[probatio.Required(CONF_CIRCUIT)] = circuit_choice(circuits)
     fields |= {
         probatio.Required(CONF_PROFILE): named_choice(
             {UNKNOWN_MODEL: UNKNOWN_MODEL, SENSORS_MODEL: SENSORS_MODEL}

@@ -11,6 +11,7 @@ from homeassistant.helpers.selector import (
     EntitySelector,
     EntitySelectorConfig,
     EntityWithDeviceFilterSelectorConfig,
+    NumberSelector,
 )
 import probatio
 
@@ -30,8 +31,20 @@ from ..const import (
 from ..energy_management.model import FailsafeAction, Settings, SharingPolicy
 from ..external_limit import CONTACT_DOMAINS, NUMBER_DOMAINS
 from ..people import Access
-from .fields import amperes, choice, has_power_unit, number, seconds, watts
+from ..texts import async_load_texts, async_text
+from .fields import (
+    amperes,
+    choice,
+    has_power_unit,
+    number,
+    seconds,
+    watts,
+    with_errors_open,
+)
 from .site import NO_FLOOR_PROBLEM, circuit_names, draft_site, floor_problem
+
+# Placeholders of a form whose numbers are all possible.
+NOT_OUT_OF_RANGE = {"field": "", "lowest": "", "highest": ""}
 
 SECTION_SHARING = "sharing_of_power"
 SECTION_FAILSAFE = "failsafe_behavior"
@@ -130,6 +143,17 @@ SECTIONS: dict[str, dict[str, Any]] = {
     SECTION_ACCESS: {CONF_AUTHORIZATION: choice("authorization", Access)},
 }
 
+
+def _unbounded(selector: Any) -> Any:
+    """Return a field for any number: in a section, Home Assistant names a refused one by its path only."""
+    if not isinstance(selector, NumberSelector):
+        return selector
+    config = selector.config.copy()
+    config.pop("min", None)
+    config.pop("max", None)
+    return NumberSelector(config)
+
+
 OPTIONS_SCHEMA = probatio.Schema(
     {
         probatio.Required(name): section(
@@ -137,7 +161,7 @@ OPTIONS_SCHEMA = probatio.Schema(
                 {
                     probatio.Required(key, default=DEFAULTS[key])
                     if key in DEFAULTS
-                    else probatio.Optional(key): fields[key]
+                    else probatio.Optional(key): _unbounded(fields[key])
                     for key in fields
                 }
             ),
@@ -157,16 +181,21 @@ class ReevOptionsFlow(OptionsFlow):
         """Ask for all options, grouped."""
         entry = self.config_entry
         errors: dict[str, str] = {}
-        placeholders = NO_FLOOR_PROBLEM
+        placeholders = NO_FLOOR_PROBLEM | NOT_OUT_OF_RANGE
         if user_input is not None:
+            await async_load_texts(self.hass)
             options = _flatten(user_input)
             errors = self._errors(options)
-            if problem := floor_problem(
+            if wrong := self._out_of_range(user_input):
+                at, about = wrong
+                errors[at] = "out_of_range"
+                placeholders |= about
+            elif problem := floor_problem(
                 draft_site(entry),
                 draft_site(entry, options=options),
-                circuit_names(entry),
+                circuit_names(self.hass, entry),
             ):
-                placeholders = problem
+                placeholders |= problem
                 errors[SECTION_FAILSAFE] = "floors_over_limit"
             if not errors:
                 # What was cleared is gone; what is not of this form stays.
@@ -179,11 +208,34 @@ class ReevOptionsFlow(OptionsFlow):
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
-                OPTIONS_SCHEMA, user_input or _sectioned(entry.options)
+                with_errors_open(OPTIONS_SCHEMA, errors),
+                user_input or _sectioned(entry.options),
             ),
             errors=errors,
             description_placeholders=placeholders,
         )
+
+    def _out_of_range(
+        self, user_input: Mapping[str, Mapping[str, Any]]
+    ) -> tuple[str, dict[str, str]] | None:
+        """Return the section of the first number that is too small or too large, and what to say about it."""
+        for name, fields in SECTIONS.items():
+            for key, selector in fields.items():
+                if not isinstance(selector, NumberSelector):
+                    continue
+                low, high = selector.config["min"], selector.config["max"]
+                if low <= user_input[name][key] <= high:
+                    continue
+                unit = selector.config["unit_of_measurement"]
+                field = async_text(
+                    self.hass, "options", f"step.init.sections.{name}.data.{key}"
+                )
+                return name, {
+                    "field": field,
+                    "lowest": f"{low:g}",
+                    "highest": f"{high:.0f} {unit}",
+                }
+        return None
 
     def _errors(self, options: Mapping[str, Any]) -> dict[str, str]:
         """Return the errors by section."""

@@ -20,6 +20,7 @@ from ..energy_management.model import Site
 from ..energy_management.outlets import layout
 from ..listener import is_own_port
 from ..site import Controls, build_site
+from ..texts import async_grid_connection
 
 # Placeholders of a form that names no floor sum.
 NO_FLOOR_PROBLEM = {"over_circuit": "", "over_phase": "", "over_value": ""}
@@ -28,9 +29,9 @@ NO_FLOOR_PROBLEM = {"over_circuit": "", "over_phase": "", "over_value": ""}
 NEW_SUBENTRY = "new"
 
 
-def circuit_names(entry: ConfigEntry[Any]) -> dict[str, str]:
-    """Return the name of every circuit; the grid connection is named as the site."""
-    return {ROOT_CIRCUIT: entry.title} | {
+def circuit_names(hass: HomeAssistant, entry: ConfigEntry[Any]) -> dict[str, str]:
+    """Return the name of every circuit."""
+    return {ROOT_CIRCUIT: async_grid_connection(hass)} | {
         subentry.subentry_id: subentry.title
         for subentry in entry.get_subentries_of_type(SUBENTRY_CIRCUIT)
     }

@@ -16,6 +16,7 @@ from .fields import (
     priority_slider,
     show_limits,
     take_limits,
+    with_errors_open,
 )
 from .site import names_of
 
@@ -84,7 +85,7 @@ class UserGroupSubentryFlow(ConfigSubentryFlow):
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(
-                schema, user_input or suggested
+                with_errors_open(schema, errors), user_input or suggested
             ),
             errors=errors,
         )

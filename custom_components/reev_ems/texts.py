@@ -1,0 +1,43 @@
+"""Texts in the language of Home Assistant, for what the frontend cannot translate by itself."""
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.translation import (
+    async_get_cached_translations,
+    async_get_translations,
+)
+
+from .const import DOMAIN, ROOT_CIRCUIT
+from .energy_management.decision import Limit, LimitKind
+
+
+async def async_load_texts(hass: HomeAssistant) -> None:
+    """Read the texts; Home Assistant does so by itself when it sets the integration up."""
+    await async_get_translations(hass, hass.config.language, "options", (DOMAIN,))
+
+
+@callback
+def async_text(hass: HomeAssistant, category: str, path: str) -> str:
+    """Return a text of `translations`, or its path where Home Assistant has not loaded it.
+
+    The language is that of the system: neither a state nor the placeholder of a form knows who will read it.
+    """
+    texts = async_get_cached_translations(hass, hass.config.language, category, DOMAIN)
+    return texts.get(f"component.{DOMAIN}.{category}.{path}", path)
+
+
+@callback
+def async_grid_connection(hass: HomeAssistant) -> str:
+    """Return what the root of every site's circuits is called."""
+    return async_text(hass, "selector", f"circuit.options.{ROOT_CIRCUIT}")
+
+
+@callback
+def async_limit_text(hass: HomeAssistant, limit: Limit) -> str:
+    """Return in one line what limits a connector, where, and for how long: "Waiting for PV surplus (40 s)"."""
+    text = async_text(hass, "entity", f"sensor.limited_by.state.{limit.kind}")
+    phase = limit.phase
+    if phase and limit.kind is LimitKind.IMBALANCE:
+        phase = phase.replace(" over ", " > ")
+    if place := ", ".join(filter(None, (limit.circuit, limit.group, phase))):
+        text = f"{text}: {place}"
+    return text if limit.remaining_s is None else f"{text} ({limit.remaining_s:.0f} s)"
