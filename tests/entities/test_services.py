@@ -232,4 +232,4 @@ async def test_self_test_without_a_session(
     assert error.value.translation_key == "charge_point_no_transaction"
     found = hass.states.get(entity_id(hass, entry, "sensor", LEFT, "1_self_test"))
     assert found
-    assert found.state == "unknown"
+    assert found.state == "not_run"
