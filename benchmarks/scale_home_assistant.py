@@ -3,273 +3,38 @@
     python -m benchmarks.scale_home_assistant --charge-points 500 --seconds 120
 
 A real Home Assistant with a recorder runs the integration; charge points and the meter of the grid connection are in a
-third process. Each charge point sends MeterValues every 10 s and changes its status every minute: the car rests, then
-draws what it is permitted again, so that the load management has its hands full: those that do not rest ask for 16 A
-each, and 13 A each are there. Measured are, inside Home
-Assistant, processor time, lag of the event loop and memory, less those of the same Home Assistant without a site; then
-all connections are cut at once, and it is measured how long it takes until every charge point is back with a message
-answered, and that no session was lost or doubled.
+third process (scale_charge_points.py). Each charge point sends MeterValues every 10 s and changes its status every
+minute: the car rests, then draws what it is permitted again, so that the load management has its hands full: those that
+do not rest ask for 16 A each, and 13 A each are there. Measured are, inside Home Assistant, processor time, lag of the
+event loop and memory, less those of the same Home Assistant without a site; then all connections are cut at once, and it
+is measured how long it takes until every charge point is back with a message answered, and that no session was lost or
+doubled.
 """
 
 import argparse
 import asyncio
-from datetime import UTC, datetime
-import itertools
 import json
 import os
 from pathlib import Path
-import random
 import shutil
 import sys
 import tempfile
 import time
 from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
-from websockets.typing import Subprotocol
-
-from custom_components.reev_ems.meters import load_profiles
 from simulator import home_assistant as harness
 from simulator.home_assistant import PROJECT, HomeAssistant
 from simulator.process import free_port
-from tests.meters.wire import ModbusServer, twin
+
+from . import scale_charge_points as charge_points
 
 DOMAIN = "reev_ems"
-METER = "janitza_umg604"
-METER_VALUES_S = 10.0
-STATUS_S = 60.0
-WANTED_A = 16.0
 LIMIT_A_EACH = 6.5
 BOARD_SIZE = 50
 SETTLE_S = 30.0
 FIRST_START_TIMEOUT_S = 600
 CONNECTED_TIMEOUT_S = 300.0
 STORM_TIMEOUT_S = 120.0
-
-
-# The process of the charge points and the meter.
-
-
-class Car:
-    """A charge point of three phases with a car that draws what it is permitted, at most 16 A."""
-
-    def __init__(self, number: int, url: str, delay_s: float) -> None:
-        """Initialize; run() connects."""
-        self.id = f"CP{number:04}"
-        self._url = f"{url}/{self.id}"
-        self._delay_s = delay_s
-        self._ids = itertools.count(1)
-        self.transaction: int | None = None
-        self._floor_a = 6.0
-        self._permit_a: float | None = None
-        self._energy_wh = 0.0
-        # Half of the cars rest at any time, each for a minute.
-        self._is_resting = number % 2 == 1
-        self.connected_at = 0.0
-        self.answered_at = 0.0
-
-    @property
-    def current_a(self) -> float:
-        """What the car draws per phase."""
-        if self.transaction is None or self._is_resting:
-            return 0.0
-        limit_a = self._floor_a if self._permit_a is None else self._permit_a
-        return min(limit_a, WANTED_A)
-
-    async def run(self) -> None:
-        """Connect again and again."""
-        await asyncio.sleep(self._delay_s)
-        while True:
-            try:
-                async with connect(
-                    self._url,
-                    subprotocols=[Subprotocol("ocpp1.6")],
-                    compression=None,
-                    open_timeout=30,
-                ) as socket:
-                    await self._serve(socket)
-            except ConnectionClosed, InvalidHandshake, OSError, TimeoutError:
-                await asyncio.sleep(random.uniform(0, 2))
-
-    async def _serve(self, socket: ClientConnection) -> None:
-        """Boot, begin a session if there is none, then report for ever."""
-        self.connected_at = time.monotonic()
-        await self._ask(
-            socket,
-            "BootNotification",
-            chargePointVendor="Scale",
-            chargePointModel="Test",
-            chargePointSerialNumber=self.id,
-            firmwareVersion="1.0",
-        )
-        await self._status(socket, "Charging")
-        if self.transaction is None:
-            answer = await self._ask(
-                socket,
-                "StartTransaction",
-                connectorId=1,
-                idTag="TAG",
-                meterStart=0,
-                timestamp=_now(),
-            )
-            self.transaction = answer["transactionId"]
-        for turn in itertools.count(1):
-            await self._meter_values(socket)
-            if turn % int(STATUS_S / METER_VALUES_S) == 0:
-                self._is_resting = not self._is_resting
-                await self._status(
-                    socket, "SuspendedEV" if self._is_resting else "Charging"
-                )
-            try:
-                async with asyncio.timeout(METER_VALUES_S):
-                    while True:
-                        self._take(await self._receive(socket))
-            except TimeoutError:
-                pass
-
-    async def _status(self, socket: ClientConnection, status: str) -> None:
-        """Report a status."""
-        await self._ask(
-            socket,
-            "StatusNotification",
-            connectorId=1,
-            status=status,
-            errorCode="NoError",
-            timestamp=_now(),
-        )
-
-    async def _meter_values(self, socket: ClientConnection) -> None:
-        """Report what is drawn."""
-        current_a = self.current_a
-        power_w = 690 * current_a
-        self._energy_wh += power_w * METER_VALUES_S / 3600
-        samples = [
-            _sample("Power.Active.Import", "W", power_w),
-            _sample("Energy.Active.Import.Register", "Wh", self._energy_wh),
-            _sample("Current.Offered", "A", current_a),
-            _sample("Temperature", "Celsius", 40.0),
-            *(
-                sample
-                for phase in ("L1", "L2", "L3")
-                for sample in (
-                    _sample("Current.Import", "A", current_a, phase),
-                    _sample("Voltage", "V", 230 + random.random(), f"{phase}-N"),
-                )
-            ),
-        ]
-        await self._ask(
-            socket,
-            "MeterValues",
-            connectorId=1,
-            transactionId=self.transaction,
-            meterValue=[{"timestamp": _now(), "sampledValue": samples}],
-        )
-        self.answered_at = time.monotonic()
-
-    async def _ask(
-        self, socket: ClientConnection, action: str, **payload: object
-    ) -> dict[str, Any]:
-        """Send a request and return its answer."""
-        message_id = str(next(self._ids))
-        await socket.send(json.dumps([2, message_id, action, payload]))
-        async with asyncio.timeout(60):
-            while True:
-                message = await self._receive(socket)
-                if message[0] == 3 and message[1] == message_id:
-                    answer: dict[str, Any] = message[2]
-                    return answer
-                self._take(message)
-
-    async def _receive(self, socket: ClientConnection) -> list[Any]:
-        """Return the next message; requests are answered at once."""
-        message: list[Any] = json.loads(await socket.recv())
-        if message[0] == 2:
-            answer: dict[str, Any] = {"status": "Accepted"}
-            if message[2] == "GetConfiguration":
-                answer = {"configurationKey": [], "unknownKey": []}
-            await socket.send(json.dumps([3, message[1], answer]))
-        return message
-
-    def _take(self, message: list[Any]) -> None:
-        """Heed charging profiles."""
-        if message[0] != 2 or message[2] != "SetChargingProfile":
-            return
-        profile = message[3]["csChargingProfiles"]
-        limit_a = float(
-            profile["chargingSchedule"]["chargingSchedulePeriod"][0]["limit"]
-        )
-        if profile["chargingProfilePurpose"] == "TxDefaultProfile":
-            self._floor_a = limit_a
-        else:
-            self._permit_a = limit_a
-
-
-async def _others(url: str, count: int) -> None:
-    """Run the charge points and the meter; report on stdout, obey stdin."""
-    cars = [Car(number, url, 10.0 * number / count) for number in range(count)]
-    device = twin(load_profiles().profiles[METER])
-    quantities = load_profiles().profiles[METER].quantities
-
-    def put(name: str, value: float) -> None:
-        quantity = quantities[name]
-        device.put_number(
-            [3 if quantity.space == "holding" else 4],
-            quantity.addresses[0],
-            quantity.type,
-            value / quantity.scale,
-            quantity.word_order,
-        )
-
-    async def measure(rest: random.Random) -> None:
-        """Let the meter show what all draw, and a house that never stands still."""
-        while True:
-            drawn_a = sum(car.current_a for car in cars)
-            total_w = 0.0
-            for phase in ("l1", "l2", "l3"):
-                current_a = drawn_a + 20 + rest.uniform(-2, 2)
-                put(f"voltage_{phase}", 230.0)
-                put(f"current_{phase}", current_a)
-                put(f"power_{phase}", 230.0 * current_a)
-                total_w += 230.0 * current_a
-            put("power_total", total_w)
-            await asyncio.sleep(0.5)
-
-    async with ModbusServer({1: device}) as meter, asyncio.TaskGroup() as group:
-        _say(meter_port=meter.port)
-        group.create_task(measure(random.Random(1)))
-        await asyncio.to_thread(sys.stdin.readline)
-        for car in cars:
-            group.create_task(car.run())
-        while True:
-            command = (await asyncio.to_thread(sys.stdin.readline)).split()
-            since = float(command[1]) if len(command) > 1 else 0.0
-            _say(
-                at=time.monotonic(),
-                connected=sum(car.connected_at > since for car in cars),
-                answered=sum(car.answered_at > since for car in cars),
-                drawn_a=sum(car.current_a for car in cars),
-                sessions=len({car.transaction for car in cars} - {None}),
-            )
-
-
-def _sample(
-    measurand: str, unit: str, value: float, phase: str | None = None
-) -> dict[str, str]:
-    sample = {"measurand": measurand, "unit": unit, "value": f"{value:.1f}"}
-    return sample | {"phase": phase} if phase else sample
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _say(**values: object) -> None:
-    sys.stdout.write(json.dumps(values) + "\n")
-    sys.stdout.flush()
-
-
-# The benchmark itself.
 
 
 class Others:
@@ -283,8 +48,7 @@ class Others:
     async def start(cls, url: str, count: int) -> tuple[Others, int]:
         """Start it; return it with the meter's port. No charge point dials before `go`."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", __spec__.name),
-            *("--charge-points", str(count), "--others", url),
+            *(sys.executable, "-m", charge_points.__name__, url, str(count)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": str(PROJECT)},
@@ -327,7 +91,7 @@ def entry_data(count: int, meter_port: int, ocpp_port: int) -> dict[str, Any]:
         {
             "data": {
                 "circuit": "main",
-                "profile": METER,
+                "profile": charge_points.METER,
                 "host": "127.0.0.1",
                 "port": meter_port,
                 "unit_id": 1,
@@ -370,7 +134,7 @@ def entry_data(count: int, meter_port: int, ocpp_port: int) -> dict[str, Any]:
                         "phase_count": 3,
                         "can_switch_phases": False,
                         "min_a": 6.0,
-                        "max_a": WANTED_A,
+                        "max_a": charge_points.WANTED_A,
                     }
                 ],
             },
@@ -531,11 +295,7 @@ async def main() -> None:
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--profile", type=Path, help="write a cProfile of the loop")
-    parser.add_argument("--others", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.others:
-        await _others(arguments.others, arguments.charge_points)
-        return
     # Else Home Assistant takes the custom components of the working directory for its own.
     os.environ["PYTHONSAFEPATH"] = "1"
     # Thousands of entities are registered for the first time.
