@@ -219,9 +219,8 @@ async def run(url: str, count: int) -> None:
         await asyncio.to_thread(sys.stdin.readline)
         for car in cars:
             group.create_task(car.run())
-        while True:
-            command = (await asyncio.to_thread(sys.stdin.readline)).split()
-            since = float(command[1]) if len(command) > 1 else 0.0
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            since = float(line)
             _say(
                 at=time.monotonic(),
                 connected=sum(car.connected_at > since for car in cars),
@@ -229,6 +228,7 @@ async def run(url: str, count: int) -> None:
                 drawn_a=sum(car.current_a for car in cars),
                 sessions=len({car.transaction for car in cars} - {None}),
             )
+        sys.exit()
 
 
 def _sample(

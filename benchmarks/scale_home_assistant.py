@@ -62,7 +62,7 @@ class Others:
 
     async def report(self, since: float = 0.0) -> dict[str, Any]:
         """Return how they are; connected and answered count from a point in time of their clock."""
-        await self._write(f"report {since}")
+        await self._write(str(since))
         return await self._read()
 
     async def stop(self) -> None:
