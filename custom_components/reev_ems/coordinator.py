@@ -85,8 +85,9 @@ type ReevConfigEntry = ConfigEntry[ReevCoordinator]
 
 # Without any event a step runs this often, so that ages are noticed (DESIGN section 4).
 STEP_INTERVAL_S = 1.0
-# After a step events wait for this many times what it took: a tenth of a core at most, and nothing to notice at sites
-# of usual size, where a step takes milliseconds.
+# After a step readings and events wait for this many times what it took: a quarter and a tenth of a core at most, and
+# nothing to notice at sites of usual size, where a step takes milliseconds.
+METER_REST = 3
 EVENT_REST = 9
 STORAGE_VERSION = 1
 
@@ -219,12 +220,12 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             self._thread.shutdown(wait=False)
 
     async def _rest(self) -> None:
-        """Leave the processor to others for some time after a step, but to a meter for no longer than that took.
+        """Leave the processor to others for some time after a step, shorter where a meter has news.
 
-        Of hundreds of connectors one or the other has an event at every moment.
+        Of hundreds of connectors one or the other has an event at every moment, of tens of meters one has a reading.
         """
         ended_s, took_s = self._rest_s
-        rest_s = ended_s + took_s - time.monotonic()
+        rest_s = ended_s + min(METER_REST * took_s, STEP_INTERVAL_S) - time.monotonic()
         if rest_s > 0:
             await asyncio.sleep(rest_s)
         rest_s = ended_s + min(EVENT_REST * took_s, STEP_INTERVAL_S) - time.monotonic()
