@@ -125,8 +125,8 @@ async def run(arguments: argparse.Namespace) -> int:
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     demo = Demo(
         arguments.folder,
-        home_assistant_port=HOME_ASSISTANT_PORT,
-        ocpp_port=OCPP_PORT,
+        home_assistant_port=arguments.port,
+        ocpp_port=arguments.ocpp_port,
     )
     began_s = time.monotonic()
     starting = asyncio.create_task(demo.start())
@@ -188,6 +188,12 @@ def main() -> int:
         help="end by itself, with exit code 0 only if no limit was broken",
     )
     parser.add_argument("--seconds", type=float, help="how long (headless: 120)")
+    parser.add_argument(
+        "--port", type=int, default=HOME_ASSISTANT_PORT, help="of Home Assistant"
+    )
+    parser.add_argument(
+        "--ocpp-port", type=int, default=OCPP_PORT, help="of the charge points' server"
+    )
     parser.add_argument("--folder", type=Path, default=PROJECT / ".demo")
     arguments = parser.parse_args()
     if arguments.headless and arguments.seconds is None:
