@@ -29,6 +29,8 @@ from .site import ConnectorControls, connector_id
 # of those says nothing about now.
 MEASUREMENT_LIFE_S = 120.0
 
+SELF_TEST_NOT_RUN = "not_run"
+SELF_TEST_RUNNING = "running"
 # What a self-test can find, from the best to the worst.
 SELF_TEST_RESULTS = (
     "passed",
@@ -180,12 +182,14 @@ class ConnectorPart(ChargePointPart):
         return self.data.decision.connectors.get(self.id)
 
     @property
-    def self_test_result(self) -> str | None:
-        """Return what the last self-test found, the worst of it; None: there was none since the start."""
+    def self_test_result(self) -> str:
+        """Return what the last self-test found, the worst of it, or that it runs."""
+        if self.number in self.charge_point.testing:
+            return SELF_TEST_RUNNING
         test = self.charge_point.self_tests.get(self.number)
         match test:
             case None:
-                return None
+                return SELF_TEST_NOT_RUN
             case SelfTest(meter_values=False):
                 return "no_meter_values"
             case SelfTest(obeys=False):

@@ -20,7 +20,13 @@ from homeassistant.const import (
 )
 from homeassistant.helpers.typing import StateType
 
-from .charge_point_parts import SELF_TEST_RESULTS, ChargePointPart, ConnectorPart
+from .charge_point_parts import (
+    SELF_TEST_NOT_RUN,
+    SELF_TEST_RESULTS,
+    SELF_TEST_RUNNING,
+    ChargePointPart,
+    ConnectorPart,
+)
 from .energy_management.decision import LimitKind, SiteState
 from .energy_management.model import PHASES, PartPerPhase
 from .energy_management.observation import ConnectorState, MeterReading
@@ -31,7 +37,6 @@ from .texts import async_limit_text
 
 NO_PROBLEM = "none"
 NOBODY = "nobody"
-NOT_RUN = "not_run"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -434,8 +439,8 @@ CONNECTOR_SENSORS: tuple[ReevSensorDescription[ConnectorPart], ...] = (
         translation_key="self_test",
         device_class=SensorDeviceClass.ENUM,
         entity_category=EntityCategory.DIAGNOSTIC,
-        options=[NOT_RUN, *SELF_TEST_RESULTS],
-        value_fn=lambda connector: connector.self_test_result or NOT_RUN,
+        options=[SELF_TEST_NOT_RUN, SELF_TEST_RUNNING, *SELF_TEST_RESULTS],
+        value_fn=lambda connector: connector.self_test_result,
     ),
     ReevSensorDescription(
         key="state_of_charge",

@@ -195,6 +195,11 @@ async def test_self_test_result(
     charge_point = entry.runtime_data.charge_points[subentry_id(entry, "Garage left")]
     found = state(hass, entry, "sensor", "Garage left", "1_self_test")
     assert found.state == "not_run"
+    charge_point.testing.add(1)
+    push()
+    found = state(hass, entry, "sensor", "Garage left", "1_self_test")
+    assert found.state == "running"
+    charge_point.testing.clear()
     for result, shown in (
         (SelfTest(meter_values=True, obeys=True, falls_back=True), "passed"),
         (SelfTest(meter_values=True, obeys=True, falls_back=None), "inconclusive"),

@@ -54,6 +54,8 @@ class ChargePoint(RemoteControl, Reports):
         self.info: BootInfo | None = None
         self.connected_at: datetime | None = None
         self.self_tests: dict[int, SelfTest] = {}
+        self.testing: set[int] = set()
+        """The connectors whose self-test runs now."""
         self.without_measurands: tuple[str, ...] = ()
         """What it refused to measure while it took others."""
         self.dialect: Dialect = V16(self)
@@ -170,9 +172,14 @@ class ChargePoint(RemoteControl, Reports):
     async def self_test(self, connector_id: int) -> SelfTest:
         """Test whether a charging connector obeys and falls back by itself (commissioning.py). Raises CallError."""
         self._connector(connector_id)
-        result = self.self_tests[connector_id] = await commissioning.self_test(
-            self, connector_id
-        )
+        if connector_id in self.testing:
+            raise CallError("test_running")
+        self.testing.add(connector_id)
+        try:
+            result = await commissioning.self_test(self, connector_id)
+        finally:
+            self.testing.discard(connector_id)
+        self.self_tests[connector_id] = result
         self.emit(
             SelfTested(
                 charge_point_id=self.id, connector_id=connector_id, result=result
