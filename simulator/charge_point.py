@@ -80,8 +80,8 @@ class ChargePoint(ABC):
         self.outbox = Outbox(self.link, lambda: self.online)
         self.firmware = config.firmware
         self.maintenance = Maintenance(self)
-        self.local_list: frozenset[str] = frozenset()
-        """Id tags that may charge while there is no connection."""
+        self.local_list: dict[str, bool] = {}
+        """Id tags (casefolded), and whether they may charge while there is no connection."""
         self.local_list_version = 0
         self._next_boot_at: float | None = None
         self._next_heartbeat_at: float | None = None
@@ -136,6 +136,11 @@ class ChargePoint(ABC):
     @abstractmethod
     def sample_interval_s(self) -> float:
         """Return the time between two samples of a transaction; 0: none."""
+
+    @property
+    @abstractmethod
+    def by_local_list(self) -> bool:
+        """Whether it decides by its list of id tags while there is no connection."""
 
     def vendor_limit(self) -> float:
         """Return what a vendor's configuration key limits, in the outlet's unit."""
@@ -234,7 +239,17 @@ class ChargePoint(ABC):
         if self.online:
             self.outbox.tell(self.authorize_message(id_tag, decided))
         else:
-            decided(id_tag.casefold() in self._known_tags | self.local_list)
+            decided(self._welcome_offline(id_tag.casefold()))
+
+    def _welcome_offline(self, id_tag: str) -> bool:
+        """Whether a tag (casefolded) may charge without the central system: by the list, else by the cache."""
+        if self.by_local_list and id_tag in self.local_list:
+            return self.local_list[id_tag]
+        return id_tag in self._known_tags
+
+    def clear_cache(self) -> None:
+        """Forget who was welcome."""
+        self._known_tags.clear()
 
     # What both a person and the central system can bring about.
 
@@ -274,13 +289,19 @@ class ChargePoint(ABC):
     def update_local_list(
         self, version: int, *, full: bool, tags: dict[str, bool]
     ) -> str:
-        """Take a list of id tags (welcome or not; of a differential one those to remove are not); return the status."""
-        if not full and version <= self.local_list_version:
+        """Take a list of id tags, or (not full) some more; return the status."""
+        if self.quirks.no_local_list:
+            return "NotSupported"
+        if version <= self.local_list_version:
             return "VersionMismatch"
-        known = frozenset() if full else self.local_list
-        welcome = {tag.casefold() for tag, is_welcome in tags.items() if is_welcome}
-        others = {tag.casefold() for tag, is_welcome in tags.items() if not is_welcome}
-        self.local_list = (known - others) | welcome
+        known = {} if full else self.local_list
+        known = known | {tag.casefold(): welcome for tag, welcome in tags.items()}
+        if (
+            len(tags) > self.config.local_list_per_message
+            or len(known) > self.config.local_list_max
+        ):
+            return "Failed"
+        self.local_list = known
         self.local_list_version = version
         return "Accepted"
 
@@ -495,6 +516,7 @@ class ChargePoint(ABC):
         self.heartbeat_s = interval_s or self.heartbeat_s
         self._next_heartbeat_at = self.now + self.heartbeat_s
         self.tell_registered()
+        self.maintenance.noticed("StartupOfTheDevice")
         for outlet in self.outlets:
             self.announce(outlet)
         self.outbox.wake()

@@ -5,8 +5,15 @@ from collections.abc import Mapping
 from typing import Any, override
 
 from .link import Json
-from .ocpp16 import iso
-from .profiles import ChargingProfile, Kind, ProfileError, Purpose, Unit, parse_profile
+from .profiles import (
+    ChargingProfile,
+    Kind,
+    ProfileError,
+    Purpose,
+    Unit,
+    iso,
+    parse_profile,
+)
 from .serviced import ServicedChargePoint
 from .smart_charging import WHOLE, composite_periods, fits, takes
 

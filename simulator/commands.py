@@ -122,6 +122,11 @@ async def _drop(site: Site, given: Json) -> None:
     site.charge_points[given["charge_point"]].link.drop()
 
 
+async def _security_event(site: Site, given: Json) -> None:
+    maintenance = site.charge_points[given["charge_point"]].maintenance
+    maintenance.tell_security_event(given["type"], given.get("detail", ""))
+
+
 async def _quirks(site: Site, given: Json) -> None:
     quirks: Quirks = site.charge_points[given["charge_point"]].quirks
     for name, value in given["quirks"].items():
@@ -186,6 +191,16 @@ COMMANDS: dict[str, tuple[vol.Schema, _Command]] = {
     "disconnect": (vol.Schema(_CHARGE_POINT), _disconnect),
     "reconnect": (vol.Schema(_CHARGE_POINT), _reconnect),
     "drop": (vol.Schema(_CHARGE_POINT), _drop),
+    "security_event": (
+        vol.Schema(
+            {
+                **_CHARGE_POINT,
+                vol.Required("type"): vol.All(str, vol.Length(1, 50)),
+                vol.Optional("detail"): vol.All(str, vol.Length(1, 255)),
+            }
+        ),
+        _security_event,
+    ),
     "quirks": (vol.Schema({**_CHARGE_POINT, vol.Required("quirks"): QUIRKS}), _quirks),
     "meter_fault": (
         vol.Schema(

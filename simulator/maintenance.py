@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from .link import Json
 from .outbox import Message
+from .profiles import iso
 
 if TYPE_CHECKING:
     from .charge_point import ChargePoint
@@ -79,6 +80,7 @@ class Maintenance:
         self._update = None
         if self.firmware_status == "Installed":
             self._point.firmware = update.firmware
+            self.noticed("FirmwareUpdated")
             self._point.reboot_soon("Reboot", when_idle=True)
 
     # Firmware and uploads.
@@ -133,7 +135,17 @@ class Maintenance:
         self.upload_status = status
         self.tell(action, {"status": status} | _with_request(request_id))
 
-    # Certificates.
+    # Security.
+
+    def noticed(self, kind: str) -> None:
+        """Tell what it noticed, if it is one that tells such things."""
+        if self._point.quirks.security_events:
+            self.tell_security_event(kind)
+
+    def tell_security_event(self, kind: str, detail: str = "") -> None:
+        """Send a SecurityEventNotification."""
+        payload = {"type": kind, "timestamp": iso(self._point.now)}
+        self.tell("SecurityEventNotification", payload | _with_detail(detail))
 
     def ask_for_certificate(self) -> None:
         """Make a new key, and ask for its certificate."""
@@ -187,6 +199,10 @@ class Maintenance:
 
 def _with_request(request_id: int | None) -> Json:
     return {} if request_id is None else {"requestId": request_id}
+
+
+def _with_detail(detail: str) -> Json:
+    return {"techInfo": detail} if detail else {}
 
 
 def _hashes_of(pem: str) -> Json:

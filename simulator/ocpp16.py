@@ -1,7 +1,6 @@
 """OCPP 1.6-J: Core, Smart Charging and Remote Trigger of a good charge point."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, override
 
 from .configuration import Configuration
@@ -14,20 +13,12 @@ from .profiles import (
     ProfileError,
     Purpose,
     Unit,
+    iso,
     parse_profile,
     timestamp,
 )
 from .serviced import ServicedChargePoint
 from .smart_charging import WHOLE, composite_periods, fits, takes
-
-
-def iso(at: float) -> str:
-    """Return a UTC time as OCPP writes it."""
-    return (
-        datetime.fromtimestamp(at, UTC)
-        .isoformat(timespec="milliseconds")
-        .replace("+00:00", "Z")
-    )
 
 
 class ChargePoint16(ServicedChargePoint):
@@ -43,7 +34,6 @@ class ChargePoint16(ServicedChargePoint):
         self._answers: dict[str, Callable[[Json], Json]] = self.service_answers | {
             "ChangeAvailability": self._change_availability,
             "ChangeConfiguration": self._change_configuration,
-            "ClearCache": lambda payload: {"status": "Accepted"},
             "ClearChargingProfile": self._clear_charging_profile,
             "DataTransfer": lambda payload: {"status": "UnknownVendorId"},
             "ExtendedTriggerMessage": self._trigger_message,
@@ -52,7 +42,9 @@ class ChargePoint16(ServicedChargePoint):
             "GetDiagnostics": self._get_diagnostics,
             "GetInstalledCertificateIds": self._installed_certificates,
             "GetLocalListVersion": lambda payload: {
-                "listVersion": self.local_list_version
+                "listVersion": -1
+                if self.quirks.no_local_list
+                else self.local_list_version
             },
             "RemoteStartTransaction": self._remote_start,
             "RemoteStopTransaction": self._remote_stop,
@@ -212,6 +204,8 @@ class ChargePoint16(ServicedChargePoint):
     def _change_configuration(self, payload: Json) -> Json:
         status = self.configuration.write(payload["key"], payload["value"])
         if status == "Accepted":
+            if payload["key"] == "AuthorizationKey":
+                self.maintenance.noticed("ReconfigurationOfSecurityParameters")
             self.heartbeat_s = (
                 self.configuration.number("HeartbeatInterval") or self.heartbeat_s
             )
@@ -356,6 +350,11 @@ class ChargePoint16(ServicedChargePoint):
     @override
     def tell_reservation_expired(self, reservation: Reservation) -> None:
         """Do nothing: 1.6 has no message for that."""
+
+    @property
+    @override
+    def by_local_list(self) -> bool:
+        return self.configuration.flag("LocalAuthListEnabled")
 
     @override
     def vendor_limit(self) -> float:

@@ -10,15 +10,16 @@ import uuid
 from .charging201 import Charging201
 from .link import CallError, Json
 from .measurands import Sample, measure
-from .ocpp16 import iso
 from .outbox import Message
 from .outlets import Outlet, Reservation, Status, Transaction
-from .profiles import Purpose, timestamp
+from .profiles import Purpose, iso, timestamp
 from .smart_charging import WHOLE, takes
 from .variables import Variables
 
 _CONNECTOR = 1
 """The only connector of an EVSE."""
+
+_LOCAL_LIST = frozenset({"GetLocalListVersion", "SendLocalList"})
 
 _REPORT_ENTRIES = 10
 """Variables in one NotifyReport."""
@@ -61,12 +62,13 @@ class ChargePoint201(Charging201):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take what ChargePoint takes."""
         super().__init__(*args, **kwargs)
-        self.variables = Variables(self.config, self.outlets)
+        self.variables = Variables(
+            self.config, self.outlets, vendor_key=self.quirks.vendor_key
+        )
         self._remote_starts: dict[int, Json] = {}
         """The RequestStartTransaction that each EVSE waits to carry out."""
         self._answers: dict[str, Callable[[Json], Json]] = self.service_answers | {
             "ChangeAvailability": self._change_availability,
-            "ClearCache": lambda payload: {"status": "Accepted"},
             "ClearChargingProfile": self.clear_charging_profile,
             "DataTransfer": lambda payload: {"status": "UnknownVendorId"},
             "GetBaseReport": self._get_base_report,
@@ -271,6 +273,8 @@ class ChargePoint201(Charging201):
     def handle(self, action: str, payload: Json) -> Json:
         if action not in self._answers:
             raise CallError("NotImplemented", action)
+        if action in _LOCAL_LIST and self.quirks.no_local_list:
+            raise CallError("NotSupported", action)
         if action == "GetCompositeSchedule" and self.quirks.no_composite_schedule:
             raise CallError("NotSupported", action)
         return self._answers[action](payload)
@@ -284,6 +288,12 @@ class ChargePoint201(Charging201):
 
     def _set_variables(self, payload: Json) -> Json:
         results = [self.variables.set(asked) for asked in payload["setVariableData"]]
+        if any(
+            result["component"]["name"] == "SecurityCtrlr"
+            and result["attributeStatus"] == "Accepted"
+            for result in results
+        ):
+            self.maintenance.noticed("ReconfigurationOfSecurityParameters")
         numbers = self.variables.number
         self.heartbeat_s = (
             numbers("OCPPCommCtrlr", "HeartbeatInterval") or self.heartbeat_s
@@ -461,6 +471,18 @@ class ChargePoint201(Charging201):
         return {"status": "Accepted"}
 
     # Firmware, uploads, certificates, reservations, id tokens.
+
+    @override
+    def vendor_limit(self) -> float:
+        if not self.quirks.vendor_key:
+            return super().vendor_limit()
+        component, _, name = self.quirks.vendor_key.partition(".")
+        return self.variables.number(component, name)
+
+    @property
+    @override
+    def by_local_list(self) -> bool:
+        return self.variables.flag("LocalAuthListCtrlr", "Enabled")
 
     @override
     def tell_reservation_expired(self, reservation: Reservation) -> None:

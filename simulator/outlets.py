@@ -49,6 +49,9 @@ class ChargePointConfig:
     """MeterValueSampleInterval as delivered."""
     measurands: tuple[str, ...] = ("Energy.Active.Import.Register",)
     """MeterValuesSampledData as delivered."""
+    local_list_max: int = 100
+    """Id tags that its list has room for."""
+    local_list_per_message: int = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,6 +104,15 @@ class Wiring:
         return limit / whole if unit is Unit.WATT else limit * whole
 
 
+def iso(at: float) -> str:
+    """Return a UTC time as OCPP writes it."""
+    return (
+        datetime.fromtimestamp(at, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
+
+
 def timestamp(text: str) -> float:
     """Return the seconds of an ISO 8601 time; one without zone is UTC.
 

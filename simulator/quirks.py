@@ -46,10 +46,14 @@ class Quirks:
     clock_offset_s: float = 0.0
     """Its clock is ahead (or, negative, behind) and is never set."""
     vendor_key: str = ""
-    """A writable configuration key (1.6) of this name limits the current, in A."""
+    """A writable configuration key (2.0.1: variable, as `Component.Variable`) of this name limits the current, in A."""
     composite_ignores_limits: bool = False
     """Tells its own maximum as composite schedule, whatever its profiles say."""
     firmware_fails: bool = False
     """Cannot download firmware."""
+    security_events: bool = False
+    """Tells what matters for its security (SecurityEventNotification); without it only what it is commanded to tell."""
+    no_local_list: bool = False
+    """Has no list of id tags."""
     finishing_until_unplugged: bool = False
     """Takes no remote start for a car whose session has ended."""

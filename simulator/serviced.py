@@ -15,6 +15,7 @@ class ServicedChargePoint(ChargePoint):
         """Return who answers what."""
         return {
             "CancelReservation": self._cancel_reservation,
+            "ClearCache": self._clear_cache,
             "CertificateSigned": self._certificate_signed,
             "DeleteCertificate": self._delete_certificate,
             "GetLog": self._get_log,
@@ -26,6 +27,10 @@ class ServicedChargePoint(ChargePoint):
         """The states in which a remote start is taken, the likeliest first."""
         states = (Status.PREPARING, Status.AVAILABLE, Status.FINISHING)
         return states[:2] if self.quirks.finishing_until_unplugged else states
+
+    def _clear_cache(self, _payload: Json) -> Json:
+        self.clear_cache()
+        return {"status": "Accepted"}
 
     def _get_log(self, payload: Json) -> Json:
         name = self.maintenance.upload(

@@ -35,8 +35,14 @@ class _Variable:
 class Variables:
     """Reads, writes and reports variables; names are not case sensitive."""
 
-    def __init__(self, config: ChargePointConfig, outlets: Sequence[Outlet]) -> None:
-        """Start as delivered."""
+    def __init__(
+        self,
+        config: ChargePointConfig,
+        outlets: Sequence[Outlet],
+        *,
+        vendor_key: str = "",
+    ) -> None:
+        """Start as delivered; a vendor's variable is named `Component.Variable`."""
         rate_units = ",".join(unit.value for unit in config.units)
         interval_s = str(config.sample_interval_s)
         measurands = ",".join(config.measurands)
@@ -45,12 +51,24 @@ class Variables:
                 value="false", kind="boolean", accepts=_is_flag
             ),
             ("AuthCtrlr", "LocalAuthorizeOffline", None): _Variable(
-                value="true", kind="boolean"
+                value="false", kind="boolean", accepts=_is_flag
+            ),
+            ("AuthCtrlr", "OfflineTxForUnknownIdEnabled", None): _Variable(
+                value="true", kind="boolean", accepts=_is_flag
             ),
             ("ChargingStation", "Model", None): _Variable(value=config.model),
             ("ChargingStation", "SupplyPhases", None): _Variable(
                 value=str(max(outlet.wiring.phases for outlet in outlets)),
                 kind="integer",
+            ),
+            ("LocalAuthListCtrlr", "BytesPerMessage", None): _Variable(
+                value="16000", kind="integer"
+            ),
+            ("LocalAuthListCtrlr", "Enabled", None): _Variable(
+                value="false", kind="boolean", accepts=_is_flag
+            ),
+            ("LocalAuthListCtrlr", "ItemsPerMessage", None): _Variable(
+                value=str(config.local_list_per_message), kind="integer"
             ),
             ("OCPPCommCtrlr", "HeartbeatInterval", None): _Variable(
                 value="300", kind="integer", accepts=_is_number
@@ -120,6 +138,11 @@ class Variables:
                 value="Authorized,EVConnected", kind="OptionList"
             ),
         }
+        if vendor_key:
+            component, _, name = vendor_key.partition(".")
+            self._variables[component, name, None] = _Variable(
+                value="32", kind="integer", accepts=_is_number
+            )
         self._names = {_folded(key): key for key in self._variables}
         self._components = {component.casefold() for component, _, _ in self._variables}
 

@@ -131,7 +131,9 @@ async def _send_local_list(part: ChargePointPart, data: dict[str, Any]) -> Answe
     if version < 0:
         raise CallError("unsupported")
     version += 1
-    status = await part.charge_point.send_local_list(id_tags, version)
+    status = await part.charge_point.send_local_list(
+        dict.fromkeys(id_tags, True), version
+    )
     return {"status": status, "version": version, "id_tags": len(id_tags)}
 
 

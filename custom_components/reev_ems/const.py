@@ -33,6 +33,8 @@ DEFAULT_MARGIN_A: Final = 0.5
 # 0 switches the phase imbalance limit off.
 CONF_IMBALANCE_LIMIT_A: Final = "imbalance_limit_a"
 CONF_AUTHORIZATION: Final = "authorization"
+# Whether the users' tags are kept in the charge points, for when they are offline.
+CONF_LOCAL_LISTS: Final = "local_lists"
 # An entity that says whether the grid operator limits, or to how much; inverted, "off" says that it limits.
 CONF_EXTERNAL_LIMIT_SOURCE: Final = "external_limit_source"
 CONF_EXTERNAL_LIMIT_INVERT: Final = "external_limit_invert"

@@ -475,6 +475,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                 self.hass, self.people, self.config_entry.entry_id, subentry_id
             )
             charge_point.user_of_tag = self.people.recorded_as
+            charge_point.local_list.want(self.people.listed)
 
     def _change(self, controls: Controls) -> None:
         """Take changed controls, keep them, and decide anew at once."""

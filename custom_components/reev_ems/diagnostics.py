@@ -110,6 +110,12 @@ def _charge_point(charge_point: ChargePoint, now_s: float) -> dict[str, Any]:
         "version": charge_point.version,
         "info": asdict(info) if info else None,
         "floor_accepted": charge_point.floor_accepted,
+        "local_list": {
+            "version": sent.version
+            if (sent := charge_point.local_list.record)
+            else None,
+            "problem": charge_point.local_list.problem,
+        },
         "problems": list(charge_point.problems),
         "schedule_mismatches": {
             str(number): asdict(mismatch)

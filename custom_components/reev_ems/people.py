@@ -16,6 +16,7 @@ from .const import (
     CONF_ENABLED,
     CONF_GROUP,
     CONF_ID_TAGS,
+    CONF_LOCAL_LISTS,
     CONF_PRIORITY,
     DEFAULT_ID_TAG,
     DOMAIN,
@@ -75,6 +76,8 @@ class People:
     by_tag: Mapping[str, User]
     """By `tag_key` of their id tags."""
     access: Access = Access.ANYONE
+    listed: Mapping[str, bool] | None = None
+    """Their id tags, and whether they may charge, to be kept in the charge points; None: those keep what they have."""
 
     def user_of(self, id_tag: str | None) -> User | None:
         """Return whose tag it is; None: no tag, or nobody's."""
@@ -121,6 +124,7 @@ def people_of(entry: ConfigEntry[Any]) -> People:
         for subentry in entry.get_subentries_of_type(SUBENTRY_USER_GROUP)
     }
     by_tag: dict[str, User] = {}
+    listed: dict[str, tuple[str, bool]] = {}
     for subentry in entry.get_subentries_of_type(SUBENTRY_USER):
         data = subentry.data
         user = User(
@@ -131,8 +135,18 @@ def people_of(entry: ConfigEntry[Any]) -> People:
             group=groups.get(data[CONF_GROUP]),
         )
         by_tag |= {tag_key(id_tag): user for id_tag in data[CONF_ID_TAGS]}
+        listed |= {
+            tag_key(id_tag): (id_tag.strip(), user.enabled)
+            for id_tag in data[CONF_ID_TAGS]
+        }
     access = entry.options.get(CONF_AUTHORIZATION, Access.ANYONE)
-    return People(by_tag=by_tag, access=Access(access))
+    return People(
+        by_tag=by_tag,
+        access=Access(access),
+        listed=dict(listed.values())
+        if entry.options.get(CONF_LOCAL_LISTS, True)
+        else None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

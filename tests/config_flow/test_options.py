@@ -127,7 +127,9 @@ def test_every_option_is_known_to_the_energy_management() -> None:
     """An option that nobody reads would be a promise not kept."""
     of_the_site = {"sharing", "margin_a", "imbalance_limit_a", "authorization"}
     of_entities = {"external_limit_invert", "battery_invert"}
-    known = {item.name for item in fields(Settings)} | of_the_site | of_entities
+    of_charge_points = {"local_lists"}
+    known = {item.name for item in fields(Settings)}
+    known |= of_the_site | of_entities | of_charge_points
     assert set(DEFAULTS) <= known
 
 

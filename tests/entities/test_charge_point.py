@@ -11,9 +11,12 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems import entity
 from custom_components.reev_ems.const import DOMAIN
+from simulator.commands import execute
+from simulator.site import Site
 
 from .charger import Charger
 from .site import entity_id, state, subentry_id
+from .test_people import until
 
 LEFT = "Garage left"
 
@@ -140,3 +143,26 @@ async def test_buttons(
         await press(hass, entry, "1_unlock")
     assert error.value.translation_key == "charge_point_rejected"
     assert "UnlockFailed" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["CP16", "CP201"])
+async def test_security_event_from_the_wire(
+    hass: HomeAssistant, plant: tuple[Site, MockConfigEntry], name: str
+) -> None:
+    """What a charge point notices is an event, for an automation and the logbook; of the others there is none."""
+    running, entry = plant
+    await until(
+        lambda: all(point.online for point in running.charge_points.values()),
+        "not connected",
+    )
+    tampered = {"type": "TamperDetectionActivated", "detail": "cover"}
+    await execute(running, {"do": "security_event", "charge_point": name, **tampered})
+    await until(
+        lambda: state(hass, entry, "event", name, "security").state != "unknown",
+        "not shown",
+    )
+    shown = state(hass, entry, "event", name, "security").attributes
+    assert (shown["event_type"], shown["kind"]) == ("reported", tampered["type"])
+    assert shown["detail"] == "cover"
+    (other,) = {"CP16", "CP201"} - {name}
+    assert state(hass, entry, "event", other, "security").state == "unknown"

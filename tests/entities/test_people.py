@@ -17,12 +17,14 @@ from custom_components.reev_ems.energy_management.decision import LimitKind
 from custom_components.reev_ems.energy_management.observation import (
     ConnectorObservation,
 )
-from simulator.charge_point import Outlet
+from custom_components.reev_ems.ocpp_server import local_list
+from simulator.charge_point import ChargePoint, Outlet
 from simulator.site import Site
 
 from .charger import Charger
 from .conftest import Push
 from .site import entity_id, set_up, state, subentry_id
+from .test_diagnostics import download
 from .test_services import ask
 
 # Two steps of the control loop, the way to the charge point, and a car's ramp.
@@ -351,3 +353,49 @@ async def test_users_have_devices(hass: HomeAssistant, entry: MockConfigEntry) -
     await hass.async_block_till_done()
     assert registry.async_get(gone) is None
     assert seen(entry).authorized
+
+
+async def test_s12_users_charge_while_home_assistant_is_away(
+    hass: HomeAssistant,
+    plant: tuple[Site, MockConfigEntry],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Their cards are kept in the charge points, disabled ones as such; switched off, lists are left alone."""
+    monkeypatch.setattr(local_list, "SETTLE_S", 0.1)
+    running, entry = plant
+    cards = {"card-16": True, "card-201": True}
+
+    def lists() -> list[dict[str, bool]]:
+        return [running.charge_points[name].local_list for name in ("CP16", "CP201")]
+
+    await until(lambda: lists() == [cards] * 2, "the lists are not kept")
+
+    async def charges_offline(charger: ChargePoint, card: str) -> None:
+        (place,) = charger.outlets
+        charger.link.disconnect()
+        await until(lambda: not charger.link.up, "still connected")
+        charger.present(place, "STOLEN")
+        assert place.granted is None
+        charger.present(place, card)
+        await until(lambda: place.transaction is not None, "no start")
+        charger.link.reconnect()
+
+    await charges_offline(running.charge_points["CP16"], "CARD-16")
+    await charges_offline(running.charge_points["CP201"], "card-201")
+    await until(
+        lambda: all(seen(entry, f"{name}:1").groups for name in ("CP16", "CP201")),
+        "their sessions are not known",
+    )
+    switch = entity_id(hass, entry, "switch", "Ada", "enabled")
+    await call(hass, "switch.turn_off", switch)
+    blocked = dict.fromkeys(cards, False)
+    await until(lambda: lists() == [blocked] * 2, "a disabled user is in the lists")
+    hass.config_entries.async_update_entry(
+        entry, options={**entry.options, "local_lists": False}
+    )
+    await hass.async_block_till_done()
+    await call(hass, "switch.turn_on", switch)
+    await asyncio.sleep(1.0)
+    assert lists() == [blocked] * 2
+    for found in (await download(hass, entry))["charge_points"].values():
+        assert found["local_list"] == {"version": 2, "problem": None}

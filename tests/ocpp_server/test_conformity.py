@@ -124,7 +124,7 @@ async def test_every_method_sends_what_the_table_says(
     await point.update_firmware(url, now, signature)
     await point.get_diagnostics(url)
     await point.get_log(LogKind.SECURITY, url)
-    await point.send_local_list(["A"], 2)
+    await point.send_local_list({"A": True}, 2)
     await point.local_list_version()
     use = CertificateUse.CENTRAL_SYSTEM
     await point.install_certificate(use, "PEM")

@@ -24,6 +24,7 @@ from custom_components.reev_ems.ocpp_server import (
     steering,
 )
 from custom_components.reev_ems.ocpp_server.abilities import Abilities, Way
+from custom_components.reev_ems.ocpp_server.learnt import LocalListRecord
 from custom_components.reev_ems.ocpp_server.profiles import Kind, Purpose, Unit
 from custom_components.reev_ems.sessions import SessionLog
 
@@ -47,6 +48,7 @@ LEARNT = Learnt(
     clock_offset_s=3600.0,
     self_tests={1: SelfTest(meter_values=True, falls_back=True, fall_back_s=2.5)},
     paused={1: "CARD"},
+    local_list=LocalListRecord(version=4, digest="of tags"),
 )
 
 

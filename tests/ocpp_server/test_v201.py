@@ -365,7 +365,7 @@ async def test_remote_control(
     await point.cancel_reservation(5)
     await point.update_firmware("https://example.com/fw.bin", datetime.now(UTC))
     await point.get_diagnostics("https://example.com/upload")
-    await point.send_local_list(["A", "B"], 2)
+    await point.send_local_list({"A": True, "B": True}, 2)
     await point.change_password("00112233445566778899aabbccddeeff")
     client.handlers["UnlockConnector"] = lambda _: {"status": "UnlockFailed"}
     with pytest.raises(CallError, match="rejected"):

@@ -3,6 +3,7 @@
 And charge points that take no profiles, or cannot be paused by them, under the server's control.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,13 +23,16 @@ from custom_components.reev_ems.ocpp_server import (
     ChargePointEvent,
     FirmwareSignature,
     FirmwareStatusChanged,
+    Learnt,
     LogKind,
     OcppServer,
     Permit,
     ScheduleMismatch,
+    SecurityEventReported,
     UploadStatusChanged,
     charge_point as server_charge_point,
     composite,
+    local_list,
     steering,
     tls,
 )
@@ -218,7 +222,9 @@ async def test_local_list(pair: Pair) -> None:
     """Who is on the list starts without a connection, nobody else; the session is told afterwards."""
     point, charger, outlet = pair.point, pair.charger, pair.outlet
     assert await point.local_list_version() == 0
-    await point.send_local_list(["LISTED"], 3)
+    assert await point.dialect.local_list_room()
+    await point.dialect.enable_local_list()
+    await point.send_local_list({"LISTED": True}, 3)
     assert await point.local_list_version() == 3
     charger.link.disconnect()
     await eventually(lambda: not charger.link.up)
@@ -232,17 +238,163 @@ async def test_local_list(pair: Pair) -> None:
     await eventually(lambda: point.connectors[1].transaction is not None, 10)
 
 
+def tags(count: int, *, blocked: int = 0) -> dict[str, bool]:
+    """Return id tags that may charge, and some that may not."""
+    allowed = {f"TAG-{number:03}": True for number in range(count)}
+    return allowed | {f"NOT-{number:03}": False for number in range(blocked)}
+
+
+def listed(id_tags: dict[str, bool]) -> dict[str, bool]:
+    """Return what the charge point makes of a list."""
+    return {id_tag.casefold(): welcome for id_tag, welcome in id_tags.items()}
+
+
+async def test_list_is_kept_as_it_should_be(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In parts of what it takes, once, and again where the charge point has lost it."""
+    monkeypatch.setattr(local_list, "SETTLE_S", 0.05)
+    point, charger = pair.point, pair.charger
+
+    async def reconnected() -> None:
+        charger.link.drop()
+        await eventually(lambda: not point.connected)
+        await eventually(lambda: point.connected and point.local_list._ready, 10)
+        # Whatever is to be sent is.
+        await asyncio.sleep(0.5)
+
+    # Without users the list is somebody else's.
+    point.local_list.want({})
+    await reconnected()
+    assert charger.local_list_version == 0
+    wanted = tags(40, blocked=5)
+    point.local_list.want(wanted)
+    await eventually(lambda: charger.local_list == listed(wanted))
+    await eventually(lambda: point.learnt.local_list is not None)
+    assert charger.local_list_version == 3, "20 in a message"
+    assert charger.by_local_list
+    await reconnected()
+    assert charger.local_list_version == 3, "it was there already"
+
+    charger.local_list, charger.local_list_version = {}, 0
+    await reconnected()
+    assert charger.local_list == listed(wanted)
+    assert charger.local_list_version > 3
+    wanted = tags(3)
+    point.local_list.want(wanted)
+    await eventually(lambda: charger.local_list == listed(wanted))
+    point.local_list.want(None)
+    version = charger.local_list_version
+    await reconnected()
+    assert charger.local_list_version == version
+    point.local_list.want({})
+    await eventually(lambda: charger.local_list == {})
+    assert point.local_list.problem is None
+
+
+async def test_list_that_does_not_fit(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as there is room for, who may charge first; a charge point without a list is left alone."""
+    monkeypatch.setattr(local_list, "SETTLE_S", 0.05)
+    point, charger = pair.point, pair.charger
+    limit = 20 if point.version == "1.6" else 36
+    point.local_list.want({"X" * limit: True, "X" * (limit + 1): True})
+    await eventually(lambda: charger.local_list == {"x" * limit: True})
+    assert point.local_list.problem == "not_all"
+    point.local_list.want(tags(95, blocked=10))
+    if point.version == "1.6":
+        # A charging station does not tell, but refuses.
+        await eventually(lambda: len(charger.local_list) == 100)
+        assert sum(charger.local_list.values()) == 95
+        assert point.local_list.problem == "not_all"
+    else:
+        await eventually(lambda: point.local_list.problem == "rejected")
+        assert sum(charger.local_list.values()) == 95
+    charger.quirks.no_local_list = True
+    before = dict(charger.local_list)
+    point.local_list.want(tags(2))
+    await eventually(lambda: point.local_list.problem == "unsupported")
+    assert charger.local_list == before
+
+
+async def test_s12_offline_as_the_list_says(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who was welcome once is so no longer when he is taken from the list, or blocked in it."""
+    monkeypatch.setattr(local_list, "SETTLE_S", 0.05)
+    point, charger, outlet = pair.point, pair.charger, pair.outlet
+    for card in ("ADA", "BOB", "EVE"):
+        charger.present(outlet, card)
+        await eventually(lambda: outlet.granted is not None)
+        outlet.granted = None
+    point.local_list.want({"ADA": True, "BOB": False})
+    await eventually(lambda: point.learnt.local_list is not None)
+    await eventually(lambda: not charger._known_tags)
+    charger.link.disconnect()
+    await eventually(lambda: not charger.link.up)
+    charger.plug(outlet, Car(ramp_s=0.1))
+    await eventually(lambda: outlet.status is Status.PREPARING)
+    for card in ("BOB", "EVE"):
+        charger.present(outlet, card)
+        assert outlet.granted is None
+    charger.present(outlet, "ADA")
+    assert outlet.granted is not None
+
+
+async def test_security_events(pair: Pair) -> None:
+    """Its start, its password and its firmware, in this order; and what it is commanded to tell."""
+    charger, point = pair.charger, pair.point
+    charger.quirks.security_events = True
+
+    def told() -> list[str]:
+        return [event.kind for event in pair.of(SecurityEventReported)]
+
+    charger.reboot("PowerLoss")
+    await eventually(lambda: told() == ["StartupOfTheDevice"], 10)
+    await eventually(lambda: point.floor_accepted)
+    await point.change_password("00112233445566778899aabbccddeeff")
+    await eventually(lambda: told()[1:] == ["ReconfigurationOfSecurityParameters"])
+    charger.maintenance.tell_security_event("TamperDetectionActivated", "cover")
+    await eventually(lambda: told()[2:] == ["TamperDetectionActivated"])
+    event = pair.of(SecurityEventReported)[-1]
+    assert event.detail == "cover"
+    assert abs((event.at - datetime.now(UTC)).total_seconds()) < 5
+
+
+async def test_list_outlives_our_restart(
+    server: OcppServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was sent before is known, and not sent again."""
+    monkeypatch.setattr(local_list, "SETTLE_S", 0.05)
+    async with charging(server) as pair:
+        pair.point.local_list.want(tags(2))
+        await eventually(lambda: pair.point.learnt.local_list is not None)
+        kept = Learnt.from_dict(pair.point.learnt.as_dict())
+        server.remove(pair.point.id)
+        await eventually(lambda: not pair.charger.link.up)
+        point = server.adopt(ChargePointConfig(id=pair.point.id), kept)
+        point.local_list.want(tags(2))
+        await eventually(lambda: point.connected and point.local_list._ready, 10)
+        await asyncio.sleep(0.5)
+        assert pair.charger.local_list_version == 1
+
+
 # Other ways.
 
 
 @asynccontextmanager
 async def charging(
-    server: OcppServer, *, quirks: Json | None = None, own: Json
+    server: OcppServer,
+    *,
+    quirks: Json | None = None,
+    own: Json | None = None,
+    protocol: str = "ocpp1.6",
 ) -> AsyncIterator[Pair]:
     """Run a charge point with a car, quirks of its `own`, and what the server is told of them."""
     point = server.adopt(ChargePointConfig(id="CP", quirks=quirks or {}))
     config = parse_site(
-        site(charge_point("CP", quirks=own)),
+        site(charge_point("CP", protocol=protocol, quirks=own or {})),
         csms=f"ws://127.0.0.1:{server.port}",
         control_port=0,
     )
@@ -257,12 +409,19 @@ NO_PROFILES = {
 }
 
 
-async def test_s1_a_vendors_key_limits(server: OcppServer) -> None:
+@pytest.mark.parametrize(
+    ("protocol", "key"),
+    [("ocpp1.6", "MaxCurrent"), ("ocpp2.0.1", "VendorCtrlr.MaxCurrent")],
+)
+async def test_s1_a_vendors_key_limits(
+    server: OcppServer, protocol: str, key: str
+) -> None:
     """A charge point that refuses all profiles follows its own key: floor, permit, and nothing."""
     async with charging(
         server,
-        quirks={"abilities": {"vendor_key": "MaxCurrent"}},
-        own=NO_PROFILES | {"vendor_key": "MaxCurrent"},
+        quirks={"abilities": {"vendor_key": key}},
+        own=NO_PROFILES | {"vendor_key": key},
+        protocol=protocol,
     ) as pair:
         connector = pair.outlet.connector
         await eventually(lambda: abs(connector.current_a - 6.0) < 0.1, 10)

@@ -24,6 +24,7 @@ from ..const import (
     CONF_EXTERNAL_LIMIT_INVERT,
     CONF_EXTERNAL_LIMIT_SOURCE,
     CONF_IMBALANCE_LIMIT_A,
+    CONF_LOCAL_LISTS,
     CONF_MARGIN_A,
     CONF_SHARING,
     DEFAULT_MARGIN_A,
@@ -82,6 +83,7 @@ DEFAULTS: dict[str, Any] = {
     CONF_BATTERY_INVERT: False,
     CONF_BATTERY_PRIORITY_SOC_PCT: 0,
     CONF_AUTHORIZATION: Access.ANYONE.value,
+    CONF_LOCAL_LISTS: True,
 }
 """What has none may be left empty."""
 
@@ -140,7 +142,10 @@ SECTIONS: dict[str, dict[str, Any]] = {
         CONF_BATTERY_SOC: _sensor("battery"),
         CONF_BATTERY_PRIORITY_SOC_PCT: number(PERCENTAGE, minimum=0, maximum=100),
     },
-    SECTION_ACCESS: {CONF_AUTHORIZATION: choice("authorization", Access)},
+    SECTION_ACCESS: {
+        CONF_AUTHORIZATION: choice("authorization", Access),
+        CONF_LOCAL_LISTS: BooleanSelector(),
+    },
 }
 
 

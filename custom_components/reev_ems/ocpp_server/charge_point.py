@@ -23,6 +23,7 @@ from .events import (
     SelfTested,
 )
 from .learnt import Learnt
+from .local_list import LocalList
 from .model import BootInfo, CallError, ChargePointConfig, Payload, Permit, SelfTest
 from .profiles import working_id
 from .remote import RemoteControl
@@ -61,6 +62,7 @@ class ChargePoint(RemoteControl, Reports):
         self.dialect: Dialect = V16(self)
         self.steering = Steering(self, Abilities())
         self.read_back = ReadBack(self)
+        self.local_list = LocalList(self)
         self.quirks = quirks.Quirks()
         self._session: Session | None = None
         self._problems: tuple[str, ...] = ()
@@ -122,6 +124,7 @@ class ChargePoint(RemoteControl, Reports):
             clock_offset_s=self._offset.found_before_s,
             self_tests=dict(self.self_tests),
             paused=self.steering.pauses.tags,
+            local_list=self.local_list.record,
         )
 
     @property
@@ -278,6 +281,7 @@ class ChargePoint(RemoteControl, Reports):
         self._boot_asked = False
         self.connected_at = self.now()
         self._offset.forget()
+        self.local_list.start_afresh()
         self.steering.start_afresh()
         for connector in self.connectors.values():
             connector.state = self.steering.pauses.state_of(
@@ -344,6 +348,7 @@ class ChargePoint(RemoteControl, Reports):
             self._begin_set_up()
             self._start(self._watch_meter_values())
             self._start(self.read_back.run())
+            self._start(self.local_list.run())
             await self.steering.run(session)
         except CallError as error:
             _LOGGER.debug("%s: %s", self.id, error)
@@ -385,6 +390,7 @@ class ChargePoint(RemoteControl, Reports):
             if not self._configured:
                 await self.dialect.configure()
                 self._configured = True
+            self.local_list.look()
         except CallError as error:
             _LOGGER.debug("%s: not configured: %s", self.id, error)
 
@@ -470,4 +476,5 @@ class ChargePoint(RemoteControl, Reports):
             self.without_measurands = learnt.without_measurands
         self._offset.found_before_s = learnt.clock_offset_s
         self.self_tests = dict(learnt.self_tests)
+        self.local_list.record = learnt.local_list
         self.steering.pauses.recall(learnt.paused)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from ..energy_management.observation import ConnectorState
 from . import fields
+from .local_list import IdTags, Room
 from .model import (
+    AuthorizationStatus,
     BootInfo,
     CertificateHash,
     CertificateUse,
@@ -45,6 +47,8 @@ class Dialect(ABC):
     """One OCPP version, spoken with one charge point."""
 
     version: str
+    id_tag_length: int
+    """Of the longest id tag."""
 
     def __init__(self, point: ChargePoint) -> None:
         """Speak for a charge point."""
@@ -171,8 +175,16 @@ class Dialect(ABC):
         }
 
     @abstractmethod
-    def send_local_list(self, id_tags: list[str], version: int) -> Request:
-        """Replace the list of id tags that may charge offline."""
+    async def local_list_room(self) -> Room | None:
+        """Ask what its list of id tags can take; None: it has none."""
+
+    @abstractmethod
+    async def enable_local_list(self) -> None:
+        """Let it decide by its list while it is offline, where that is not so already."""
+
+    @abstractmethod
+    def send_local_list(self, id_tags: IdTags, version: int, *, full: bool) -> Request:
+        """Replace its list of id tags, or add to it."""
 
     @abstractmethod
     def password_key(self, password: str) -> tuple[str, str]:
@@ -229,3 +241,10 @@ class Dialect(ABC):
         wanted = fields.text(payload, "certificateType") != "V2GCertificate"
         taken = isinstance(request, str) and wanted and self.point.sign(request)
         return {"status": "Accepted" if taken else "Rejected"}
+
+
+def status_of(may_charge: bool) -> str:
+    """Return the status of an id tag in a list."""
+    if may_charge:
+        return AuthorizationStatus.ACCEPTED.value
+    return AuthorizationStatus.BLOCKED.value

@@ -9,6 +9,14 @@ from .model import BootInfo, SelfTest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LocalListRecord:
+    """The list of id tags that a charge point was last sent (local_list.py)."""
+
+    version: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Learnt:
     """What would have to be found out again at every restart of Home Assistant.
 
@@ -30,6 +38,7 @@ class Learnt:
     """By connector."""
     paused: Mapping[int, str] = field(default_factory=dict)
     """By connector: the id tag of a transaction that was ended to pause it (pauses.py)."""
+    local_list: LocalListRecord | None = None
 
     def as_dict(self) -> dict[str, object]:
         """Return it as JSON has it."""
@@ -63,6 +72,9 @@ class Learnt:
                     int(connector): str(tag)
                     for connector, tag in data.get("paused", {}).items()
                 },
+                local_list=LocalListRecord(**_known(LocalListRecord, kept))
+                if (kept := data.get("local_list"))
+                else None,
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"no record of abilities: {error!r}") from error

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from . import fields
+from .local_list import IdTags
 from .model import (
     CallError,
     CertificateHash,
@@ -180,9 +181,13 @@ class RemoteControl:
         """Remove a certificate from its store. Raises CallError."""
         return await self._command(self.dialect.delete_certificate(certificate))
 
-    async def send_local_list(self, id_tags: list[str], version: int) -> str:
-        """Replace the list of id tags that may charge while it is offline. Raises CallError."""
-        return await self._command(self.dialect.send_local_list(id_tags, version))
+    async def send_local_list(
+        self, id_tags: IdTags, version: int, *, full: bool = True
+    ) -> str:
+        """Replace the list of id tags by which it decides while it is offline, or add to it. Raises CallError."""
+        return await self._command(
+            self.dialect.send_local_list(id_tags, version, full=full)
+        )
 
     async def change_password(self, password: str) -> str:
         """Set the password that it signs in with, from its next connection on. Raises CallError."""

@@ -180,11 +180,14 @@ class OcppServer:
         """
         point = self._charge_points.get(config.id)
         if point is not None:
+            demanded_before = point.config.demands_certificate
             point.apply(config)
-            self._ask_for_certificates()
+            if config.demands_certificate is not demanded_before:
+                self._ask_for_certificates()
             return point
         point = self._charge_points[config.id] = ChargePoint(config, self, learnt)
-        self._ask_for_certificates()
+        if config.demands_certificate:
+            self._ask_for_certificates()
         self._unknown.pop(config.id, None)
         guest = self._guests.pop(config.id, None)
         if guest is not None and guest.session is not None:
@@ -210,7 +213,8 @@ class OcppServer:
         self._shown.pop(charge_point_id, None)
         point = self._charge_points.pop(charge_point_id, None)
         if point is not None:
-            self._ask_for_certificates()
+            if point.config.demands_certificate:
+                self._ask_for_certificates()
             self._run(point.close("removed"))
 
     async def _serve(self, connection: ServerConnection) -> None:

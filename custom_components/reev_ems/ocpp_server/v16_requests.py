@@ -7,7 +7,8 @@ import logging
 from typing import TYPE_CHECKING, override
 
 from . import fields
-from .dialect import PING_INTERVAL_S, Dialect, Request
+from .dialect import PING_INTERVAL_S, Dialect, Request, status_of
+from .local_list import IdTags, Room
 from .model import CallError, CertificateUse, FirmwareSignature, Payload, Transaction
 from .profiles import Profile, Unit, to_16
 
@@ -26,6 +27,16 @@ _LEARN_KEYS = (
     "WebSocketPingInterval",
 )
 
+
+_LOCAL_LIST_KEYS = (
+    "LocalAuthListEnabled",
+    "LocalAuthListMaxLength",
+    "LocalAuthorizeOffline",
+    "SendLocalListMaxLength",
+    "SupportedFeatureProfiles",
+)
+_FEW_TAGS = 10
+"""In one message to a charge point that does not tell how many it takes."""
 
 _AUTHORIZATION_KEYS = {
     "StopTransactionOnInvalidId": "true",
@@ -55,6 +66,7 @@ class Requests16(Dialect):
     """The half of OCPP 1.6-J in which we ask."""
 
     version = "1.6"
+    id_tag_length = 20
 
     def __init__(self, point: ChargePoint) -> None:
         """Speak with a charge point."""
@@ -179,16 +191,44 @@ class Requests16(Dialect):
         return "GetInstalledCertificateIds", {"certificateType": _CERTIFICATES[use]}
 
     @override
-    def send_local_list(self, id_tags: list[str], version: int) -> Request:
-        """Replace the list of id tags that may charge offline."""
-        return "SendLocalList", {
+    async def local_list_room(self) -> Room | None:
+        """Ask what its list of id tags can take; None: it has none."""
+        try:
+            keys = await self._read_keys(list(_LOCAL_LIST_KEYS))
+        except CallError as error:
+            if error.key not in {"refused", "invalid_answer"}:
+                raise
+            keys = []
+        self._keys |= {key.name.lower(): key for key in keys}
+        profiles = self._value("SupportedFeatureProfiles")
+        if profiles is not None and "localauthlist" not in profiles.lower():
+            return None
+        per_message, in_all = (
+            fields.integer({"value": self._value(name)}, "value")
+            for name in ("SendLocalListMaxLength", "LocalAuthListMaxLength")
+        )
+        return Room(per_message=max(per_message or _FEW_TAGS, 1), in_all=in_all)
+
+    @override
+    async def enable_local_list(self) -> None:
+        """Let it decide by its list while it is offline, where that is not so already."""
+        if self.point.quirks.set_up:
+            for name in ("LocalAuthListEnabled", "LocalAuthorizeOffline"):
+                await self._set(name, "true")
+
+    @override
+    def send_local_list(self, id_tags: IdTags, version: int, *, full: bool) -> Request:
+        """Replace its list of id tags, or add to it."""
+        payload: Payload = {
             "listVersion": version,
-            "updateType": "Full",
-            "localAuthorizationList": [
-                {"idTag": id_tag, "idTagInfo": {"status": "Accepted"}}
-                for id_tag in id_tags
-            ],
+            "updateType": "Full" if full else "Differential",
         }
+        if id_tags:
+            payload["localAuthorizationList"] = [
+                {"idTag": id_tag, "idTagInfo": {"status": status_of(may_charge)}}
+                for id_tag, may_charge in id_tags.items()
+            ]
+        return "SendLocalList", payload
 
     @override
     def password_key(self, password: str) -> tuple[str, str]:
@@ -285,7 +325,10 @@ class Requests16(Dialect):
 
     @override
     async def configure(self) -> None:
-        """Set what metering and liveness need, where it is not so already. Stops if a restart is demanded."""
+        """Set what metering and liveness need, where it is not so already.
+
+        It may act only from the next restart on; that is left to a person, since it would end sessions.
+        """
         for connector_id in self.point.connectors:
             if self.point.connectors[connector_id].status is None:
                 with contextlib.suppress(CallError):

@@ -7,7 +7,8 @@ import logging
 from typing import TYPE_CHECKING, override
 
 from . import fields
-from .dialect import PING_INTERVAL_S, Dialect, Request
+from .dialect import PING_INTERVAL_S, Dialect, Request, status_of
+from .local_list import IdTags, Room
 from .model import (
     CallError,
     CertificateUse,
@@ -38,6 +39,22 @@ _CERTIFICATES = {
     CertificateUse.MANUFACTURER: "ManufacturerRootCertificate",
 }
 
+_LIST_ENABLED = "LocalAuthListCtrlr.Enabled"
+_LIST_ITEMS = "LocalAuthListCtrlr.ItemsPerMessage"
+_LIST_BYTES = "LocalAuthListCtrlr.BytesPerMessage"
+_OFFLINE = "AuthCtrlr.LocalAuthorizeOffline"
+_TOKEN_BYTES = 160
+"""Of one token in a list, the longest one, with its share of the message."""
+_MANY_TOKENS = 1000
+_FEW_TOKENS = 10
+"""In one message to a charging station that does not tell how many it takes."""
+
+_AUTHORIZATION = {
+    "AuthCtrlr.OfflineTxForUnknownIdEnabled": "false",
+    "TxCtrlr.StopTxOnInvalidId": "true",
+}
+"""Who may not charge does not, also while the connection is lost."""
+
 _ENERGY = "Energy.Active.Import.Register"
 _VARIABLES_AT_ONCE = 4
 """The least that a charging station has to take in one request."""
@@ -47,6 +64,7 @@ class Requests201(Dialect):
     """The half of OCPP 2.0.1 in which we ask."""
 
     version = "2.0.1"
+    id_tag_length = 36
 
     def __init__(self, point: ChargePoint) -> None:
         """Speak with a charging station."""
@@ -177,19 +195,44 @@ class Requests201(Dialect):
         return "GetInstalledCertificateIds", {"certificateType": [_CERTIFICATES[use]]}
 
     @override
-    def send_local_list(self, id_tags: list[str], version: int) -> Request:
-        """Replace the list of id tags that may charge offline."""
-        return "SendLocalList", {
+    async def local_list_room(self) -> Room | None:
+        """Ask what its list of id tokens can take; None: it has none."""
+        values = await self.get_configuration(
+            [_LIST_ENABLED, _LIST_ITEMS, _LIST_BYTES, _OFFLINE]
+        )
+        self._variables |= values
+        items, size = (
+            fields.integer(self._variables, name) for name in (_LIST_ITEMS, _LIST_BYTES)
+        )
+        if items is None and _LIST_ENABLED not in self._variables:
+            return None
+        if size is not None:
+            items = min(items or _MANY_TOKENS, size // _TOKEN_BYTES)
+        return Room(per_message=max(items or _FEW_TOKENS, 1))
+
+    @override
+    async def enable_local_list(self) -> None:
+        """Let it decide by its list while it is offline, where that is not so already."""
+        if self.point.quirks.set_up:
+            for name in (_LIST_ENABLED, _OFFLINE):
+                await self._set(name, "true")
+
+    @override
+    def send_local_list(self, id_tags: IdTags, version: int, *, full: bool) -> Request:
+        """Replace its list of id tokens, or add to it."""
+        payload: Payload = {
             "versionNumber": version,
-            "updateType": "Full",
-            "localAuthorizationList": [
+            "updateType": "Full" if full else "Differential",
+        }
+        if id_tags:
+            payload["localAuthorizationList"] = [
                 {
                     "idToken": {"idToken": id_tag, "type": "ISO14443"},
-                    "idTokenInfo": {"status": "Accepted"},
+                    "idTokenInfo": {"status": status_of(may_charge)},
                 }
-                for id_tag in id_tags
-            ],
-        }
+                for id_tag, may_charge in id_tags.items()
+            ]
+        return "SendLocalList", payload
 
     @override
     def password_key(self, password: str) -> tuple[str, str]:
@@ -305,9 +348,14 @@ class Requests201(Dialect):
                 if await self._set(_MEASURANDS, ",".join([*taken, name])):
                     taken.append(name)
             self.point.took_measurands(taken)
-        edges = await self.get_configuration([_START_MEASURANDS, _END_MEASURANDS])
-        for name, value in edges.items():
-            if _ENERGY not in (value or ""):
+        more = await self.get_configuration(
+            [_START_MEASURANDS, _END_MEASURANDS, *_AUTHORIZATION]
+        )
+        for name, value in more.items():
+            if name in _AUTHORIZATION:
+                self._variables[name] = value
+                await self._set(name, _AUTHORIZATION[name])
+            elif _ENERGY not in (value or ""):
                 await self._set(name, _ENERGY, present=True)
 
     async def _set(self, name: str, value: str, *, present: bool = False) -> bool:
