@@ -16,8 +16,9 @@ from .const import (
 )
 from .coordinator import ReevCoordinator
 from .parts import MANUFACTURER, SubentryPart, site_part
+from .texts import async_model
 
-MODELS = {SUBENTRY_USER: "User", SUBENTRY_USER_GROUP: "User group"}
+MEMBERS = (SUBENTRY_USER, SUBENTRY_USER_GROUP)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ class MemberPart(SubentryPart):
         return DeviceInfo(
             identifiers={(DOMAIN, self.key)},
             manufacturer=MANUFACTURER,
-            model=MODELS[self.subentry.subentry_type],
+            model=async_model(self.coordinator.hass, self.subentry.subentry_type),
             name=self.subentry.title,
             entry_type=dr.DeviceEntryType.SERVICE,
             via_device_id=self.site_device_id,
@@ -59,7 +60,7 @@ def member_parts(coordinator: ReevCoordinator) -> Iterator[MemberPart]:
     """Return the users and the groups of users."""
     root = site_part(coordinator).circuit
     for subentry in coordinator.config_entry.subentries.values():
-        if subentry.subentry_type in MODELS:
+        if subentry.subentry_type in MEMBERS:
             yield MemberPart(
                 coordinator=coordinator, circuit=root, subentry_id=subentry.subentry_id
             )

@@ -19,6 +19,7 @@ from .const import (
     CONF_SERIAL,
     DOMAIN,
     ROOT_CIRCUIT,
+    SUBENTRY_CIRCUIT,
     SUBENTRY_GATEWAY,
     SUBENTRY_METER,
 )
@@ -28,6 +29,7 @@ from .energy_management.model import Circuit, PartPerPhase
 from .energy_management.observation import MeterReading
 from .meters import SENSOR_QUANTITIES, GatewayStatus, MeterProfile
 from .site_meters import MeterStatus
+from .texts import async_model
 
 MANUFACTURER = "reev EMS"
 
@@ -69,7 +71,7 @@ class SitePart:
         return DeviceInfo(
             identifiers={(DOMAIN, self.key)},
             manufacturer=MANUFACTURER,
-            model="Site",
+            model=async_model(self.coordinator.hass, "site"),
             name=self.coordinator.config_entry.title,
             entry_type=dr.DeviceEntryType.SERVICE,
         )
@@ -152,7 +154,7 @@ class CircuitPart(SubentryPart):
         return DeviceInfo(
             identifiers={(DOMAIN, self.key)},
             manufacturer=MANUFACTURER,
-            model="Circuit",
+            model=async_model(self.coordinator.hass, SUBENTRY_CIRCUIT),
             name=self.subentry.title,
             entry_type=dr.DeviceEntryType.SERVICE,
             via_device_id=self.site_device_id,

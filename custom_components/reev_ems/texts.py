@@ -32,6 +32,12 @@ def async_grid_connection(hass: HomeAssistant) -> str:
 
 
 @callback
+def async_model(hass: HomeAssistant, kind: str) -> str:
+    """Return what a device is that stands for no apparatus: a site, a circuit, a user, a user group."""
+    return async_text(hass, "selector", f"device_model.options.{kind}")
+
+
+@callback
 def async_limit_text(hass: HomeAssistant, limit: Limit) -> str:
     """Return in one line what limits a connector, where, and for how long: "Waiting for PV surplus (40 s)"."""
     text = async_text(hass, "entity", f"sensor.limited_by.state.{limit.kind}")
