@@ -179,3 +179,21 @@ async def test_s9_reserve_counts_as_known_load(
     )
     await form.submit(circuit_input(limit_a=10, reserve_a=9.5))
     form.created()
+
+
+async def test_circuits_that_feed_each_other_can_be_mended(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """No form lets that happen; a file that was edited by hand or restored in part does, and must not stand in the way."""
+    form = await open_subentry(hass, entry, "circuit")
+    garage = subentry_id(entry, "Garage")
+    await form.submit(circuit_input(name="Roof", parent=garage))
+    form.created()
+    roof, stored = subentry_id(entry, "Roof"), entry.subentries[garage]
+    hass.config_entries.async_update_subentry(
+        entry, stored, data={**stored.data, "parent": roof}
+    )
+    form = await open_subentry(hass, entry, "circuit", garage)
+    await form.submit(circuit_input(name="Garage", parent="main"))
+    form.aborted("reconfigure_successful")
+    assert entry.subentries[garage].data["parent"] == "main"

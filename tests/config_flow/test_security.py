@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
 import io
 from pathlib import Path
 import re
@@ -9,8 +10,10 @@ import ssl
 from typing import Any
 from zipfile import ZipFile
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant
 import pytest
@@ -369,7 +372,7 @@ async def test_certificate_that_is_gone(
     assert site.error_reason_translation_key == "certificate_unusable"
 
 
-def pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
     """Return a private key as a file has it."""
     return key.private_bytes(
         serialization.Encoding.PEM,
@@ -578,3 +581,77 @@ async def test_s12_certificate_of_one_and_password_of_another(
     await login.submit({})
     assert "demands_certificate" not in port.site.subentries[left].data
     assert await port.status(context) == 401
+
+
+async def test_authority_that_cannot_be_read(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """What is wrong is said before anything changes, and mended it goes on."""
+    await add_charge_point(hass, entry, PASSWORD)
+    folder = Path(hass.config.path("reev_ems", "certificates"))
+    await hass.async_add_executor_job(tls.Authority.load_or_create, folder)
+    key = folder / "ocpp-ca-key.pem"
+    right = key.read_bytes()
+    key.write_text("nonsense")
+    form = await open_reconfigure(hass, entry, "ocpp_security")
+    await form.submit(choose("tls"), "generated_certificate")
+    names = {"names": ["ems.example"]}
+    await form.submit(names, "generated_certificate", base="certificate_not_made")
+    assert form.placeholders["detail"]
+    assert "security" not in entry.data
+    key.write_bytes(right)
+    await form.submit(names, "authority")
+
+
+async def test_address_in_the_network_of_the_charge_points(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Without an address of Home Assistant the usual name is offered; an IPv6 address is written in brackets."""
+    await add_charge_point(hass, entry, PASSWORD)
+    hass.config.internal_url = hass.config.api = None
+    form = await open_reconfigure(hass, entry, "ocpp_security")
+    await form.submit(choose("tls"), "generated_certificate")
+    assert form.suggested["names"] == ["homeassistant.local"]
+    await form.submit({"names": ["2001:db8::7"]}, "authority")
+    await form.submit({})
+    form = await open_subentry(hass, entry, "charge_point", subentry_id(entry, "Left"))
+    assert form.placeholders["url"] == "wss://[2001:db8::7]:9000/"
+
+
+async def test_files_that_the_server_cannot_use(
+    hass: HomeAssistant, entry: MockConfigEntry, tmp_path: Path
+) -> None:
+    """They belong together, and are still not good enough; good ones lead to the authority of the charge points."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ems.example")])
+    now = datetime.now(UTC)
+    weak = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    files = {
+        "certificate": str(tmp_path / "weak.pem"),
+        "key": str(tmp_path / "weak-key.pem"),
+    }
+    Path(files["certificate"]).write_bytes(
+        weak.public_bytes(serialization.Encoding.PEM)
+    )
+    Path(files["key"]).write_bytes(pem(key))
+    form = await open_reconfigure(hass, entry, "ocpp_security")
+    await form.submit(choose("mutual_tls", "files"), "certificate_files")
+    await form.submit(files, "certificate_files", base="certificate_unusable")
+    assert "KEY_TOO_SMALL" in form.placeholders["detail"]
+
+    good = tls.Authority.load_or_create(tmp_path / "certificates")
+    certificate, own = good.server_certificate(("ems.example",))
+    await form.submit({"certificate": str(certificate), "key": str(own)}, "authority")
+    assert form.placeholders["url"].startswith("wss://")
+    await form.submit({})
+    form.aborted("reconfigure_successful")
+    assert PortSecurity.of(entry.data).issues_certificates

@@ -6,12 +6,14 @@ from typing import Any
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import device_registry as dr
 from homeassistant.util import dt as dt_util
 from ocpp.messages import Call, validate_payload
 import probatio
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.security import certificates_folder
 from tests.config_flow.inputs import open_subentry, user_input
 
@@ -298,3 +300,58 @@ async def test_s12_password_that_was_refused_or_lost(
     await hass.async_block_till_done()
     data = entry.subentries[left].data
     assert data["former_password"] == first != data["password"]
+
+
+async def test_abilities_show_what_it_says_of_itself(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Which model it is, and what is known of that: whoever overrides it should see that first."""
+    left = subentry_id(entry, LEFT)
+    charge_point = entry.runtime_data.charge_points[left]
+    async with Charger(entry.data["ocpp_port"], "CP-LEFT") as charger:
+        await charger.until(lambda: charge_point.info is not None)
+        form = await open_subentry(hass, entry, "charge_point", left)
+        await form.choose("abilities")
+        assert form.placeholders["said"] == "Alpha Box 11 1.2.3"
+        assert form.placeholders["known"] == "–"
+        boot = {"chargePointVendor": "ABB", "chargePointModel": "Terra AC"}
+        await charger.call("BootNotification", boot)
+        form = await open_subentry(hass, entry, "charge_point", left)
+        await form.choose("abilities")
+        assert form.placeholders["said"] == "ABB Terra AC"
+        assert form.placeholders["known"] == "ABB Terra AC"
+
+
+async def test_certificate_of_our_authority(
+    hass: HomeAssistant, entry: MockConfigEntry, charger: Charger
+) -> None:
+    """It is sent unless another one is given; one that cannot be read is said so, and nothing is sent."""
+    device = device_id(entry, hass, LEFT)
+    folder = certificates_folder(hass)
+    folder.mkdir(parents=True)
+    for name in ("ocpp-ca.pem", "ocpp-ca-key.pem"):
+        (folder / name).write_text("nonsense")
+    with pytest.raises(HomeAssistantError) as error:
+        await ask(hass, "install_certificate", device_id=device)
+    assert error.value.translation_key == "certificate_unusable"
+    assert "InstallCertificate" not in dict(charger.asked)
+    for name in ("ocpp-ca.pem", "ocpp-ca-key.pem"):
+        (folder / name).unlink()
+    await ask(hass, "install_certificate", device_id=device)
+    asked = await last_asked(charger, "InstallCertificate")
+    assert asked["certificate"] == (folder / "ocpp-ca.pem").read_text()
+
+
+async def test_device_that_is_no_charge_point(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """The site's own device, a meter's, and none at all."""
+    registry = dr.async_get(hass)
+    site = registry.async_get_device_by_identifier(
+        (DOMAIN, entry.entry_id), entry.entry_id
+    )
+    assert site
+    for wrong in (site.id, device_id(entry, hass, "Grid meter"), "nobody"):
+        with pytest.raises(ServiceValidationError) as error:
+            await ask(hass, "clear_cache", device_id=wrong)
+        assert error.value.translation_key == "not_a_charge_point"

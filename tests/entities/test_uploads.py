@@ -193,3 +193,21 @@ async def test_security_event(
     assert found.attributes["kind"] == "TamperDetectionActivated"
     assert found.attributes["detail"] == "cover"
     assert subentry_id(entry, LEFT)
+
+
+async def test_disk_that_takes_nothing(
+    client: TestClient[Any, Any],
+    path: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The charge point and the log are told, and once there is room it may be sent again."""
+    blocked = tmp_path / "media" / "reev_ems"
+    blocked.parent.mkdir(parents=True, exist_ok=True)
+    blocked.write_text("a file where a folder should be")
+    assert (await client.put(path, data=b"log")).status == 507
+    assert "cannot be stored" in caplog.text
+    blocked.unlink()
+    assert (await client.put(path, data=b"log")).status == 201
+    (file,) = stored(tmp_path)
+    assert file.read_bytes() == b"log"

@@ -134,7 +134,7 @@ def _floors_over_limits(site: Site) -> dict[tuple[str, str | None], float]:
     try:
         issues = layout(site).issues
     except ValueError:
-        # A circuit was removed that others still name. This does not hinder mending it, piece by piece.
+        # No tree: a file that was edited by hand, or restored in part. This does not hinder mending it, piece by piece.
         return {}
     return {
         (issue.circuit, issue.phase): issue.value
