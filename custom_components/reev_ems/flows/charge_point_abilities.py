@@ -34,6 +34,9 @@ _PURPOSES = {
     "tx_default_profile": Purpose.TX_DEFAULT.value,
     "charge_point_max_profile": Purpose.MAXIMUM.value,
 }
+_FLOOR_PURPOSES = {
+    key: _PURPOSES[key] for key in ("tx_default_profile", "charge_point_max_profile")
+}
 _WAYS = {way.value: way.value for way in Way}
 _YES_NO = {"yes": True, "no": False}
 _MEASURANDS = {name.lower().replace(".", "_"): name for name in MEASURANDS}
@@ -44,6 +47,7 @@ _ABILITY_CHOICES: dict[str, tuple[str, Mapping[str, Any]]] = {
     "unit": ("charging_unit", _UNITS),
     "working_purpose": ("profile_purpose", _PURPOSES),
     "working_kind": ("profile_kind", _KINDS),
+    "floor_purpose": ("floor_purpose", _FLOOR_PURPOSES),
     "floor_kind": ("profile_kind", _KINDS),
     "floor_per_connector": ("yes_no", _YES_NO),
     "switches_phases": ("yes_no", _YES_NO),
