@@ -1,7 +1,7 @@
 """What the sensors of a site show, in tables."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from homeassistant.components.sensor import (
@@ -340,6 +340,15 @@ def _limit_details(connector: ConnectorPart) -> dict[str, Any]:
     }
 
 
+def _limit_in_words(connector: ConnectorPart) -> str | None:
+    """Return what limits, and where; not for how long, which would be another text every second."""
+    if (limit := connector.limit) is None:
+        return None
+    return async_limit_text(
+        connector.coordinator.hass, replace(limit, remaining_s=None)
+    )
+
+
 def _user(connector: ConnectorPart) -> str | None:
     """Return who charges: nobody is known, a tag that is no user's is unknown."""
     if user := connector.user:
@@ -409,6 +418,12 @@ CONNECTOR_SENSORS: tuple[ReevSensorDescription[ConnectorPart], ...] = (
         options=[str(kind) for kind in LimitKind],
         value_fn=lambda connector: connector.limit.kind if connector.limit else None,
         attributes_fn=_limit_details,
+    ),
+    # Nobody opens the attributes to learn which fuse it is.
+    ReevSensorDescription(
+        key="limit_details",
+        translation_key="limit_details",
+        value_fn=_limit_in_words,
     ),
     _power(
         "power",

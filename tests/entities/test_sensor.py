@@ -151,12 +151,16 @@ async def test_limited_by(
     assert shown.attributes["circuit"] == "Garage"
     assert shown.attributes["phase"] == "L2"
     assert shown.attributes["reason"] == "Current limit: Garage, L2"
+    details = state(hass, entry, "sensor", "Garage left", "1_limit_details")
+    assert details.state == "Current limit: Garage, L2"
     limit = Limit(kind=LimitKind.PV_WAITING, remaining_s=39.6)
     data = push(decision=decided(data, "CP-LEFT:1", limited_by=limit))
     shown = state(hass, entry, "sensor", "Garage left", "1_limited_by")
     assert shown.state == "pv_waiting"
     assert shown.attributes["remaining_s"] == 40
     assert shown.attributes["reason"] == "Waiting for PV surplus (40 s)"
+    details = state(hass, entry, "sensor", "Garage left", "1_limit_details")
+    assert details.state == "Waiting for PV surplus"
 
 
 async def test_no_decision_no_permit(
