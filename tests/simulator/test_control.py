@@ -266,8 +266,14 @@ async def test_the_demo_site_runs(csms: Csms) -> None:
     """All charge points of the demo come up, start, and draw on their phases."""
     config = load_site(DEMO, csms=csms.url)
     async with running_site(config) as demo:
-        for name in demo.charge_points:
-            await csms.until(name, "StartTransaction")
+        started = {"ocpp1.6": "StartTransaction", "ocpp2.0.1": "TransactionEvent"}
+        versions = {
+            name: charger.link.config.subprotocol
+            for name, charger in demo.charge_points.items()
+        }
+        assert set(versions.values()) == started.keys()
+        for name, version in versions.items():
+            await csms.until(name, started[version])
         outlets = [charger.outlets[0] for charger in demo.charge_points.values()]
         await eventually(
             lambda: all(outlet.connector.draws for outlet in outlets), 10.0
