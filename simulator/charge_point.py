@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from math import inf
 
+from .id_tags import IdTags
 from .link import Json, Link, LinkConfig
 from .maintenance import Maintenance
 from .outbox import Message, Outbox
@@ -80,13 +81,10 @@ class ChargePoint(ABC):
         self.outbox = Outbox(self.link, lambda: self.online)
         self.firmware = config.firmware
         self.maintenance = Maintenance(self)
-        self.local_list: dict[str, bool] = {}
-        """Id tags (casefolded), and whether they may charge while there is no connection."""
-        self.local_list_version = 0
+        self.id_tags = IdTags(config)
         self._next_boot_at: float | None = None
         self._next_heartbeat_at: float | None = None
         self._up_since = 0.0
-        self._known_tags: set[str] = set()
         self._reboot_wanted: tuple[str, bool] | None = None
 
     # What the dialects do.
@@ -233,23 +231,13 @@ class ChargePoint(ABC):
 
         def decided(welcome: bool) -> None:
             if welcome:
-                self._known_tags.add(id_tag.casefold())
+                self.id_tags.cached.add(id_tag.casefold())
                 self.grant(outlet, id_tag)
 
         if self.online:
             self.outbox.tell(self.authorize_message(id_tag, decided))
         else:
-            decided(self._welcome_offline(id_tag.casefold()))
-
-    def _welcome_offline(self, id_tag: str) -> bool:
-        """Whether a tag (casefolded) may charge without the central system: by the list, else by the cache."""
-        if self.by_local_list and id_tag in self.local_list:
-            return self.local_list[id_tag]
-        return id_tag in self._known_tags
-
-    def clear_cache(self) -> None:
-        """Forget who was welcome."""
-        self._known_tags.clear()
+            decided(self.id_tags.is_welcome(id_tag, by_list=self.by_local_list))
 
     # What both a person and the central system can bring about.
 
@@ -285,25 +273,6 @@ class ChargePoint(ABC):
                 outlet.reservation = None
                 return True
         return False
-
-    def update_local_list(
-        self, version: int, *, full: bool, tags: dict[str, bool]
-    ) -> str:
-        """Take a list of id tags, or (not full) some more; return the status."""
-        if self.quirks.no_local_list:
-            return "NotSupported"
-        if version <= self.local_list_version:
-            return "VersionMismatch"
-        known = {} if full else self.local_list
-        known = known | {tag.casefold(): welcome for tag, welcome in tags.items()}
-        if (
-            len(tags) > self.config.local_list_per_message
-            or len(known) > self.config.local_list_max
-        ):
-            return "Failed"
-        self.local_list = known
-        self.local_list_version = version
-        return "Accepted"
 
     def stop(self, outlet: Outlet, reason: str) -> bool:
         """End the outlet's transaction; False if there is none."""

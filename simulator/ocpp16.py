@@ -42,9 +42,7 @@ class ChargePoint16(ServicedChargePoint):
             "GetDiagnostics": self._get_diagnostics,
             "GetInstalledCertificateIds": self._installed_certificates,
             "GetLocalListVersion": lambda payload: {
-                "listVersion": -1
-                if self.quirks.no_local_list
-                else self.local_list_version
+                "listVersion": -1 if self.quirks.no_local_list else self.id_tags.version
             },
             "RemoteStartTransaction": self._remote_start,
             "RemoteStopTransaction": self._remote_stop,
@@ -404,15 +402,15 @@ class ChargePoint16(ServicedChargePoint):
         return {"status": self.reserve(outlet, reservation)}
 
     def _send_local_list(self, payload: Json) -> Json:
+        if self.quirks.no_local_list:
+            return {"status": "NotSupported"}
         tags = {
             entry["idTag"]: entry.get("idTagInfo", {}).get("status") == "Accepted"
             for entry in payload.get("localAuthorizationList", ())
         }
         full = payload["updateType"] == "Full"
         return {
-            "status": self.update_local_list(
-                payload["listVersion"], full=full, tags=tags
-            )
+            "status": self.id_tags.take(payload["listVersion"], full=full, tags=tags)
         }
 
     # Charging profiles.

@@ -76,7 +76,7 @@ class ChargePoint201(Charging201):
             "GetCompositeSchedule": self.get_composite_schedule,
             "GetInstalledCertificateIds": self._installed_certificates,
             "GetLocalListVersion": lambda payload: {
-                "versionNumber": self.local_list_version
+                "versionNumber": self.id_tags.version
             },
             "GetTransactionStatus": self._get_transaction_status,
             "GetVariables": self._get_variables,
@@ -531,9 +531,7 @@ class ChargePoint201(Charging201):
         }
         full = payload["updateType"] == "Full"
         return {
-            "status": self.update_local_list(
-                payload["versionNumber"], full=full, tags=tags
-            )
+            "status": self.id_tags.take(payload["versionNumber"], full=full, tags=tags)
         }
 
 

@@ -29,7 +29,7 @@ class ServicedChargePoint(ChargePoint):
         return states[:2] if self.quirks.finishing_until_unplugged else states
 
     def _clear_cache(self, _payload: Json) -> Json:
-        self.clear_cache()
+        self.id_tags.cached.clear()
         return {"status": "Accepted"}
 
     def _get_log(self, payload: Json) -> Json:

@@ -366,7 +366,9 @@ async def test_s12_users_charge_while_home_assistant_is_away(
     cards = {"card-16": True, "card-201": True}
 
     def lists() -> list[dict[str, bool]]:
-        return [running.charge_points[name].local_list for name in ("CP16", "CP201")]
+        return [
+            running.charge_points[name].id_tags.listed for name in ("CP16", "CP201")
+        ]
 
     await until(lambda: lists() == [cards] * 2, "the lists are not kept")
 

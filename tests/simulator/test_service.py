@@ -266,29 +266,29 @@ async def test_list_is_kept_as_it_should_be(
     # Without users the list is somebody else's.
     point.local_list.want({})
     await reconnected()
-    assert charger.local_list_version == 0
+    assert charger.id_tags.version == 0
     wanted = tags(40, blocked=5)
     point.local_list.want(wanted)
-    await eventually(lambda: charger.local_list == listed(wanted))
+    await eventually(lambda: charger.id_tags.listed == listed(wanted))
     await eventually(lambda: point.learnt.local_list is not None)
-    assert charger.local_list_version == 3, "20 in a message"
+    assert charger.id_tags.version == 3, "20 in a message"
     assert charger.by_local_list
     await reconnected()
-    assert charger.local_list_version == 3, "it was there already"
+    assert charger.id_tags.version == 3, "it was there already"
 
-    charger.local_list, charger.local_list_version = {}, 0
+    charger.id_tags.listed, charger.id_tags.version = {}, 0
     await reconnected()
-    assert charger.local_list == listed(wanted)
-    assert charger.local_list_version > 3
+    assert charger.id_tags.listed == listed(wanted)
+    assert charger.id_tags.version > 3
     wanted = tags(3)
     point.local_list.want(wanted)
-    await eventually(lambda: charger.local_list == listed(wanted))
+    await eventually(lambda: charger.id_tags.listed == listed(wanted))
     point.local_list.want(None)
-    version = charger.local_list_version
+    version = charger.id_tags.version
     await reconnected()
-    assert charger.local_list_version == version
+    assert charger.id_tags.version == version
     point.local_list.want({})
-    await eventually(lambda: charger.local_list == {})
+    await eventually(lambda: charger.id_tags.listed == {})
     assert point.local_list.problem is None
 
 
@@ -300,22 +300,22 @@ async def test_list_that_does_not_fit(
     point, charger = pair.point, pair.charger
     limit = 20 if point.version == "1.6" else 36
     point.local_list.want({"X" * limit: True, "X" * (limit + 1): True})
-    await eventually(lambda: charger.local_list == {"x" * limit: True})
+    await eventually(lambda: charger.id_tags.listed == {"x" * limit: True})
     assert point.local_list.problem == "not_all"
     point.local_list.want(tags(95, blocked=10))
     if point.version == "1.6":
         # A charging station does not tell, but refuses.
-        await eventually(lambda: len(charger.local_list) == 100)
-        assert sum(charger.local_list.values()) == 95
+        await eventually(lambda: len(charger.id_tags.listed) == 100)
+        assert sum(charger.id_tags.listed.values()) == 95
         assert point.local_list.problem == "not_all"
     else:
         await eventually(lambda: point.local_list.problem == "rejected")
-        assert sum(charger.local_list.values()) == 95
+        assert sum(charger.id_tags.listed.values()) == 95
     charger.quirks.no_local_list = True
-    before = dict(charger.local_list)
+    before = dict(charger.id_tags.listed)
     point.local_list.want(tags(2))
     await eventually(lambda: point.local_list.problem == "unsupported")
-    assert charger.local_list == before
+    assert charger.id_tags.listed == before
 
 
 async def test_s12_offline_as_the_list_says(
@@ -330,7 +330,7 @@ async def test_s12_offline_as_the_list_says(
         outlet.granted = None
     point.local_list.want({"ADA": True, "BOB": False})
     await eventually(lambda: point.learnt.local_list is not None)
-    await eventually(lambda: not charger._known_tags)
+    await eventually(lambda: not charger.id_tags.cached)
     charger.link.disconnect()
     await eventually(lambda: not charger.link.up)
     charger.plug(outlet, Car(ramp_s=0.1))
@@ -377,7 +377,7 @@ async def test_list_outlives_our_restart(
         point.local_list.want(tags(2))
         await eventually(lambda: point.connected and point.local_list._ready, 10)
         await asyncio.sleep(0.5)
-        assert pair.charger.local_list_version == 1
+        assert pair.charger.id_tags.version == 1
 
 
 # Other ways.
