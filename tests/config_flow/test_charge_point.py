@@ -365,3 +365,29 @@ async def test_site_removed_while_a_charge_point_is_added(
     await hass.config_entries.async_remove(entry.entry_id)
     await form.submit(identity if step == "adopt" else connector_input())
     form.aborted("site_removed")
+
+
+@pytest.mark.parametrize("removed", [False, True])
+async def test_discovered_with_a_password(
+    hass: HomeAssistant, entry: MockConfigEntry, removed: bool
+) -> None:
+    """It is shown once before the charge point is adopted; a site that was removed meanwhile adopts nobody."""
+    form = await open_discovery(hass, {**DISCOVERED, "entry_id": entry.entry_id})
+    identity = charge_point_input(security={"login": "generate"})
+    del identity["charge_point_id"]
+    await form.submit(identity, "connector")
+    await form.submit(connector_input(), "credentials")
+    password = form.placeholders["password"]
+    assert len(password) == 32
+    assert form.placeholders["charge_point_id"] == "CP7"
+    assert not entry.get_subentries_of_type("charge_point")
+    if removed:
+        await hass.config_entries.async_remove(entry.entry_id)
+        await form.submit({})
+        form.aborted("site_removed")
+        return
+    await form.submit({})
+    form.aborted("charge_point_added")
+    subentry = entry.subentries[subentry_id(entry, "Left")]
+    assert subentry.data["password"] == password
+    assert subentry.data["certificates"] == []
