@@ -1,7 +1,8 @@
 """The base entity, and the pace at which states are written.
 
 The control loop turns every second. The recorder must not: a measured value is written at most every
-MEASURED_VALUE_INTERVAL_S, what changes by an event (a state, a permit, a limit's reason) at once.
+MEASURED_VALUE_INTERVAL_S, those of hundreds of connectors less often; what changes by an event (a state, a permit, a
+limit's reason) at once.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -10,6 +11,7 @@ from typing import Any, override
 from zlib import crc32
 
 from homeassistant.core import callback
+from homeassistant.helpers.device_registry import ChildDeviceInfo, DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
@@ -18,7 +20,8 @@ from .coordinator import ReevCoordinator
 from .parts import SitePart
 
 # Home Assistant takes 10,000 enabled entities of a config entry, and a charge point has 26 (without those for its
-# configuration and diagnosis: 16). With this bound there is room for 500, also where the first ones came one by one.
+# configuration and diagnosis and without details: 13). With this bound there is room for 500, also where the first ones
+# came one by one.
 LARGE_SITE = 150
 
 
@@ -34,17 +37,24 @@ class ReevEntityDescription[PartT: SitePart](EntityDescription):
     """Whether it is unavailable while its meter or charge point does not answer."""
     placeholders: Mapping[str, str] | None = None
     """What its translated name contains, such as the phase."""
+    is_detail: bool = False
+    """Whether it is disabled at first at a large site."""
 
 
 class ReevEntity[PartT: SitePart](Entity):
-    """An entity that shows one fact of one part of the site."""
+    """An entity that shows one fact of one part of the site.
+
+    There are thousands of them: what the part or the description knows is not kept once more.
+    """
+
+    __slots__ = ("_due_s", "_news", "coordinator", "entity_description", "part")
 
     _attr_has_entity_name = True
     _attr_should_poll = False
     coordinator: ReevCoordinator
     entity_description: ReevEntityDescription[PartT]
+    part: PartT
 
-    _spread_s: float
     _due_s: float
     """When the next write is due, on the clock of the decisions."""
     _news: tuple[bool, object]
@@ -55,21 +65,40 @@ class ReevEntity[PartT: SitePart](Entity):
         self.coordinator = part.coordinator
         self.part = part
         self.entity_description = description
-        self._attr_unique_id = unique_id = f"{part.key}_{description.key}"
-        self._attr_device_info = part.device_info
-        if (
-            description.entity_category is not None
-            and len(part.data.site.connectors) > LARGE_SITE
-        ):
+        if (description.is_detail or description.entity_category is not None) and len(
+            part.data.site.connectors
+        ) > LARGE_SITE:
             self._attr_entity_registry_enabled_default = False
-        if description.placeholders:
-            self._attr_translation_placeholders = description.placeholders
-        # Spread over the interval, lest thousands of entities write in the same turn of the event loop.
-        self._spread_s = (
-            crc32(unique_id.encode()) % 1000 / 1000 * MEASURED_VALUE_INTERVAL_S
-        )
         self._due_s = part.data.decision.at_s + self._spread_s
         self._news = self._current_news()
+
+    @property
+    @override
+    def unique_id(self) -> str:
+        """Return what tells it from all others, for ever."""
+        return f"{self.part.key}_{self.entity_description.key}"
+
+    @property
+    @override
+    def device_info(self) -> DeviceInfo | ChildDeviceInfo:
+        """Return the device that shows it."""
+        return self.part.device_info
+
+    @property
+    @override
+    def translation_placeholders(self) -> Mapping[str, str]:
+        """Return what its translated name contains."""
+        return self.entity_description.placeholders or {}
+
+    @property
+    def _interval_s(self) -> float:
+        """Return how long a measured value stands at least."""
+        return MEASURED_VALUE_INTERVAL_S * self.part.slowness
+
+    @property
+    def _spread_s(self) -> float:
+        """Return its place in the interval, lest thousands of entities write in the same turn of the event loop."""
+        return crc32(self.unique_id.encode()) % 1000 / 1000 * self._interval_s
 
     @property
     def fact(self) -> object:
@@ -125,8 +154,9 @@ class ReevEntity[PartT: SitePart](Entity):
             if self.has_details:
                 self.coordinator.publisher.hold(self, self._due_s)
             return
-        self._due_s = now_s + MEASURED_VALUE_INTERVAL_S
-        if news != self._news or late_s > 2 * MEASURED_VALUE_INTERVAL_S:
+        interval_s = self._interval_s
+        self._due_s = now_s + interval_s
+        if news != self._news or late_s > 2 * interval_s:
             # Many have news at once, or all waited for the same turn: they part again.
             self._due_s += self._spread_s
         self._news = news

@@ -61,6 +61,11 @@ class SitePart:
         return True
 
     @property
+    def slowness(self) -> float:
+        """Return how many times slower than usual its measured values are written."""
+        return 1.0
+
+    @property
     def fingerprint(self) -> Hashable:
         """Return what is another one when there may be something new to show; None: that cannot be told so easily."""
         return None

@@ -491,6 +491,7 @@ def connector_currents(
             translation_key="charging_current",
             placeholders={"phase": name},
             needs_live=True,
+            is_detail=True,
         )
         for index, name in enumerate(connector.phase_names)
     ]

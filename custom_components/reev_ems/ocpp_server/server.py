@@ -26,6 +26,7 @@ from .learnt import Learnt
 from .model import Authorization, ChargePointConfig, UnknownChargePoint
 from .session import Session
 from .transactions import TransactionLog
+from .turns import Turns
 from .v16 import V16
 from .v201 import V21, V201
 
@@ -83,6 +84,7 @@ class OcppServer:
         self._ssl_context = ssl_context
         self._server: Server | None = None
         self._schemas: dict[str, schemas.Schemas] = {}
+        self._turns = Turns()
         self._charge_points: dict[str, ChargePoint] = {}
         self._signed_in: dict[str, str] = {}
         self._shown: dict[str, str] = {}
@@ -247,6 +249,7 @@ class OcppServer:
             charge_point_id=charge_point_id,
             version=version,
             schemas=self._schemas[version],
+            turns=self._turns,
         )
         if point is not None:
             self._take_over(point, session)

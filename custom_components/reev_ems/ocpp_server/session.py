@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from .fields import MissingField
 from .model import CallError, Payload
 from .schemas import Schemas
+from .turns import Turns
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -124,6 +125,7 @@ class Session:
         charge_point_id: str,
         version: str,
         schemas: Schemas,
+        turns: Turns,
     ) -> None:
         """Take over an open connection; `run` serves it."""
         self.peer = peer
@@ -134,6 +136,7 @@ class Session:
         self.malformed = 0
         self._connection = connection
         self._schemas = schemas
+        self._turns = turns
         self._line = _Line()
         self._pending: dict[str, tuple[str, asyncio.Future[Payload]]] = {}
         self._answers: OrderedDict[str, tuple[int, str]] = OrderedDict()
@@ -154,6 +157,7 @@ class Session:
             while True:
                 frame = await self._connection.recv()
                 await self._throttle()
+                await self._turns.take()
                 await self._receive(frame)
         except ConnectionClosed as error:
             _LOGGER.debug("%s: connection closed: %s", self.charge_point_id, error)
@@ -184,6 +188,7 @@ class Session:
         """
         try:
             async with asyncio.timeout(timeout_s), self._line.turn(urgent=urgent):
+                await self._turns.take()
                 return await self._exchange(
                     action, payload() if callable(payload) else payload
                 )
