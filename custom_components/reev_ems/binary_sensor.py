@@ -1,6 +1,6 @@
 """Binary sensors of the reev EMS integration."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, override
 
@@ -19,7 +19,7 @@ from .charge_point_parts import (
     charge_point_parts,
     connector_parts,
 )
-from .coordinator import ReevConfigEntry
+from .coordinator import ReevConfigEntry, ReevCoordinator
 from .energy_management.observation import ConnectorState
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
 from .parts import (
@@ -133,19 +133,20 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the binary sensors of a site."""
-    coordinator = entry.runtime_data
-    entities: list[ReevBinarySensor[Any]] = [
-        *_binary_sensors(site_part(coordinator), SITE_BINARY_SENSORS)
-    ]
+    await async_add_by_subentry(async_add_entities, _entities(entry.runtime_data))
+
+
+def _entities(coordinator: ReevCoordinator) -> Iterator[ReevBinarySensor[Any]]:
+    """Return the binary sensors of a site."""
+    yield from _binary_sensors(site_part(coordinator), SITE_BINARY_SENSORS)
     for gateway in gateway_parts(coordinator):
-        entities += _binary_sensors(gateway, GATEWAY_BINARY_SENSORS)
+        yield from _binary_sensors(gateway, GATEWAY_BINARY_SENSORS)
     for meter in meter_parts(coordinator):
-        entities += _binary_sensors(meter, METER_BINARY_SENSORS)
+        yield from _binary_sensors(meter, METER_BINARY_SENSORS)
     for charge_point in charge_point_parts(coordinator):
-        entities += _binary_sensors(charge_point, CHARGE_POINT_BINARY_SENSORS)
+        yield from _binary_sensors(charge_point, CHARGE_POINT_BINARY_SENSORS)
     for connector in connector_parts(coordinator):
-        entities += _binary_sensors(connector, CONNECTOR_BINARY_SENSORS)
-    async_add_by_subentry(async_add_entities, entities)
+        yield from _binary_sensors(connector, CONNECTOR_BINARY_SENSORS)
 
 
 def _binary_sensors[PartT: SitePart](

@@ -1,6 +1,6 @@
 """Buttons of the reev EMS integration."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, override
 
@@ -16,7 +16,7 @@ from .charge_point_parts import (
     charge_point_parts,
     connector_parts,
 )
-from .coordinator import ReevConfigEntry
+from .coordinator import ReevConfigEntry, ReevCoordinator
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
 from .errors import charge_point_errors
 
@@ -68,18 +68,21 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the buttons of a site."""
-    coordinator = entry.runtime_data
-    entities: list[ReevButton[Any]] = [
+    await async_add_by_subentry(async_add_entities, _entities(entry.runtime_data))
+
+
+def _entities(coordinator: ReevCoordinator) -> Iterator[ReevButton[Any]]:
+    """Return the buttons of a site."""
+    yield from (
         ReevButton(charge_point, description)
         for charge_point in charge_point_parts(coordinator)
         for description in CHARGE_POINT_BUTTONS
-    ]
-    entities += [
+    )
+    yield from (
         ReevButton(connector, description)
         for connector in connector_parts(coordinator)
         for description in CONNECTOR_BUTTONS
-    ]
-    async_add_by_subentry(async_add_entities, entities)
+    )
 
 
 class ReevButton[PartT: ChargePointPart](ReevEntity[PartT], ButtonEntity):

@@ -1,5 +1,7 @@
 """The devices of a site in the device registry."""
 
+import asyncio
+
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 
@@ -10,11 +12,13 @@ from .ocpp_server import Booted, ChargePointEvent
 from .parts import site_part
 
 
-@callback
-def async_register_devices(hass: HomeAssistant, coordinator: ReevCoordinator) -> None:
+async def async_register_devices(
+    hass: HomeAssistant, coordinator: ReevCoordinator
+) -> None:
     """Register what other devices hang on, and keep in step what charge points say about themselves.
 
-    Platforms are set up in any order, and a device must exist before another can name it.
+    Platforms are set up in any order, and a device must exist before another can name it. Of hundreds of charge points
+    that takes a while, in which others have their turn.
     """
     entry = coordinator.config_entry
     registry = dr.async_get(hass)
@@ -28,6 +32,7 @@ def async_register_devices(hass: HomeAssistant, coordinator: ReevCoordinator) ->
             **part.device_info,
         )
         _ChargePointDevice(registry, part).follow()
+        await asyncio.sleep(0)
 
 
 @callback

@@ -5,8 +5,10 @@ MEASURED_VALUE_INTERVAL_S, those of hundreds of connectors less often; what chan
 limit's reason) at once.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, override
 from zlib import crc32
 
@@ -69,6 +71,8 @@ class ReevEntity[PartT: SitePart](Entity):
             part.data.site.connectors
         ) > LARGE_SITE:
             self._attr_entity_registry_enabled_default = False
+        if description.placeholders:
+            self._attr_translation_placeholders = description.placeholders
         self._due_s = part.data.decision.at_s + self._spread_s
         self._news = self._current_news()
 
@@ -83,12 +87,6 @@ class ReevEntity[PartT: SitePart](Entity):
     def device_info(self) -> DeviceInfo | ChildDeviceInfo:
         """Return the device that shows it."""
         return self.part.device_info
-
-    @property
-    @override
-    def translation_placeholders(self) -> Mapping[str, str]:
-        """Return what its translated name contains."""
-        return self.entity_description.placeholders or {}
 
     @property
     def _interval_s(self) -> float:
@@ -163,13 +161,14 @@ class ReevEntity[PartT: SitePart](Entity):
         self.async_write_ha_state()
 
 
-def async_add_by_subentry(
+async def async_add_by_subentry(
     async_add_entities: AddConfigEntryEntitiesCallback,
     entities: Iterable[ReevEntity[Any]],
 ) -> None:
-    """Add entities, each to the subentry that its part belongs to."""
-    by_subentry: dict[str | None, list[Entity]] = {}
-    for entity in entities:
-        by_subentry.setdefault(entity.part.subentry_id, []).append(entity)
-    for subentry_id, group in by_subentry.items():
+    """Add entities, each to the subentry that its part belongs to.
+
+    Thousands take seconds. Charge points that got no answer to a ping meanwhile would hang up.
+    """
+    for subentry_id, group in groupby(entities, lambda item: item.part.subentry_id):
         async_add_entities(group, config_subentry_id=subentry_id)
+        await asyncio.sleep(0)

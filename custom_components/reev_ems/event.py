@@ -1,7 +1,7 @@
 """Events of the reev EMS integration."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, override
 
@@ -17,7 +17,7 @@ from .charge_point_parts import (
     charge_point_parts,
     connector_parts,
 )
-from .coordinator import ReevConfigEntry
+from .coordinator import ReevConfigEntry, ReevCoordinator
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
 from .ocpp_server import (
     ChargePointEvent,
@@ -92,16 +92,19 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the events of a site."""
-    coordinator = entry.runtime_data
-    entities: list[ReevEvent[Any]] = [
+    await async_add_by_subentry(async_add_entities, _entities(entry.runtime_data))
+
+
+def _entities(coordinator: ReevCoordinator) -> Iterator[ReevEvent[Any]]:
+    """Return the events of a site."""
+    yield from (
         ReevSessionEvent(connector, SESSION)
         for connector in connector_parts(coordinator)
-    ]
+    )
     for charge_point in charge_point_parts(coordinator):
-        entities.append(ReevTagEvent(charge_point, ID_TAG))
-        entities.append(ReevUploadEvent(charge_point, UPLOAD))
-        entities.append(ReevSecurityEvent(charge_point, SECURITY))
-    async_add_by_subentry(async_add_entities, entities)
+        yield ReevTagEvent(charge_point, ID_TAG)
+        yield ReevUploadEvent(charge_point, UPLOAD)
+        yield ReevSecurityEvent(charge_point, SECURITY)
 
 
 class ReevEvent[PartT: ChargePointPart](ReevEntity[PartT], EventEntity):

@@ -1,6 +1,6 @@
 """Numbers of the reev EMS integration."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, override
 
@@ -15,7 +15,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .charge_point_parts import ConnectorPart, connector_parts
-from .coordinator import ReevConfigEntry
+from .coordinator import ReevConfigEntry, ReevCoordinator
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
 from .member_parts import MemberPart, member_parts
 from .parts import SitePart, site_part
@@ -98,21 +98,24 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the numbers of a site."""
-    coordinator = entry.runtime_data
-    entities: list[ReevNumber[Any]] = [
+    await async_add_by_subentry(async_add_entities, _entities(entry.runtime_data))
+
+
+def _entities(coordinator: ReevCoordinator) -> Iterator[ReevNumber[Any]]:
+    """Return the numbers of a site."""
+    yield from (
         ReevNumber(site_part(coordinator), description) for description in SITE_NUMBERS
-    ]
-    entities += [
+    )
+    yield from (
         ReevNumber(connector, description)
         for connector in connector_parts(coordinator)
         for description in CONNECTOR_NUMBERS
-    ]
-    entities += [
+    )
+    yield from (
         ReevNumber(member, description)
         for member in member_parts(coordinator)
         for description in MEMBER_NUMBERS
-    ]
-    async_add_by_subentry(async_add_entities, entities)
+    )
 
 
 class ReevNumber[PartT: SitePart](ReevEntity[PartT], NumberEntity):

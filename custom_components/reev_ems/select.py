@@ -49,13 +49,13 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the selects of a site."""
-    async_add_by_subentry(
+    await async_add_by_subentry(
         async_add_entities,
-        [
+        (
             ReevSelect(connector, description)
             for connector in connector_parts(entry.runtime_data)
             for description in CONNECTOR_SELECTS
-        ],
+        ),
     )
 
 

@@ -1,6 +1,6 @@
 """Sensors of the reev EMS integration."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, override
 
 from homeassistant.components.sensor import RestoreSensor, SensorEntity
@@ -10,7 +10,7 @@ from homeassistant.helpers.typing import StateType
 
 from .charge_point_parts import charge_point_parts, connector_parts
 from .const import LOGGER
-from .coordinator import ReevConfigEntry
+from .coordinator import ReevConfigEntry, ReevCoordinator
 from .entity import ReevEntity, async_add_by_subentry
 from .gateway_descriptions import GATEWAY_SENSORS
 from .parts import SitePart, circuit_parts, gateway_parts, meter_parts, site_part
@@ -37,22 +37,23 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the sensors of a site."""
-    coordinator = entry.runtime_data
-    entities = [
-        *_sensors(site_part(coordinator), SITE_SENSORS),
-    ]
+    await async_add_by_subentry(async_add_entities, _entities(entry.runtime_data))
+
+
+def _entities(coordinator: ReevCoordinator) -> Iterator[ReevSensor[Any]]:
+    """Return the sensors of a site."""
+    yield from _sensors(site_part(coordinator), SITE_SENSORS)
     for circuit in circuit_parts(coordinator):
-        entities += _sensors(circuit, CIRCUIT_SENSORS)
+        yield from _sensors(circuit, CIRCUIT_SENSORS)
     for gateway in gateway_parts(coordinator):
-        entities += _sensors(gateway, GATEWAY_SENSORS)
+        yield from _sensors(gateway, GATEWAY_SENSORS)
     for meter in meter_parts(coordinator):
-        entities += _sensors(meter, METER_SENSORS)
+        yield from _sensors(meter, METER_SENSORS)
     for charge_point in charge_point_parts(coordinator):
-        entities += _sensors(charge_point, CHARGE_POINT_SENSORS)
+        yield from _sensors(charge_point, CHARGE_POINT_SENSORS)
     for connector in connector_parts(coordinator):
-        entities += _sensors(connector, CONNECTOR_SENSORS)
-        entities += _sensors(connector, connector_currents(connector))
-    async_add_by_subentry(async_add_entities, entities)
+        yield from _sensors(connector, CONNECTOR_SENSORS)
+        yield from _sensors(connector, connector_currents(connector))
 
 
 def _sensors[PartT: SitePart](

@@ -1,6 +1,6 @@
 """Switches of the reev EMS integration."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, override
 
@@ -10,7 +10,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .charge_point_parts import ConnectorPart, connector_parts
-from .coordinator import ReevConfigEntry
+from .coordinator import ReevConfigEntry, ReevCoordinator
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
 from .member_parts import MemberPart, member_parts
 from .parts import CircuitPart, SitePart, circuit_parts, site_part
@@ -102,18 +102,19 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the switches of a site."""
-    coordinator = entry.runtime_data
-    entities: list[ReevSwitch[Any]] = [
-        *_switches(site_part(coordinator), SITE_SWITCHES)
-    ]
+    await async_add_by_subentry(async_add_entities, _entities(entry.runtime_data))
+
+
+def _entities(coordinator: ReevCoordinator) -> Iterator[ReevSwitch[Any]]:
+    """Return the switches of a site."""
+    yield from _switches(site_part(coordinator), SITE_SWITCHES)
     for circuit in circuit_parts(coordinator):
-        entities += _switches(circuit, CIRCUIT_SWITCHES)
+        yield from _switches(circuit, CIRCUIT_SWITCHES)
     for connector in connector_parts(coordinator):
-        entities += _switches(connector, CONNECTOR_SWITCHES)
+        yield from _switches(connector, CONNECTOR_SWITCHES)
     for member in member_parts(coordinator):
         if member.is_user:
-            entities += _switches(member, USER_SWITCHES)
-    async_add_by_subentry(async_add_entities, entities)
+            yield from _switches(member, USER_SWITCHES)
 
 
 def _switches[PartT: SitePart](

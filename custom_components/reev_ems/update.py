@@ -67,12 +67,12 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the update entities of a site."""
-    async_add_by_subentry(
+    await async_add_by_subentry(
         async_add_entities,
-        [
+        (
             ReevUpdate(charge_point, FIRMWARE)
             for charge_point in charge_point_parts(entry.runtime_data)
-        ],
+        ),
     )
 
 
