@@ -18,11 +18,16 @@ from homeassistant.helpers.event import async_track_state_change_event
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.reev_ems import entity, publisher
+from custom_components.reev_ems import charge_point_parts, entity, publisher
+from custom_components.reev_ems.charge_point_parts import ConnectorPart
 from custom_components.reev_ems.const import MEASURED_VALUE_INTERVAL_S
 from custom_components.reev_ems.coordinator import SiteData
 from custom_components.reev_ems.energy_management.decision import SiteState
-from custom_components.reev_ems.energy_management.observation import MeterObservation
+from custom_components.reev_ems.energy_management.observation import (
+    ConnectorObservation,
+    ConnectorState,
+    MeterObservation,
+)
 from custom_components.reev_ems.entity import ReevEntity
 from custom_components.reev_ems.parts import SitePart
 from tests.config_flow.inputs import free_port
@@ -75,6 +80,60 @@ async def test_measured_value_every_five_seconds(
     assert 11 <= len(values) <= 12
     steps = [after - before for before, after in pairwise(values)]
     assert set(steps) == {MEASURED_VALUE_INTERVAL_S}
+
+
+async def test_many_connectors_share_what_a_database_takes(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    push: Push,
+    written: Callable[[str], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of four times as many connectors each is written a quarter as often; of the site nothing changes."""
+    count = len(entry.runtime_data.data.site.connectors)
+    monkeypatch.setattr(charge_point_parts, "PACED_CONNECTORS", count / 4)
+    monkeypatch.setattr(ConnectorPart, "live", True)
+    push(100.0)
+    power = written(entity_id(hass, entry, "sensor", "Garage left", "1_power"))
+    grid_power = written(entity_id(hass, entry, "sensor", "Depot", "grid_power"))
+    for second in range(80):
+        left = ConnectorObservation(
+            state=ConnectorState.CHARGING, power_w=second, age_s=1.0
+        )
+        push(1.0, observation={"connectors": {"CP-LEFT:1": left}, **grid(second)})
+        await asyncio.sleep(0)
+    await hass.async_block_till_done()
+    # One more, because at first nothing was known.
+    assert 4 <= len(power) <= 5
+    assert 15 <= len(grid_power) <= 17
+
+
+async def test_set_up_lets_others_have_their_turn(
+    hass: HomeAssistant, meter: ModbusServer
+) -> None:
+    """Never are the entities of more than one device per platform added before the event loop sees to others."""
+    added: list[int] = []
+
+    @callback
+    def note(event: Event[er.EventEntityRegistryUpdatedData]) -> None:
+        if event.data["action"] == "create":
+            added[-1] += 1
+
+    async def others() -> None:
+        while True:
+            added.append(0)
+            await asyncio.sleep(0)
+
+    hass.bus.async_listen(er.EVENT_ENTITY_REGISTRY_UPDATED, note)
+    entry = site_entry(meter.port, free_port())
+    entry.add_to_hass(hass)
+    task = asyncio.create_task(others())
+    await asyncio.sleep(0)
+    await set_up(hass, entry)
+    task.cancel()
+    assert sum(added) > 150
+    assert max(added) < 60
+    await hass.config_entries.async_unload(entry.entry_id)
 
 
 async def test_writes_are_spread(
@@ -254,7 +313,7 @@ async def test_failed_loop_makes_everything_unavailable(
 async def test_large_site_fits_into_home_assistant(
     hass: HomeAssistant, meter: ModbusServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With hundreds of charge points what is for configuration and diagnosis is there, but not enabled."""
+    """With hundreds of charge points what is for configuration and diagnosis, or a detail, is there but not enabled."""
     monkeypatch.setattr(entity, "LARGE_SITE", 3)
     entry = site_entry(meter.port, free_port())
     entry.add_to_hass(hass)
@@ -270,4 +329,7 @@ async def test_large_site_fits_into_home_assistant(
     # The most that Home Assistant enables, less those of site, circuits and meters.
     assert 500 * len(enabled) < 9500
     assert {item.entity_category for item in enabled} == {None}
+    shown = {item.translation_key for item in enabled}
+    assert {"charging_power", "energy"} <= shown
+    assert "charging_current" not in shown
     await hass.config_entries.async_unload(entry.entry_id)
