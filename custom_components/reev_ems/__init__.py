@@ -85,7 +85,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: ReevConfigEntry) -> bool
     entry.async_on_unload(entry.add_update_listener(_async_reload))
     async_follow_passwords(coordinator)
     async_follow_certificates(coordinator)
-    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    for platform in PLATFORMS:
+        # One by one: Home Assistant gives each a minute, and all together may take longer on a slow machine.
+        await hass.config_entries.async_forward_entry_setups(entry, [platform])
     async_remove_stale_devices(hass, coordinator)
     return True
 
