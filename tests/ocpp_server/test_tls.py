@@ -248,6 +248,18 @@ async def test_s12_only_good_certificates(port: Port) -> None:
 
     adopt(first_serial)
     assert await port.lets_in(first) == 101
+    # It sends no password, also where it has one from before; none makes up for a certificate.
+    port.server.adopt(
+        ChargePointConfig(
+            id="CP1",
+            demands_certificate=True,
+            certificates=(first_serial,),
+            password="correct horse",
+        )
+    )
+    assert await port.lets_in(first) == 101
+    assert await port.lets_in(second, password="correct horse") == 403
+    adopt(first_serial)
     assert port.server.certificate_shown("CP1") == first_serial
     assert await port.lets_in(second) == 403
     assert port.server.certificate_shown("CP1") == first_serial

@@ -329,12 +329,14 @@ class OcppServer:
 
     def _authorised(self, point: ChargePoint, request: Request) -> bool:
         """Whether the request carries the charge point's password, if one is demanded (S12)."""
+        certified = self._demands_certificate(point.config)
         if point.config.password is None:
-            return not self.demands_password or point.config.demands_certificate
+            return certified or not self.demands_password
         used = _password_used(point.config, request)
         if used is not None:
             self._signed_in[point.id] = used
-        return used is not None
+        # Who signs in by certificate (security profile 3) sends no password, also if he has one from before.
+        return used is not None or certified
 
     def _demands_certificate(self, config: ChargePointConfig) -> bool:
         """Whether a charge point has to show a certificate of its own."""
