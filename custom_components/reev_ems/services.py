@@ -172,15 +172,10 @@ async def _get_sessions(call: ServiceCall) -> ServiceResponse:
     records = await call.hass.data[DATA].sessions.history(
         since=_utc(call.data.get(ATTR_START)),
         until=_utc(call.data.get(ATTR_END)),
+        charge_point_ids=ids,
         id_tag=call.data.get(ATTR_ID_TAG),
     )
-    return {
-        "sessions": [
-            _session(record, names)
-            for record in records
-            if record.charge_point_id in ids
-        ]
-    }
+    return {"sessions": [_session(record, names) for record in records]}
 
 
 def _session(record: SessionRecord, names: dict[str, str]) -> JsonObjectType:

@@ -178,7 +178,9 @@ async def test_history_by_time_charge_point_and_tag(log: SessionLog) -> None:
         at(600),
     ]
     assert len(await log.history(since=at(60), until=at(180))) == 2
-    assert len(await log.history(charge_point_id="CP0")) == 3
+    assert len(await log.history(charge_point_ids={"CP0"})) == 3
+    assert len(await log.history(charge_point_ids={"CP0"}, limit=3)) == 3
+    assert await log.history(charge_point_ids=()) == []
 
 
 async def test_s11_charger_without_a_clock_has_more_than_one_session(

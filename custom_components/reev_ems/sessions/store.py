@@ -6,7 +6,7 @@ counting meanwhile.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 import logging
@@ -251,18 +251,18 @@ class SessionLog:
         *,
         since: datetime | None = None,
         until: datetime | None = None,
-        charge_point_id: str | None = None,
+        charge_point_ids: Collection[str] | None = None,
         id_tag: str | None = None,
         limit: int = 1000,
     ) -> Sequence[SessionRecord]:
-        """Return the newest `limit` sessions that began in [since, until), oldest first."""
+        """Return the newest `limit` sessions that began in [since, until), oldest first; None: at all charge points."""
         conditions: list[ColumnElement[bool]] = []
         if since is not None:
             conditions.append(SESSIONS.c.started_at >= _text(since))
         if until is not None:
             conditions.append(SESSIONS.c.started_at < _text(until))
-        if charge_point_id is not None:
-            conditions.append(SESSIONS.c.charge_point_id == charge_point_id)
+        if charge_point_ids is not None:
+            conditions.append(SESSIONS.c.charge_point_id.in_(charge_point_ids))
         if id_tag is not None:
             conditions.append(SESSIONS.c.id_tag.collate("NOCASE") == id_tag)
         return await self._query(*conditions, limit=limit)
