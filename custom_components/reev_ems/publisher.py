@@ -79,7 +79,13 @@ class Publisher:
     def turn(self) -> None:
         """Let those look for whom something is new or due; what is left over from before comes first."""
         self._unchecked |= dict.fromkeys(self._groups)
-        if not self._is_working:
+        if self._is_working:
+            return
+        if len(self._groups) > SLICE:
+            # The step before it has taken its share of this round of the event loop.
+            self._is_working = True
+            self._hass.loop.call_soon(self._work)
+        else:
             self._work()
 
     def _check(self, group: _Group) -> None:

@@ -217,6 +217,8 @@ async def test_many_entities_let_others_have_their_turn(
 
     monkeypatch.setattr(ReevEntity, "look", note)
     push(60.0)
+    assert not looked, "the step was enough for this turn"
+    await asyncio.sleep(0)
     assert len(looked) == 10
     push(0.1)
     assert len(looked) == 10, "the work that is under way goes on where it was"
