@@ -7,8 +7,8 @@ import asyncio
 import cProfile
 import gc
 from pathlib import Path
-import threading
 import time
+from typing import Any
 
 from homeassistant.core import (
     HomeAssistant,
@@ -18,6 +18,7 @@ from homeassistant.core import (
 )
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
+from homeassistant.util.json import JsonObjectType
 
 DOMAIN = "loop_probe"
 CONFIG_SCHEMA = cv.empty_config_schema(DOMAIN)
@@ -37,7 +38,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
             lags.append(time.perf_counter() - began_s - LAG_CHECK_S)
 
     hass.async_create_background_task(watch(), "loop probe")
-    main_thread = threading.get_ident()
+    collections = _watch_collections()
     before = {"at": time.monotonic(), "cpu": time.process_time(), "loop": _loop_cpu_s()}
 
     async def measure(call: ServiceCall) -> ServiceResponse:
@@ -50,16 +51,19 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
             "loop": _loop_cpu_s(),
         }
         took_s = now["at"] - before["at"]
-        answer: dict[str, object] = {
+        pauses = sorted(collections) or [0.0]
+        collections.clear()
+        answer: JsonObjectType = {
             "seconds": took_s,
             "cpu_pct": 100 * (now["cpu"] - before["cpu"]) / took_s,
             "loop_cpu_pct": 100 * (now["loop"] - before["loop"]) / took_s,
             "lag_p50_ms": 1000 * found[len(found) // 2],
             "lag_p99_ms": 1000 * found[len(found) * 99 // 100],
             "lag_max_ms": 1000 * found[-1],
+            "gc_max_ms": 1000 * pauses[-1],
+            "gc_sum_ms": 1000 * sum(pauses),
             "rss_mib": _rss_mib(),
             "states": len(hass.states.async_entity_ids()),
-            "thread": main_thread,
         }
         before.update(now)
         return answer
@@ -86,6 +90,23 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
             DOMAIN, name, action, supports_response=SupportsResponse.ONLY
         )
     return True
+
+
+def _watch_collections() -> list[float]:
+    """Return the list that each garbage collection's duration in s is put into from now on."""
+    durations: list[float] = []
+    began_s = 0.0
+
+    def note(phase: str, _info: dict[str, Any]) -> None:
+        """Note a collection; nothing else of the interpreter runs during one."""
+        nonlocal began_s
+        if phase == "start":
+            began_s = time.perf_counter()
+        else:
+            durations.append(time.perf_counter() - began_s)
+
+    gc.callbacks.append(note)
+    return durations
 
 
 def _loop_cpu_s() -> float:
