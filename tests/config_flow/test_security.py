@@ -293,6 +293,8 @@ async def test_s12_switched_over_while_running(
         form = await open_reconfigure(hass, site, "ocpp_security")
         await form.submit(choose("mutual_tls"), "generated_certificate")
         await form.submit({"names": ["127.0.0.1"]}, "authority")
+        await form.submit({}, "without_certificate")
+        assert form.placeholders["charge_points"] == "Left"
         await form.submit({})
         form.aborted("reconfigure_successful")
         await hass.async_block_till_done()
@@ -401,6 +403,8 @@ class Port:
         form = await open_reconfigure(self.hass, self.site, "ocpp_security")
         await form.submit(choose(profile), "generated_certificate")
         await form.submit({"names": ["127.0.0.1"]}, "authority")
+        if profile == "mutual_tls":
+            await form.submit({}, "without_certificate")
         await form.submit({})
         form.aborted("reconfigure_successful")
         await self.hass.async_block_till_done()

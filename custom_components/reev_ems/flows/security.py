@@ -2,7 +2,12 @@
 
 from typing import Any
 
-from homeassistant.config_entries import ConfigEntry, ConfigFlow, ConfigFlowResult
+from homeassistant.config_entries import (
+    ConfigEntry,
+    ConfigFlow,
+    ConfigFlowResult,
+    ConfigSubentry,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.network import NoURLAvailableError, get_url
 from homeassistant.helpers.selector import TextSelector, TextSelectorConfig
@@ -10,6 +15,7 @@ import probatio
 from yarl import URL
 
 from ..const import (
+    CONF_CERTIFICATES,
     CONF_DEMANDS_CERTIFICATE,
     CONF_OCPP_PORT,
     CONF_PASSWORD,
@@ -198,7 +204,7 @@ class SecurityFlow(ConfigFlow):
     ) -> ConfigFlowResult:
         """Show what charge points have to trust, before they are cut off."""
         if user_input is not None:
-            return self._save_security(self._security)
+            return await self.async_step_without_certificate()
         authority = await async_authority(self.hass)
         entry = self._get_reconfigure_entry()
         security = self._security
@@ -212,6 +218,23 @@ class SecurityFlow(ConfigFlow):
                 "folder": str(certificates_folder(self.hass)),
                 "url": f"wss://{host}:{entry.data[CONF_OCPP_PORT]}/",
             },
+        )
+
+    async def async_step_without_certificate(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Name those that will be locked out, if all have to show a certificate."""
+        without = self._without_certificate()
+        if (
+            user_input is not None
+            or not without
+            or not self._security.issues_certificates
+        ):
+            return self._save_security(self._security)
+        return self.async_show_form(
+            step_id="without_certificate",
+            data_schema=probatio.Schema({}),
+            description_placeholders={"charge_points": ", ".join(without)},
         )
 
     def _security_of(self, port: int) -> dict[str, Any]:
@@ -229,9 +252,24 @@ class SecurityFlow(ConfigFlow):
             enough.add(CONF_DEMANDS_CERTIFICATE)
         return [
             subentry.title
+            for subentry in self._charge_points(entry)
+            if not any(subentry.data.get(key) for key in enough)
+        ]
+
+    def _without_certificate(self) -> list[str]:
+        """Return the charge points at the port for which no certificate was made."""
+        return [
+            subentry.title
+            for subentry in self._charge_points(self._get_reconfigure_entry())
+            if subentry.data.get(CONF_CERTIFICATES) == []
+        ]
+
+    def _charge_points(self, entry: ConfigEntry[Any]) -> list[ConfigSubentry]:
+        """Return the charge points of all sites at a site's port."""
+        return [
+            subentry
             for site in sites_of_port(self.hass, entry.data[CONF_OCPP_PORT])
             for subentry in site.get_subentries_of_type(SUBENTRY_CHARGE_POINT)
-            if not any(subentry.data.get(key) for key in enough)
         ]
 
     def _save_security(self, security: PortSecurity) -> ConfigFlowResult:
