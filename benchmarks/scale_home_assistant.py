@@ -261,10 +261,11 @@ async def _storm(
     )
     await asyncio.sleep(25)
     cut = await others.report()
+    # They come back while the site is still being set up.
+    began_s = time.monotonic()
     await home_assistant.command(
         "config_entries/disable", entry_id="scale", disabled_by=None
     )
-    began_s = time.monotonic()
     async with asyncio.timeout(STORM_TIMEOUT_S):
         while True:
             state = await others.report(cut["at"])
