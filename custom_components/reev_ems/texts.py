@@ -1,23 +1,15 @@
 """Texts in the language of Home Assistant, for what the frontend cannot translate by itself."""
 
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.translation import (
-    async_get_cached_translations,
-    async_get_translations,
-)
+from homeassistant.helpers.translation import async_get_cached_translations
 
 from .const import DOMAIN, ROOT_CIRCUIT
 from .energy_management.decision import Limit, LimitKind
 
 
-async def async_load_texts(hass: HomeAssistant) -> None:
-    """Read the texts; Home Assistant does so by itself when it sets the integration up."""
-    await async_get_translations(hass, hass.config.language, "options", (DOMAIN,))
-
-
 @callback
 def async_text(hass: HomeAssistant, category: str, path: str) -> str:
-    """Return a text of `translations`, or its path where Home Assistant has not loaded it.
+    """Return a text of `translations`, which Home Assistant loads when it sets the integration up.
 
     The language is that of the system: neither a state nor the placeholder of a form knows who will read it.
     """

@@ -6,6 +6,7 @@ from unittest.mock import AsyncMock, patch
 
 from homeassistant.config_entries import ConfigSubentryData
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers.translation import async_get_translations
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -48,8 +49,10 @@ async def meter(socket_enabled: None) -> AsyncGenerator[ModbusServer]:
 
 
 @pytest.fixture
-def entry(hass: HomeAssistant) -> MockConfigEntry:
+async def entry(hass: HomeAssistant) -> MockConfigEntry:
     """A site of 63 A with a metered grid connection and a garage of 32 A."""
+    # As if the integration had been set up.
+    await async_get_translations(hass, "en", "selector", (DOMAIN,))
     found = MockConfigEntry(
         domain=DOMAIN,
         title="Depot",

@@ -32,7 +32,7 @@ from ..const import (
 from ..energy_management.model import FailsafeAction, Settings, SharingPolicy
 from ..external_limit import CONTACT_DOMAINS, NUMBER_DOMAINS
 from ..people import Access
-from ..texts import async_load_texts, async_text
+from ..texts import async_text
 from .fields import (
     amperes,
     choice,
@@ -188,7 +188,6 @@ class ReevOptionsFlow(OptionsFlow):
         errors: dict[str, str] = {}
         placeholders = NO_FLOOR_PROBLEM | NOT_OUT_OF_RANGE
         if user_input is not None:
-            await async_load_texts(self.hass)
             options = _flatten(user_input)
             errors = self._errors(options)
             if wrong := self._out_of_range(user_input):
