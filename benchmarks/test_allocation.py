@@ -45,6 +45,7 @@ def three_levels(
         sharing: the sharing policy.
     """
     draw = Random(1)
+    fuses = (63.0, 80.0, 100.0)
     boards, groups = max(2, connectors // 50), max(4, connectors // 10)
     circuits = [
         Circuit(
@@ -64,7 +65,7 @@ def three_levels(
             Circuit(
                 id=f"group{place}",
                 parent=f"board{place % boards}",
-                limit_a=tuple(draw.choice((63.0, 80.0, 100.0)) for _ in PHASES),
+                limit_a=(draw.choice(fuses), draw.choice(fuses), draw.choice(fuses)),
             )
             for place in range(groups)
         ),

@@ -15,6 +15,7 @@ from custom_components.reev_ems.energy_management.controller import (
     ControllerState,
     step,
 )
+from custom_components.reev_ems.energy_management.guard import guard
 from custom_components.reev_ems.energy_management.model import PHASES, Site
 from custom_components.reev_ems.energy_management.observation import (
     ConnectorObservation,
@@ -103,4 +104,4 @@ def test_its_guard(benchmark: Any, count: int) -> None:
     *_, case = running(count)
     found = allocate(case)
     permits_a = {name: item.current_a for name, item in found.shares.items()}
-    assert benchmark(sharing.guard, case, permits_a, found.order)
+    assert benchmark(guard, case, permits_a, found.order)

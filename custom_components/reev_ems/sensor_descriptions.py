@@ -423,6 +423,7 @@ CONNECTOR_SENSORS: tuple[ReevSensorDescription[ConnectorPart], ...] = (
     ReevSensorDescription(
         key="limit_details",
         translation_key="limit_details",
+        is_detail=True,
         value_fn=_limit_in_words,
     ),
     _power(
