@@ -41,7 +41,13 @@ METER_TROUBLES = frozenset(
 
 # Problems that a charge point's OCPP session reports, each with a text of its own.
 SCHEDULE_DIFFERS = "schedule_differs"
-CHARGE_POINT_PROBLEMS = ("floor_rejected", "profile_rejected", SCHEDULE_DIFFERS)
+RESTART_NEEDED = "restart_needed"
+CHARGE_POINT_PROBLEMS = (
+    "floor_rejected",
+    "profile_rejected",
+    SCHEDULE_DIFFERS,
+    RESTART_NEEDED,
+)
 # The same where it says that there is no limit at all.
 SCHEDULE_WITHOUT_LIMIT = "schedule_without_limit"
 
@@ -173,7 +179,9 @@ def _findings(
                 f"{entry.entry_id}_{problem}_{subentry_id}",
                 _Finding(
                     problem,
-                    ir.IssueSeverity.ERROR,
+                    ir.IssueSeverity.WARNING
+                    if problem == RESTART_NEEDED
+                    else ir.IssueSeverity.ERROR,
                     {
                         "site": entry.title,
                         "charge_point": entry.subentries[subentry_id].title,

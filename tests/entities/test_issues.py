@@ -154,6 +154,31 @@ async def test_charge_point_that_rejects_its_failsafe(
         await charger.until(lambda: "floor_rejected" not in shown(hass))
 
 
+async def test_charge_point_that_has_to_be_restarted(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Who takes a setting only from its next restart on is restarted by a person, not in the middle of a session."""
+    keys = [{"key": "StopTransactionOnInvalidId", "readonly": False, "value": "false"}]
+    answers = {
+        "GetConfiguration": lambda _: {"configurationKey": keys},
+        "ChangeConfiguration": lambda _: {"status": "RebootRequired"},
+    }
+    async with Charger(entry.data["ocpp_port"], "CP-LEFT", answers=answers) as charger:
+        await charger.until(lambda: "restart_needed" in shown(hass))
+        issue = shown(hass)["restart_needed"]
+        assert issue.severity is ir.IssueSeverity.WARNING
+        assert state(hass, entry, "sensor", "Garage left", "problem").state == (
+            "restart_needed"
+        )
+        assert not [action for action, _ in charger.asked if action == "Reset"]
+        flow = await confirm(hass, await fix(hass, issue))
+        assert (flow["type"], flow["reason"]) == (FlowResultType.ABORT, "restarted")
+        assert ("Reset", {"type": "Soft"}) in charger.asked
+    keys[0]["value"] = "true"
+    async with Charger(entry.data["ocpp_port"], "CP-LEFT", answers=answers) as charger:
+        await charger.until(lambda: "restart_needed" not in shown(hass))
+
+
 async def fix(hass: HomeAssistant, issue: ir.IssueEntry) -> Any:
     """Begin to fix an issue."""
     assert issue.is_fixable

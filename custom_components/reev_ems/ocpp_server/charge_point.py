@@ -101,7 +101,10 @@ class ChargePoint(RemoteControl, Reports):
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What a person should know: `floor_rejected`, `profile_rejected`, `schedule_differs`."""
+        """What a person should know.
+
+        `floor_rejected`, `profile_rejected`, `schedule_differs`; `restart_needed`: a setting acts only from then on.
+        """
         return self._problems
 
     @property
@@ -440,6 +443,7 @@ class ChargePoint(RemoteControl, Reports):
         self._booted.set()
         asked, self._boot_asked = self._boot_asked, False
         if not asked:
+            self.problem("restart_needed", present=False)
             self._configured = False
             self.steering.install_floor()
             self.steering.start_afresh()

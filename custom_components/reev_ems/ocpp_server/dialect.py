@@ -198,8 +198,15 @@ class Dialect(ABC):
     async def get_configuration(self, keys: list[str]) -> dict[str, str | None]:
         """Read configuration keys (all if none is named); for 2.x variables named `Component.Variable`."""
 
-    @abstractmethod
     async def change_configuration(self, key: str, value: str) -> str:
+        """Write a configuration key and return the status."""
+        status = await self._write(key, value)
+        if status == "RebootRequired":
+            self.point.problem("restart_needed", present=True)
+        return status
+
+    @abstractmethod
+    async def _write(self, key: str, value: str) -> str:
         """Write a configuration key and return the status."""
 
     @abstractmethod

@@ -250,7 +250,7 @@ class Requests16(Dialect):
         return {key.name: key.value for key in await self._read_keys(keys)}
 
     @override
-    async def change_configuration(self, key: str, value: str) -> str:
+    async def _write(self, key: str, value: str) -> str:
         """Write a configuration key and return the status."""
         answer = await self.point.raw_call(
             "ChangeConfiguration", {"key": key, "value": value}

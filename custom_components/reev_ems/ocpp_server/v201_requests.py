@@ -278,7 +278,7 @@ class Requests201(Dialect):
         return values
 
     @override
-    async def change_configuration(self, key: str, value: str) -> str:
+    async def _write(self, key: str, value: str) -> str:
         """Write a variable, named `Component.Variable`, and return the status."""
         data = {**_variable(key), "attributeValue": value}
         answer = await self.point.raw_call("SetVariables", {"setVariableData": [data]})
