@@ -97,7 +97,9 @@ class History:
 
     async def async_steps(self) -> list[Step]:
         """Return all steps, oldest first."""
-        parts = [part.packed for part in self._parts]
+        # Of two that were packed at the same time the later one may have been ready first.
+        in_order = sorted(self._parts, key=lambda part: part.until_s)
+        parts = [part.packed for part in in_order]
         opened = list(self._open)
         unpacked = await self._hass.async_add_executor_job(
             lambda: [step for packed in parts for step in _unpack(packed)]
