@@ -20,6 +20,7 @@ from custom_components.reev_ems.ocpp_server import (
     car_phases,
     composite,
     steering,
+    vendor_key,
 )
 from custom_components.reev_ems.ocpp_server.abilities import Way
 from custom_components.reev_ems.ocpp_server.profiles import Unit
@@ -99,6 +100,27 @@ async def test_s4_s5_s7_vendor_key(
     assert client.sent("RemoteStopTransaction")
     await server.stop()
     assert written() == ["6", "10", "12", "6", "8", "6"]
+
+
+async def test_s5_floor_in_a_vendor_key_is_written_until_it_is_taken(
+    adopt: Any, dial: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A permit that lapsed counts until the charge point has taken the floor; who refuses it is asked again."""
+    monkeypatch.setattr(steering, "_SHORTEST_LIFE_S", 0.0)
+    monkeypatch.setattr(vendor_key, "_RETRY_S", 0.1)
+    point, recorder = adopt(quirks={"abilities": {"vendor_key": "MaxA"}})
+    client = await dial(handlers={"SetChargingProfile": refuse})
+    await client.boot()
+    await client.start()
+    await client.status("Charging")
+    point.permit(1, Permit(limit_a=12, life_s=0.3))
+    await recorder.wait(PermitAccepted)
+    client.handlers["ChangeConfiguration"] = refuse
+    await soon(lambda: len(client.sent("ChangeConfiguration")) >= 4)
+    assert point.connectors[1].permit == Permit(limit_a=12, life_s=0.3)
+    client.handlers["ChangeConfiguration"] = lambda _: {"status": "Accepted"}
+    await soon(lambda: point.connectors[1].permit is None)
+    assert client.sent("ChangeConfiguration")[-1] == {"key": "MaxA", "value": "6"}
 
 
 async def test_s1_start_and_stop(adopt: Any, dial: Any) -> None:
