@@ -13,22 +13,10 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.storage import Store
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
+from .charge_point_config import charge_point_config
 from .const import (
-    ANY_CERTIFICATE,
-    CONF_CERTIFICATES,
-    CONF_CHARGE_POINT_ID,
     CONF_CONNECTORS,
-    CONF_DEMANDS_CERTIFICATE,
-    CONF_FORMER_PASSWORD,
-    CONF_MAX_A,
-    CONF_MAX_W,
-    CONF_MIN_W,
-    CONF_NUMBER,
     CONF_OCPP_PORT,
-    CONF_PASSWORD,
-    CONF_PHASE_COUNT,
-    CONF_QUIRKS,
-    CONF_SUPPLY,
     DOMAIN,
     LOGGER,
     ROOT_CIRCUIT,
@@ -38,13 +26,7 @@ from .const import (
 )
 from .energy_management.controller import ControllerState, step
 from .energy_management.decision import Command, Decision
-from .energy_management.model import (
-    ChargingMode,
-    FailsafeAction,
-    Settings,
-    Site,
-    Supply,
-)
+from .energy_management.model import ChargingMode, Site
 from .energy_management.observation import (
     ConnectorObservation,
     ConnectorState,
@@ -65,7 +47,6 @@ from .ocpp_server import (
     ChargePoint,
     ChargePointConfig,
     ChargePointEvent,
-    Floor,
     LearntChanged,
     Metered,
     OcppServer,
@@ -499,45 +480,6 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
     async def _async_update_data(self) -> SiteData:
         """Return the last turn: the loop pushes, nothing is polled."""
         return self.data
-
-
-def charge_point_config(
-    data: Mapping[str, Any], settings: Settings, security: PortSecurity
-) -> ChargePointConfig:
-    """Return what the OCPP server has to know of an adopted charge point at a port that is secured so."""
-    certificates = data.get(CONF_CERTIFICATES, [ANY_CERTIFICATE])
-    of_another_authority = not security.takes_own_certificates
-    connectors = data[CONF_CONNECTORS]
-    supply = {item[CONF_NUMBER]: Supply(item[CONF_SUPPLY]) for item in connectors}
-    smallest_w = [item[CONF_MIN_W] for item in connectors if item.get(CONF_MIN_W)]
-    stop = settings.failsafe is FailsafeAction.STOP
-    return ChargePointConfig(
-        id=data[CONF_CHARGE_POINT_ID],
-        connector_ids=tuple(supply),
-        floor=Floor(
-            limit_a=0.0 if stop else settings.failsafe_a,
-            limit_w=0.0 if stop else min(smallest_w, default=None),
-        ),
-        supply=supply,
-        phases={
-            item[CONF_NUMBER]: item[CONF_PHASE_COUNT]
-            for item in connectors
-            if CONF_PHASE_COUNT in item
-        },
-        maximum={
-            item[CONF_NUMBER]: maximum
-            for item in connectors
-            if (maximum := item.get(CONF_MAX_A) or item.get(CONF_MAX_W))
-        },
-        password=data.get(CONF_PASSWORD) or None,
-        former_password=data.get(CONF_FORMER_PASSWORD),
-        demands_certificate=security.profile.is_encrypted
-        and data.get(CONF_DEMANDS_CERTIFICATE, False),
-        certificates=None
-        if of_another_authority or ANY_CERTIFICATE in certificates
-        else tuple(certificates),
-        quirks=data.get(CONF_QUIRKS, {}),
-    )
 
 
 async def async_remove_stored(hass: HomeAssistant, entry_id: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.reev_ems.coordinator import charge_point_config
+from custom_components.reev_ems.charge_point_config import charge_point_config
 from custom_components.reev_ems.energy_management.model import Settings
 from custom_components.reev_ems.flows.charge_point_abilities import abilities_schema
 from custom_components.reev_ems.ocpp_server.abilities import Way
