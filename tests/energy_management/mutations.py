@@ -204,6 +204,8 @@ ALLOCATION = [
     Mutation("S10 reservations", "guard", "- base - reserved", "- base"),
     Mutation("S10 margin", "guard", "limit_a - case.site.margin_a - base", "limit_a - base"),
     Mutation("S10 circuits above", "guard", "here = parents[here]", "here = None"),
+    Mutation("S10 what circuits carry", "guard", "mine[PHASES.index(phase)] += permit_a", "pass"),
+    Mutation("S10 the power that circuits carry", "guard", "mine[_ALL] += loads.counts[name] * permit_a", "pass"),
     Mutation(
         "S10 circuit rows", "guard", "if circuit.limit_a is not None:", "if False:"
     ),
@@ -405,6 +407,10 @@ STEP = [
         "controller.py::test_s5_a_small_raise_waits_until_its_room_stood_for_a_minute",
     ),
     # S7: offline is not gone.
+    Mutation(
+        "S2 a power that is not told", "circuits", "if base[3] is None:", "if False:",
+        "controller.py::test_s2_a_power_that_a_meter_does_not_tell_is_not_nothing_above_it",
+    ),
     Mutation(
         "S7 booked in every circuit", "circuits", "                add(sums[name], load)\n", "",
         "closed_loop.py::test_s7_an_offline_charge_point_keeps_its_booking_until_its_permit_lapsed",

@@ -347,6 +347,30 @@ def test_s7_offline_counts_in_the_external_limit_though_a_meter_sees_it() -> Non
     assert plant.permits() == {"c0": 6, "c1": 14}
 
 
+def test_s2_a_power_that_a_meter_does_not_tell_is_not_nothing_above_it() -> None:
+    """Of 20 kW, 3 x 10 A below a meter without power leave 13.1 kW."""
+    site = Site(
+        circuits=(
+            Circuit(id="main", limit_w=20_000.0),
+            Circuit(
+                id="house", parent="main", limit_a=(32.0, 32.0, 32.0), metered=True
+            ),
+        ),
+        connectors=(Connector(id="c0", circuit="main", max_a=32.0),),
+        imbalance=None,
+    )
+    state = ControllerState()
+    for second in range(60):
+        observation = Observation(
+            at_s=float(second),
+            meters={"house": MeterObservation(current_a=(10.0, 10.0, 10.0), age_s=0.2)},
+            connectors={"c0": ConnectorObservation(state=ConnectorState.CHARGING)},
+        )
+        state, decision = step(site, state, observation)
+    permit_a = decision.connectors["c0"].permit_a
+    assert permit_a == pytest.approx((20_000 - 6_900) / 690, abs=0.1)
+
+
 def test_s7_offline_counts_once_above_the_meter_that_sees_it() -> None:
     """A circuit without a meter takes the base load of the metered one below: the floor is not booked on top."""
     site = Site(

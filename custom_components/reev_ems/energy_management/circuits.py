@@ -135,6 +135,9 @@ class Circuits:
                 base = self.meters[name].base
                 if base is not None:
                     total = [part or 0.0 for part in base]
+                    if base[3] is None:
+                        # Unknown to its own meter, it is not nothing to the circuits above (S2).
+                        total[3] = sum(total[:3]) * self._site.voltage_v
                 if base is None or name in self.failed:
                     self.base_a[name] = None
                 else:

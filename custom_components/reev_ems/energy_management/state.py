@@ -24,19 +24,24 @@ def most(first: Vector, second: Vector) -> Vector:
     """Return the larger of each part."""
     if first is second:
         return first
-    a, b, c, d = first
-    e, f, g, h = second
-    # Called for every connector in every step: a quarter of the time of max().
-    return (e if e > a else a, f if f > b else b, g if g > c else c, h if h > d else d)  # noqa: FURB136
+    return (
+        max(first[0], second[0]),
+        max(first[1], second[1]),
+        max(first[2], second[2]),
+        max(first[3], second[3]),
+    )
 
 
 def least(first: Vector, second: Vector) -> Vector:
     """Return the smaller of each part."""
     if first is second:
         return first
-    a, b, c, d = first
-    e, f, g, h = second
-    return (e if e < a else a, f if f < b else b, g if g < c else c, h if h < d else d)  # noqa: FURB136
+    return (
+        min(first[0], second[0]),
+        min(first[1], second[1]),
+        min(first[2], second[2]),
+        min(first[3], second[3]),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
