@@ -1,8 +1,7 @@
 """OCPP 2.0.1 charging stations against a central system on a real WebSocket."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,35 +12,15 @@ from simulator.plant import Car
 from simulator.site import Site, running_site
 from simulator.site_file import parse_site
 
+from .conftest import Running
 from .csms import Csms, eventually
-from .sites import charge_point, site
-
-type Json = dict[str, Any]
-type Running = Callable[..., AbstractAsyncContextManager[Site]]
+from .sites import Json, charge_point, site
 
 
 @pytest.fixture
-def running(csms: Csms) -> Running:
-    """Run charging stations that connect to the central system."""
-
-    @asynccontextmanager
-    async def run(*charge_points: Json) -> AsyncIterator[Site]:
-        stations = [
-            given | {"protocol": "ocpp2.0.1"}
-            for given in charge_points or (charge_point(),)
-        ]
-        async with running_site(parse_site(site(*stations), csms=csms.url)) as started:
-            for each in started.charge_points.values():
-                each.outbox.retry_s = 0.1
-            yield started
-            complaints = [
-                complaint
-                for each in started.charge_points.values()
-                for complaint in each.link.complaints
-            ]
-            assert complaints == []
-
-    return run
+def protocol() -> str:
+    """What the charging stations speak."""
+    return "ocpp2.0.1"
 
 
 def outlet_of(one: Site) -> Outlet:
