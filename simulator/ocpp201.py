@@ -1,23 +1,17 @@
-"""OCPP 2.0.1: provisioning, transactions and smart charging of a good charging station.
+"""OCPP 2.0.1 of a good charging station: provisioning, availability, maintenance, and who answers what.
 
 Each EVSE has one connector; the outlet's number is the EVSE's id.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, override
-import uuid
 
-from .charging201 import Charging201
 from .link import CallError, Json
-from .measurands import Sample, measure
 from .outbox import Message
-from .outlets import Outlet, Reservation, Status, Transaction
-from .profiles import Purpose, iso, timestamp
-from .smart_charging import WHOLE, takes
-from .variables import Variables
-
-_CONNECTOR = 1
-"""The only connector of an EVSE."""
+from .outlets import Outlet, Reservation, Status
+from .profiles import iso, timestamp
+from .smart_charging import WHOLE
+from .transactions201 import CONNECTOR, Transactions201
 
 _LOCAL_LIST = frozenset({"GetLocalListVersion", "SendLocalList"})
 
@@ -36,37 +30,14 @@ _STATUS = {
     Status.FAULTED: "Faulted",
 }
 
-_CHARGING_STATE = {
-    Status.CHARGING: "Charging",
-    Status.SUSPENDED_EV: "SuspendedEV",
-    Status.SUSPENDED_EVSE: "SuspendedEVSE",
-    Status.AVAILABLE: "Idle",
-}
 
-_ENDS = {
-    "DeAuthorized": ("Deauthorized", "DeAuthorized"),
-    "EVDisconnected": ("EVCommunicationLost", "EVDisconnected"),
-    "ImmediateReset": ("ResetCommand", "ImmediateReset"),
-    "Local": ("StopAuthorized", "Local"),
-    "PowerLoss": ("AbnormalCondition", "PowerLoss"),
-    "Remote": ("RemoteStop", "Remote"),
-    "UnlockCommand": ("UnlockCommand", "Other"),
-}
-"""Trigger and stop reason of a transaction's end, by the charge point's own reason."""
-
-
-class ChargePoint201(Charging201):
+class ChargePoint201(Transactions201):
     """A charging station that speaks OCPP 2.0.1."""
 
     @override
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take what ChargePoint takes."""
         super().__init__(*args, **kwargs)
-        self.variables = Variables(
-            self.config, self.outlets, vendor_key=self.quirks.vendor_key
-        )
-        self._remote_starts: dict[int, Json] = {}
-        """The RequestStartTransaction that each EVSE waits to carry out."""
         self._answers: dict[str, Callable[[Json], Json]] = self.service_answers | {
             "ChangeAvailability": self._change_availability,
             "ClearChargingProfile": self.clear_charging_profile,
@@ -78,10 +49,10 @@ class ChargePoint201(Charging201):
             "GetLocalListVersion": lambda payload: {
                 "versionNumber": self.id_tags.version
             },
-            "GetTransactionStatus": self._get_transaction_status,
+            "GetTransactionStatus": self.get_transaction_status,
             "GetVariables": self._get_variables,
-            "RequestStartTransaction": self._request_start,
-            "RequestStopTransaction": self._request_stop,
+            "RequestStartTransaction": self.request_start,
+            "RequestStopTransaction": self.request_stop,
             "ReserveNow": self._reserve_now,
             "Reset": self._reset,
             "SendLocalList": self._send_local_list,
@@ -117,7 +88,7 @@ class ChargePoint201(Charging201):
             "timestamp": iso(outlet.status_at or self.now),
             "connectorStatus": self.status_word(outlet),
             "evseId": outlet.number,
-            "connectorId": _CONNECTOR,
+            "connectorId": CONNECTOR,
         }
         return Message(action="StatusNotification", payload=lambda: payload)
 
@@ -140,132 +111,6 @@ class ChargePoint201(Charging201):
                 answer["idTokenInfo"]["status"] == "Accepted"
             ),
         )
-
-    @override
-    def tell_start(self, transaction: Transaction) -> None:
-        transaction.id = str(uuid.uuid4())
-        outlet = transaction.outlet
-        request = self._remote_starts.pop(outlet.number, None)
-        token: Json = {"idToken": transaction.id_tag, "type": "ISO14443"}
-        remote: Json = {}
-        if request is not None and request["idToken"]["idToken"] == transaction.id_tag:
-            token = request["idToken"]
-            remote = {"remoteStartId": request["remoteStartId"]}
-        self._event(
-            transaction,
-            "Started",
-            "RemoteStart" if remote else "Authorized",
-            info={"chargingState": "EVConnected"} | remote,
-            more={
-                "idToken": token,
-                "evse": {"id": outlet.number, "connectorId": _CONNECTOR},
-            },
-            measurands="TxStartedMeasurands",
-            context="Transaction.Begin",
-        )
-
-    @override
-    def tell_sample(self, transaction: Transaction) -> None:
-        self._event(
-            transaction,
-            "Updated",
-            "MeterValuePeriodic",
-            measurands="TxUpdatedMeasurands",
-            context="Sample.Periodic",
-            may_be_missed=True,
-        )
-
-    @override
-    def tell_stop(self, transaction: Transaction) -> None:
-        trigger, reason = _ENDS.get(
-            transaction.stop_reason, ("AbnormalCondition", "Other")
-        )
-        self._event(
-            transaction,
-            "Ended",
-            trigger,
-            info={"stoppedReason": reason},
-            measurands="TxEndedMeasurands",
-            context="Transaction.End",
-        )
-
-    @override
-    def tell_state(self, outlet: Outlet) -> None:
-        transaction, state = outlet.transaction, _CHARGING_STATE.get(outlet.status)
-        if transaction is not None and state is not None:
-            self._event(
-                transaction,
-                "Updated",
-                "ChargingStateChanged",
-                info={"chargingState": state},
-            )
-
-    def _event(
-        self,
-        transaction: Transaction,
-        event: str,
-        trigger: str,
-        *,
-        info: Json | None = None,
-        more: Json | None = None,
-        measurands: str | None = None,
-        context: str = "",
-        may_be_missed: bool = False,
-    ) -> None:
-        """Record a TransactionEvent of this moment."""
-        payload: Json = {
-            "eventType": event,
-            "timestamp": iso(self.now),
-            "triggerReason": trigger,
-            "seqNo": transaction.sequence,
-            "transactionInfo": {"transactionId": transaction.id} | (info or {}),
-        } | (more or {})
-        transaction.sequence += 1
-        if not self.online:
-            payload["offline"] = True
-        if measurands is not None:
-            value = self._meter_value(transaction.outlet, measurands, context)
-            if value is not None:
-                payload["meterValue"] = [value]
-
-        def answered(answer: Json) -> None:
-            welcome = (
-                answer.get("idTokenInfo", {}).get("status", "Accepted") == "Accepted"
-            )
-            current = transaction.outlet.transaction is transaction
-            if (
-                current
-                and not welcome
-                and self.variables.flag("TxCtrlr", "StopTxOnInvalidId")
-            ):
-                self.stop(transaction.outlet, "DeAuthorized")
-
-        self.outbox.record(
-            Message(
-                action="TransactionEvent",
-                payload=lambda: payload,
-                on_answer=answered,
-                may_be_missed=may_be_missed,
-            )
-        )
-
-    @override
-    def sample_interval_s(self) -> float:
-        return self.variables.number("SampledDataCtrlr", "TxUpdatedInterval")
-
-    def _meter_value(
-        self, outlet: Outlet, measurands: str, context: str
-    ) -> Json | None:
-        names = self.variables.names("SampledDataCtrlr", measurands)
-        samples = measure(
-            outlet, names, self.voltage_v(), as_sum=self.quirks.current_as_sum
-        )
-        if not samples:
-            return None
-        return {
-            "timestamp": iso(self.now),
-            "sampledValue": [_sampled_value(sample, context) for sample in samples],
-        }
 
     # From the central system.
 
@@ -350,60 +195,6 @@ class ChargePoint201(Charging201):
         )
         return {"status": "Scheduled" if scheduled else "Accepted"}
 
-    def _request_start(self, payload: Json) -> Json:
-        waiting = self.startable
-        number = payload.get("evseId")
-        outlet = (
-            self.outlet(number)
-            if number is not None
-            else next(
-                (
-                    outlet
-                    for status in waiting
-                    for outlet in self.outlets
-                    if outlet.status is status
-                ),
-                None,
-            )
-        )
-        if outlet is None or outlet.status not in waiting:
-            return {"status": "Rejected"}
-        profile = None
-        if "chargingProfile" in payload:
-            profile = self.parse(outlet.number, payload["chargingProfile"])
-            if (
-                profile is None
-                or profile.purpose is not Purpose.TX
-                or profile.transaction_id is not None
-                or not takes(self.config, self.quirks, profile)
-            ):
-                return {"status": "Rejected"}
-        self._remote_starts[outlet.number] = payload
-        if self.variables.flag("AuthCtrlr", "AuthorizeRemoteStart"):
-            self.present(outlet, payload["idToken"]["idToken"])
-        else:
-            self.grant(outlet, payload["idToken"]["idToken"], profile)
-        return {"status": "Accepted"}
-
-    def _request_stop(self, payload: Json) -> Json:
-        for outlet in self.outlets:
-            if (
-                outlet.transaction is not None
-                and outlet.transaction.id == payload["transactionId"]
-            ):
-                self.stop(outlet, "Remote")
-                return {"status": "Accepted"}
-        return {"status": "Rejected"}
-
-    def _get_transaction_status(self, payload: Json) -> Json:
-        answer: Json = {"messagesInQueue": self.outbox.records_waiting > 0}
-        if "transactionId" in payload:
-            running = [
-                outlet.transaction.id for outlet in self.outlets if outlet.transaction
-            ]
-            answer["ongoingIndicator"] = payload["transactionId"] in running
-        return answer
-
     def _reset(self, payload: Json) -> Json:
         busy = any(outlet.transaction for outlet in self.outlets)
         self.reboot_soon("ImmediateReset", when_idle=payload["type"] == "OnIdle")
@@ -415,7 +206,7 @@ class ChargePoint201(Charging201):
 
     def _unlock(self, payload: Json) -> Json:
         outlet = self.outlet(payload["evseId"])
-        if outlet is None or payload["connectorId"] != _CONNECTOR:
+        if outlet is None or payload["connectorId"] != CONNECTOR:
             return {"status": "UnknownConnector"}
         if outlet.transaction is not None:
             return {"status": "OngoingAuthorizedTransaction"}
@@ -440,7 +231,7 @@ class ChargePoint201(Charging201):
                     self.outbox.tell(message)
             case "MeterValues":
                 for outlet in outlets:
-                    value = self._meter_value(outlet, "TxUpdatedMeasurands", "Trigger")
+                    value = self.meter_value(outlet, "TxUpdatedMeasurands", "Trigger")
                     if value is not None:
                         self.tell_now(
                             "MeterValues",
@@ -449,15 +240,7 @@ class ChargePoint201(Charging201):
             case "TransactionEvent":
                 for outlet in outlets:
                     if outlet.transaction is not None:
-                        state = _CHARGING_STATE.get(outlet.status)
-                        self._event(
-                            outlet.transaction,
-                            "Updated",
-                            "Trigger",
-                            info={"chargingState": state} if state else {},
-                            measurands="TxUpdatedMeasurands",
-                            context="Trigger",
-                        )
+                        self.tell_all(outlet.transaction)
             case "FirmwareStatusNotification":
                 status = self.maintenance.firmware_status
                 self.maintenance.tell("FirmwareStatusNotification", {"status": status})
@@ -533,16 +316,3 @@ class ChargePoint201(Charging201):
         return {
             "status": self.id_tags.take(payload["versionNumber"], full=full, tags=tags)
         }
-
-
-def _sampled_value(sample: Sample, context: str) -> Json:
-    value: Json = {
-        "value": round(sample.value, sample.digits),
-        "context": context,
-        "measurand": sample.measurand,
-        "location": sample.location,
-        "unitOfMeasure": {"unit": sample.unit},
-    }
-    if sample.phase is not None:
-        value["phase"] = sample.phase
-    return value

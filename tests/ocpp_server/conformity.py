@@ -88,7 +88,7 @@ ASKED_OF_OCPP_RPC: Mapping[str, frozenset[str]] = {
 
 _SIMULATED = {
     "1.6": ("ocpp16", "serviced", "maintenance"),
-    "2.0.1": ("ocpp201", "charging201", "serviced", "maintenance"),
+    "2.0.1": ("ocpp201", "transactions201", "charging201", "serviced", "maintenance"),
 }
 
 
