@@ -26,6 +26,18 @@ def iso(at: datetime | None = None) -> str:
     )
 
 
+def seconds(start: str, end: str) -> float:
+    """Return the seconds between two times as charge points write them."""
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+
+
+async def soon(condition: Callable[[], object], wait_s: float = WAIT_S) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(wait_s):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
 def _accept(_payload: Payload) -> Payload:
     return {"status": "Accepted"}
 
