@@ -17,7 +17,7 @@ from tests.meters.wire import ModbusServer, twin
 # They check, so their checks should say what was found.
 pytest.register_assert_rewrite("tests.config_flow.inputs", "tests.config_flow.texts")
 
-from .inputs import PROFILE, meter_data  # noqa: E402
+from .inputs import PROFILE, add_charge_point, free_port, meter_data, without_meter  # noqa: E402
 
 
 @pytest.fixture
@@ -80,3 +80,18 @@ async def entry(hass: HomeAssistant) -> MockConfigEntry:
     )
     found.add_to_hass(hass)
     return found
+
+
+@pytest.fixture
+async def site(
+    hass: HomeAssistant, socket_enabled: None, entry: MockConfigEntry
+) -> AsyncGenerator[MockConfigEntry]:
+    """The site running on a port of its own, with a charge point and no meter."""
+    without_meter(hass, entry)
+    hass.config_entries.async_update_entry(
+        entry, data={**entry.data, "ocpp_port": free_port()}
+    )
+    await add_charge_point(hass, entry)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    yield entry
+    await hass.config_entries.async_unload(entry.entry_id)

@@ -17,6 +17,7 @@ from custom_components.reev_ems.const import DOMAIN
 from .texts import check_texts
 
 PROFILE = "janitza_umg604"
+PASSWORD = "correct horse 17"
 
 
 def free_port() -> int:
@@ -120,6 +121,11 @@ def connector_input(**changes: Any) -> dict[str, Any]:
         "dc": {"min_w": 5000, "max_w": 50000},
         **changes,
     }
+
+
+def security_input(profile: str, source: str = "generated") -> dict[str, str]:
+    """Return the first form of a port's security, filled in."""
+    return {"security_profile": profile, "certificate_source": source}
 
 
 def user_input(**changes: Any) -> dict[str, Any]:
@@ -261,6 +267,26 @@ async def open_subentry(
         (entry.entry_id, kind), context=context
     )
     return Form(hass, "config_subentries", result, kind)
+
+
+async def add_charge_point(
+    hass: HomeAssistant, entry: ConfigEntry, password: str | None = None
+) -> None:
+    """Add a charge point through its forms."""
+    form = await open_subentry(hass, entry, "charge_point")
+    security = {"password": password} if password else {}
+    await form.submit(charge_point_input(security=security), "connector")
+    if password:
+        await form.submit(connector_input(), "credentials")
+        await form.submit({})
+    else:
+        await form.submit(connector_input())
+    form.created()
+
+
+def without_meter(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Remove the meter, whose address is nobody's."""
+    hass.config_entries.async_remove_subentry(entry, subentry_id(entry, "Grid meter"))
 
 
 def _suggested(schema: Any) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The forms of an OCPP port's security, and what they change at a site that runs."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 import io
 from pathlib import Path
@@ -12,8 +11,7 @@ from zipfile import ZipFile
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.asymmetric import rsa
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant
 import pytest
@@ -23,48 +21,24 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
-from custom_components.reev_ems.certificates import MAX_CERTIFICATES
 from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.ocpp_server import tls
 from custom_components.reev_ems.security import PortSecurity, security_of_port
 from tests.entities.charger import Charger
-from tests.ocpp_server.test_certificates import csr
+from tests.ocpp_server.encrypted import common_name, pem
 
 from .inputs import (
+    PASSWORD,
+    add_charge_point,
     charge_point_input,
     connector_input,
     free_port,
     open_reconfigure,
     open_subentry,
+    security_input,
     subentry_id,
+    without_meter,
 )
-
-PASSWORD = "correct horse 17"
-
-
-async def add_charge_point(
-    hass: HomeAssistant, entry: ConfigEntry, password: str | None = None
-) -> None:
-    """Add a charge point through its forms."""
-    form = await open_subentry(hass, entry, "charge_point")
-    security = {"password": password} if password else {}
-    await form.submit(charge_point_input(security=security), "connector")
-    if password:
-        await form.submit(connector_input(), "credentials")
-        await form.submit({})
-    else:
-        await form.submit(connector_input())
-    form.created()
-
-
-def without_meter(hass: HomeAssistant, entry: MockConfigEntry) -> None:
-    """Remove the meter, whose address is nobody's."""
-    hass.config_entries.async_remove_subentry(entry, subentry_id(entry, "Grid meter"))
-
-
-def choose(profile: str, source: str = "generated") -> dict[str, str]:
-    """Return the first form, filled in."""
-    return {"security_profile": profile, "certificate_source": source}
 
 
 async def test_s12_nobody_is_locked_out_by_a_profile(
@@ -73,10 +47,12 @@ async def test_s12_nobody_is_locked_out_by_a_profile(
     """A password is demanded of all only when all have one, and then of new ones too."""
     await add_charge_point(hass, entry)
     form = await open_reconfigure(hass, entry, "ocpp_security")
-    assert form.suggested == choose("none")
+    assert form.suggested == security_input("none")
     for profile in ("basic", "tls"):
         await form.submit(
-            choose(profile), "ocpp_security", security_profile="passwords_missing"
+            security_input(profile),
+            "ocpp_security",
+            security_profile="passwords_missing",
         )
         assert form.placeholders["without_password"] == "Left"
     left = subentry_id(entry, "Left")
@@ -102,7 +78,7 @@ async def test_s12_nobody_is_locked_out_by_a_profile(
     login.aborted("reconfigure_successful")
     assert entry.subentries[left].data["password"] == shown["password"]
 
-    await form.submit(choose("basic"))
+    await form.submit(security_input("basic"))
     form.aborted("reconfigure_successful")
     form = await open_subentry(hass, entry, "charge_point")
     assert form.suggested["security"] == {"login": "generate"}
@@ -138,7 +114,7 @@ async def test_generated_certificate(
     """The names are checked, the authority can be fetched before anything changes, and by nobody else."""
     await add_charge_point(hass, entry, PASSWORD)
     form = await open_reconfigure(hass, entry, "ocpp_security")
-    await form.submit(choose("tls"), "generated_certificate")
+    await form.submit(security_input("tls"), "generated_certificate")
     assert "homeassistant.local" in form.suggested["names"]
     for names in ([], ["ws://x"], ["a b"], ["192.0.2.7:9000"], ["-x"]):
         await form.submit(
@@ -170,8 +146,8 @@ async def test_generated_certificate(
     form = await open_subentry(hass, entry, "charge_point", subentry_id(entry, "Left"))
     assert form.placeholders["url"] == "wss://ems.example:9000/"
     again = await open_reconfigure(hass, entry, "ocpp_security")
-    assert again.suggested == choose("tls")
-    await again.submit(choose("tls"), "generated_certificate")
+    assert again.suggested == security_input("tls")
+    await again.submit(security_input("tls"), "generated_certificate")
     assert again.suggested["names"] == ["ems.example", "192.0.2.7"]
     await hass.config_entries.async_unload(entry.entry_id)
 
@@ -188,7 +164,7 @@ async def test_certificate_files(
     nonsense.write_text("nonsense")
     right = {"certificate": str(certificate), "key": str(key)}
     form = await open_reconfigure(hass, entry, "ocpp_security")
-    await form.submit(choose("mutual_tls", "files"), "certificate_files")
+    await form.submit(security_input("mutual_tls", "files"), "certificate_files")
     for changes, errors in (
         ({"certificate": "/nowhere.pem"}, {"certificate": "file_unreadable"}),
         ({"certificate": str(nonsense)}, {"certificate": "not_a_certificate"}),
@@ -207,7 +183,7 @@ async def test_certificate_files(
     assert security.certificate == str(certificate)
     assert not security.issues_certificates
     form = await open_reconfigure(hass, entry, "ocpp_security")
-    assert form.suggested == choose("mutual_tls", "files")
+    assert form.suggested == security_input("mutual_tls", "files")
     await form.submit(form.suggested, "certificate_files")
     assert form.suggested["key"] == str(key)
 
@@ -220,7 +196,7 @@ async def test_sites_that_share_a_port_have_the_same_security(
     yard = MockConfigEntry(domain=DOMAIN, title="Yard", data=dict(entry.data))
     yard.add_to_hass(hass)
     form = await open_reconfigure(hass, yard, "ocpp_security")
-    await form.submit(choose("basic"))
+    await form.submit(security_input("basic"))
     assert PortSecurity.of(entry.data) == PortSecurity.of(yard.data)
     assert security_of_port(hass, port).profile == "basic"
 
@@ -250,21 +226,6 @@ async def test_sites_that_share_a_port_have_the_same_security(
     assert PortSecurity.of(roof.data).profile == "basic"
 
 
-@pytest.fixture
-async def site(
-    hass: HomeAssistant, socket_enabled: None, entry: MockConfigEntry
-) -> AsyncGenerator[MockConfigEntry]:
-    """The site running on a port of its own, with a charge point and no meter."""
-    without_meter(hass, entry)
-    hass.config_entries.async_update_entry(
-        entry, data={**entry.data, "ocpp_port": free_port()}
-    )
-    await add_charge_point(hass, entry)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    yield entry
-    await hass.config_entries.async_unload(entry.entry_id)
-
-
 async def dial(
     entry: ConfigEntry, context: ssl.SSLContext | None, **kwargs: Any
 ) -> None:
@@ -291,7 +252,7 @@ async def test_s12_switched_over_while_running(
         (charge_point,) = site.runtime_data.charge_points.values()
         await charger.until(lambda: charge_point.connected)
         form = await open_reconfigure(hass, site, "ocpp_security")
-        await form.submit(choose("mutual_tls"), "generated_certificate")
+        await form.submit(security_input("mutual_tls"), "generated_certificate")
         await form.submit({"names": ["127.0.0.1"]}, "authority")
         await form.submit({}, "without_certificate")
         assert form.placeholders["charge_points"] == "Left"
@@ -339,7 +300,7 @@ async def test_s12_passwords_are_demanded_while_running(
         await form.submit({"security": {"password": PASSWORD}}, "credentials")
         await form.submit({})
         form = await open_reconfigure(hass, site, "ocpp_security")
-        await form.submit(choose("basic"))
+        await form.submit(security_input("basic"))
         await hass.async_block_till_done()
         await charger.status("Available")
         charge_point = site.runtime_data.charge_points[left]
@@ -374,219 +335,6 @@ async def test_certificate_that_is_gone(
     assert site.error_reason_translation_key == "certificate_unusable"
 
 
-def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
-    """Return a private key as a file has it."""
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-
-
-class Port:
-    """The encrypted port of a site that runs, and the certificates that were made for its charge points."""
-
-    def __init__(
-        self, hass: HomeAssistant, site: MockConfigEntry, client: Any, folder: Path
-    ) -> None:
-        """Take a client that is not logged in, and a folder for certificates."""
-        self.hass = hass
-        self.site = site
-        self.client = client
-        self.folder = folder
-        self.authority = tls.Authority.load_or_create(
-            Path(hass.config.path("reev_ems", "certificates"))
-        )
-
-    async def secure(self, profile: str) -> None:
-        """Choose the port's profile, with a certificate made here."""
-        form = await open_reconfigure(self.hass, self.site, "ocpp_security")
-        await form.submit(choose(profile), "generated_certificate")
-        await form.submit({"names": ["127.0.0.1"]}, "authority")
-        if profile == "mutual_tls":
-            await form.submit({}, "without_certificate")
-        await form.submit({})
-        form.aborted("reconfigure_successful")
-        await self.hass.async_block_till_done()
-
-    async def make(self) -> ssl.SSLContext:
-        """Make a certificate for the charge point and fetch it; return what shows it."""
-        left = subentry_id(self.site, "Left")
-        form = await open_subentry(self.hass, self.site, "charge_point", left)
-        await form.choose("certificate")
-        (path,) = re.findall(r'href="([^"]+)"', form.placeholders["certificate"])
-        answer = await self.client.get(path.replace("&amp;", "&"))
-        archive = ZipFile(io.BytesIO(await answer.read()))
-        await form.submit({})
-        return self.showing(archive.read("certificate.pem"), archive.read("key.pem"))
-
-    def showing(self, certificate: bytes, key: bytes) -> ssl.SSLContext:
-        """Return what shows a certificate."""
-        file = self.folder / f"{tls.serial_number(certificate)}.pem"
-        file.write_bytes(certificate + key)
-        context = self.without()
-        context.load_cert_chain(file)
-        return context
-
-    def without(self) -> ssl.SSLContext:
-        """Return what shows no certificate."""
-        return ssl.create_default_context(cafile=self.authority.path)
-
-    async def status(
-        self,
-        context: ssl.SSLContext,
-        charge_point_id: str = "CP1",
-        password: str = "",
-    ) -> int:
-        """Connect once; return the status of the handshake."""
-        await self.hass.async_block_till_done()
-        login = f"{charge_point_id}:{password}@" if password else ""
-        port = self.site.data["ocpp_port"]
-        try:
-            async with connect(
-                f"wss://{login}127.0.0.1:{port}/{charge_point_id}",
-                subprotocols=[Subprotocol("ocpp1.6")],
-                ssl=context,
-            ):
-                pass
-        except InvalidStatus as refused:
-            return refused.response.status_code
-        await self.hass.async_block_till_done()
-        return 101
-
-    @property
-    def good(self) -> list[str]:
-        """What is kept of the charge point's certificates."""
-        left = self.site.subentries[subentry_id(self.site, "Left")]
-        found: list[str] = left.data["certificates"]
-        return found
-
-
-@pytest.fixture
-async def port(
-    hass: HomeAssistant,
-    site: MockConfigEntry,
-    hass_client_no_auth: ClientSessionGenerator,
-    tmp_path: Path,
-) -> Port:
-    """The running site, still in the clear."""
-    # In debug mode asyncio takes each handshake that fails for an error of the program.
-    asyncio.get_running_loop().set_debug(False)
-    return Port(hass, site, await hass_client_no_auth(), tmp_path)
-
-
-async def test_s12_certificate_lapses(hass: HomeAssistant, port: Port) -> None:
-    """A newer one in use ends the older ones, and removing the charge point ends all of them."""
-    await port.secure("mutual_tls")
-    first = await port.make()
-    assert await port.status(first) == 101
-    second = await port.make()
-    assert len(port.good) == 2
-    since = port.site.runtime_data
-    assert [await port.status(each) for each in (first, second)] == [101, 101]
-    assert len(port.good) == 1
-    assert port.site.runtime_data is since, "a certificate must not reload the site"
-    assert await port.status(first) == 403
-    assert await port.status(second) == 101
-
-    left = subentry_id(port.site, "Left")
-    hass.config_entries.async_remove_subentry(port.site, left)
-    await hass.async_block_till_done()
-    assert await port.status(second) == 404
-    await add_charge_point(hass, port.site)
-    await hass.async_block_till_done()
-    assert [await port.status(each) for each in (first, second)] == [403, 403]
-    assert await port.status(await port.make()) == 101
-
-
-async def test_s12_certificate_that_a_charge_point_asked_for(
-    hass: HomeAssistant, port: Port
-) -> None:
-    """It is good as soon as it was signed, however often it asks; the one in use stays good until a newer one is."""
-    await port.secure("mutual_tls")
-    in_use = await port.make()
-    assert await port.status(in_use) == 101
-    sign = port.site.runtime_data.server.sign_request
-    assert sign is not None
-    asked = []
-    for _ in range(2 * MAX_CERTIFICATES):
-        key = ec.generate_private_key(ec.SECP256R1())
-        chain = sign(csr(key), "CP1")
-        await hass.async_block_till_done()
-        asked.append(port.showing(chain.encode(), pem(key)))
-    assert len(port.good) == MAX_CERTIFICATES
-    assert await port.status(asked[0]) == 403
-    assert await port.status(in_use) == 101
-    assert await port.status(asked[-1]) == 101
-    assert len(port.good) == 1
-    assert await port.status(in_use) == 403
-
-
-async def test_certificate_from_before_they_were_kept(
-    hass: HomeAssistant, port: Port
-) -> None:
-    """A charge point of an older installation keeps its certificate, and from its next connection on only that one."""
-    await port.secure("mutual_tls")
-    old, other = await port.make(), await port.make()
-    left = port.site.subentries[subentry_id(port.site, "Left")]
-    data = {key: value for key, value in left.data.items() if key != "certificates"}
-    hass.config_entries.async_update_subentry(port.site, left, data=data)
-    assert await port.status(old) == 101
-    assert len(port.good) == 1
-    assert await port.status(other) == 403
-    assert await port.status(old) == 101
-
-
-async def test_s12_certificate_of_one_and_password_of_another(
-    hass: HomeAssistant, port: Port
-) -> None:
-    """On one encrypted port; who shows a certificate needs no password, and none of them is locked out unseen."""
-    left = subentry_id(port.site, "Left")
-    login = await open_subentry(hass, port.site, "charge_point", left)
-    await login.choose("login")
-    certified = {"security": {"login": "certificate"}}
-    await login.submit(certified, "login", security="certificate_in_the_clear")
-    await login.submit({"security": {"password": PASSWORD}}, "credentials")
-    await login.submit({})
-    await port.secure("tls")
-    assert await port.status(port.without(), password=PASSWORD) == 101
-
-    context = await port.make()
-    login = await open_subentry(hass, port.site, "charge_point", left)
-    await login.choose("login")
-    await login.submit(certified)
-    login.aborted("reconfigure_successful")
-    data = port.site.subentries[left].data
-    assert (data["demands_certificate"], "password" in data) == (True, False)
-    form = await open_subentry(hass, port.site, "charge_point")
-    security = {"password": PASSWORD}
-    await form.submit(
-        charge_point_input(charge_point_id="CP2", name="Right", security=security),
-        "connector",
-    )
-    await form.submit(connector_input(), "credentials")
-    await form.submit({})
-    assert await port.status(context) == 101
-    assert await port.status(port.without()) == 403
-    assert await port.status(port.without(), password=PASSWORD) == 403
-    assert await port.status(port.without(), "CP2", PASSWORD) == 101
-    assert await port.status(context, "CP2") == 401
-
-    # Without encryption its certificate could not be shown.
-    form = await open_reconfigure(hass, port.site, "ocpp_security")
-    await form.submit(
-        choose("basic"), "ocpp_security", security_profile="passwords_missing"
-    )
-    assert form.placeholders["without_password"] == "Left"
-    await form.submit(choose("tls"), "generated_certificate")
-    login = await open_subentry(hass, port.site, "charge_point", left)
-    await login.choose("login")
-    await login.submit({"security": {"login": "generate"}}, "credentials")
-    await login.submit({})
-    assert "demands_certificate" not in port.site.subentries[left].data
-    assert await port.status(context) == 401
-
-
 async def test_authority_that_cannot_be_read(
     hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:
@@ -598,7 +346,7 @@ async def test_authority_that_cannot_be_read(
     right = key.read_bytes()
     key.write_text("nonsense")
     form = await open_reconfigure(hass, entry, "ocpp_security")
-    await form.submit(choose("tls"), "generated_certificate")
+    await form.submit(security_input("tls"), "generated_certificate")
     names = {"names": ["ems.example"]}
     await form.submit(names, "generated_certificate", base="certificate_not_made")
     assert form.placeholders["detail"]
@@ -614,7 +362,7 @@ async def test_address_in_the_network_of_the_charge_points(
     await add_charge_point(hass, entry, PASSWORD)
     hass.config.internal_url = hass.config.api = None
     form = await open_reconfigure(hass, entry, "ocpp_security")
-    await form.submit(choose("tls"), "generated_certificate")
+    await form.submit(security_input("tls"), "generated_certificate")
     assert form.suggested["names"] == ["homeassistant.local"]
     await form.submit({"names": ["2001:db8::7"]}, "authority")
     await form.submit({})
@@ -627,7 +375,7 @@ async def test_files_that_the_server_cannot_use(
 ) -> None:
     """They belong together, and are still not good enough; good ones lead to the authority of the charge points."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ems.example")])
+    name = common_name("ems.example")
     now = datetime.now(UTC)
     weak = (
         x509.CertificateBuilder()
@@ -648,7 +396,7 @@ async def test_files_that_the_server_cannot_use(
     )
     Path(files["key"]).write_bytes(pem(key))
     form = await open_reconfigure(hass, entry, "ocpp_security")
-    await form.submit(choose("mutual_tls", "files"), "certificate_files")
+    await form.submit(security_input("mutual_tls", "files"), "certificate_files")
     await form.submit(files, "certificate_files", base="certificate_unusable")
     assert "KEY_TOO_SMALL" in form.placeholders["detail"]
 

@@ -3,15 +3,12 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-import ssl
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
 import pytest
-from websockets.exceptions import InvalidStatus
 
 from custom_components.reev_ems.ocpp_server import (
     CallError,
@@ -30,22 +27,10 @@ from custom_components.reev_ems.ocpp_server import (
 from custom_components.reev_ems.ocpp_server.charge_point import ChargePoint
 
 from .conftest import Recorder
+from .encrypted import Dialer, csr, pem
 from .wire import Payload, WireChargePoint, iso
 
 VERSIONS = ("1.6", "2.0.1")
-
-type Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
-
-
-def csr(key: Key, name: str = "serial 17") -> str:
-    """Return a certificate signing request, as a charge point makes it."""
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    request = x509.CertificateSigningRequestBuilder().subject_name(subject)
-    return (
-        request.sign(key, hashes.SHA256())
-        .public_bytes(serialization.Encoding.PEM)
-        .decode()
-    )
 
 
 @pytest.fixture(params=VERSIONS)
@@ -79,25 +64,11 @@ async def test_s12_a_charge_point_is_given_its_own_certificate(
 
     files = authority.server_certificate(("127.0.0.1",))
     await server.change_encryption(tls.context(*files, authority.path))
-    (tmp_path / "chain.pem").write_text(chain)
-    (tmp_path / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    context = ssl.create_default_context(cafile=authority.path)
-    context.load_cert_chain(tmp_path / "chain.pem", tmp_path / "key.pem")
-    url = f"wss://127.0.0.1:{server.port}"
-    again = WireChargePoint()
-    await again.connect(f"{url}/CP1", ssl=context)
-    await again.ask("Heartbeat")
-    await again.close()
+    dialer = Dialer(authority)
+    context = dialer.showing(chain.encode(), pem(key))
+    assert await dialer.handshake(server.port, context) == 101
     server.adopt(type(recorder.point.config)(id="CP2"))
-    with pytest.raises(InvalidStatus) as refused:
-        await WireChargePoint().connect(f"{url}/CP2", ssl=context)
-    assert refused.value.response.status_code == 403
+    assert await dialer.handshake(server.port, context, "CP2") == 403
 
 
 def _forged() -> str:

@@ -8,7 +8,6 @@ import ssl
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 import pytest
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
@@ -20,12 +19,13 @@ from custom_components.reev_ems.ocpp_server import (
 )
 from custom_components.reev_ems.sessions import SessionLog
 
+from .encrypted import Dialer, common_name, pem
 from .wire import WireChargePoint
 
 
 def issue(folder: Path, name: str) -> tuple[Path, Path]:
     """Issue a certificate for a charge point; its own authority is `ca.pem`."""
-    ca_key, ca_name = ec.generate_private_key(ec.SECP256R1()), _name("authority")
+    ca_key, ca_name = ec.generate_private_key(ec.SECP256R1()), common_name("authority")
     now = datetime.now(UTC)
 
     def sign(
@@ -51,20 +51,10 @@ def issue(folder: Path, name: str) -> tuple[Path, Path]:
     )
     certificate, key_file = folder / "client.pem", folder / "client-key.pem"
     certificate.write_bytes(
-        sign(_name(name), key, ca=False).public_bytes(serialization.Encoding.PEM)
+        sign(common_name(name), key, ca=False).public_bytes(serialization.Encoding.PEM)
     )
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
+    key_file.write_bytes(pem(key))
     return certificate, key_file
-
-
-def _name(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
 @pytest.fixture
@@ -160,44 +150,25 @@ async def test_s12_certificates_of_our_own_authority(
     )
     await server.start()
     server.adopt(ChargePointConfig(id="CP1"))
-    own, own_key = authority.charge_point_certificate(named)
-    (tmp_path / "own.pem").write_bytes(own)
-    (tmp_path / "own-key.pem").write_bytes(own_key)
-    trust = ssl.create_default_context(cafile=authority.path)
-    trust.load_cert_chain(tmp_path / "own.pem", tmp_path / "own-key.pem")
-    client = WireChargePoint()
-    connecting = client.connect(f"wss://127.0.0.1:{server.port}/CP1", ssl=trust)
-    if named == "CP1":
-        await connecting
-        await client.ask("Heartbeat")
-        await client.close()
-    else:
-        with pytest.raises(InvalidStatus):
-            await connecting
+    dialer = Dialer(authority)
+    context = dialer.showing(*authority.charge_point_certificate(named))
+    status = await dialer.handshake(server.port, context)
+    assert status == (101 if named == "CP1" else 403)
     await server.stop()
 
 
-class Port:
+class Port(Dialer):
     """An encrypted port of our own authority, and what dials in there with certificates of it."""
 
     def __init__(self, server: OcppServer, authority: tls.Authority) -> None:
         """Take a listening server."""
+        super().__init__(authority)
         self.server = server
-        self.authority = authority
 
     def make(self, charge_point_id: str) -> tuple[ssl.SSLContext, str]:
         """Make a certificate; return what shows it, and its serial number."""
         certificate, key = self.authority.charge_point_certificate(charge_point_id)
-        serial = tls.serial_number(certificate)
-        file = self.authority.path.with_name(f"{serial}.pem")
-        file.write_bytes(certificate + key)
-        context = self.without()
-        context.load_cert_chain(file)
-        return context, serial
-
-    def without(self) -> ssl.SSLContext:
-        """Return what shows no certificate."""
-        return ssl.create_default_context(cafile=self.authority.path)
+        return self.showing(certificate, key), tls.serial_number(certificate)
 
     async def lets_in(
         self,
@@ -205,19 +176,10 @@ class Port:
         charge_point_id: str = "CP1",
         password: str = "",
     ) -> int:
-        """Connect once and be answered; return the status of the handshake."""
-        login = f"{charge_point_id}:{password}@" if password else ""
-        client = WireChargePoint()
-        try:
-            await client.connect(
-                f"wss://{login}127.0.0.1:{self.server.port}/{charge_point_id}",
-                ssl=context,
-            )
-        except InvalidStatus as refused:
-            return refused.response.status_code
-        await client.ask("Heartbeat")
-        await client.close()
-        return 101
+        """Connect once; return the status of the handshake."""
+        return await self.handshake(
+            self.server.port, context, charge_point_id, password
+        )
 
 
 @pytest.fixture(params=[True, False], ids=["of all", "of some"])
@@ -296,10 +258,7 @@ async def test_s12_certificate_and_password_on_one_port(port: Port) -> None:
     # Whom nobody asks shows nothing: some have certificates of their makers, that are good for nothing here.
     stranger = tls.Authority.load_or_create(port.authority.path.parent / "other")
     certificate, key = stranger.charge_point_certificate("CP2")
-    file = stranger.path.with_name("cp2.pem")
-    file.write_bytes(certificate + key)
-    context = port.without()
-    context.load_cert_chain(file)
+    context = port.showing(certificate, key)
     with pytest.raises((InvalidHandshake, OSError, EOFError)):
         await port.lets_in(context, "CP2", "correct horse")
     port.server.remove("CP1")
