@@ -96,7 +96,7 @@ async def test_many_connectors_share_what_a_database_takes(
     push(100.0)
     power = written(entity_id(hass, entry, "sensor", "Garage left", "1_power"))
     grid_power = written(entity_id(hass, entry, "sensor", "Depot", "grid_power"))
-    for second in range(80):
+    for second in range(81):
         left = ConnectorObservation(
             state=ConnectorState.CHARGING, power_w=second, age_s=1.0
         )
