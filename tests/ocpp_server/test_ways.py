@@ -109,6 +109,20 @@ async def test_s5_floor_in_a_vendor_key_is_written_until_it_is_taken(
     assert client.sent("ChangeConfiguration")[-1] == {"key": "MaxA", "value": "6"}
 
 
+async def test_nothing_is_stopped_where_nothing_runs(adopt: Any, dial: Any) -> None:
+    """A car that is plugged in and waits by a vendor's key draws nothing: a permit of nothing is kept."""
+    point, recorder = adopt(quirks={"abilities": {"vendor_key": "MaxA"}})
+    client = await dial(handlers={"SetChargingProfile": refuse})
+    await client.boot()
+    await client.status("Preparing")
+    point.permit(1, Permit(limit_a=0))
+    await recorder.wait(PermitAccepted)
+    assert not client.sent("RemoteStopTransaction")
+    point.permit(1, Permit(limit_a=8))
+    await recorder.wait(PermitAccepted, count=2)
+    assert client.sent("ChangeConfiguration")[-1]["value"] == "8"
+
+
 async def test_s1_start_and_stop(adopt: Any, dial: Any) -> None:
     """Who takes no limits at all is stopped, waits for us, and goes on for the same card."""
     point, recorder = adopt()
@@ -125,6 +139,9 @@ async def test_s1_start_and_stop(adopt: Any, dial: Any) -> None:
     assert client.sent("RemoteStopTransaction") == [{"transactionId": transaction_id}]
     await ended(client, transaction_id)
     assert point.connectors[1].state is ConnectorState.SUSPENDED_EVSE
+    point.permit(1, Permit(limit_a=0))
+    await client.ask("Heartbeat")
+    await client.ask("Heartbeat")
     assert not client.sent("RemoteStartTransaction")
     point.permit(1, Permit(limit_a=12))
     await client.until(lambda: client.sent("RemoteStartTransaction"))

@@ -39,6 +39,7 @@ BOOT_WAIT_S = 3.0
 """A charge point that has just started does not take requests before its BootNotification was answered; one that
 reconnects sends none."""
 RECONNECT_WAIT_S = 1.0
+LEARN_WAIT_S = 20.0
 METER_WATCH_S = 30.0
 _LATE_INTERVALS = 3
 _CERTIFICATE_WAIT_S = 0.5
@@ -346,8 +347,7 @@ class ChargePoint(RemoteControl, Reports):
             finally:
                 self._awaiting_boot = False
             if not self._asked:
-                await self.dialect.learn()
-                self._asked = True
+                await self._learn()
             self._begin_set_up()
             self._start(self._watch_meter_values())
             self._start(self.read_back.run())
@@ -355,6 +355,16 @@ class ChargePoint(RemoteControl, Reports):
             await self.steering.run(session)
         except CallError as error:
             _LOGGER.debug("%s: %s", self.id, error)
+
+    async def _learn(self) -> None:
+        """Ask what it can do. One that gives no answer is not left without its floor (S4): it is asked again later."""
+        try:
+            async with asyncio.timeout(LEARN_WAIT_S):
+                await self.dialect.learn()
+        except (CallError, TimeoutError) as error:
+            _LOGGER.debug("%s: does not tell what it can do: %s", self.id, error)
+        else:
+            self._asked = True
 
     async def _watch_meter_values(self) -> None:
         """Ask a charging connector for values where they do not come by themselves."""
@@ -399,7 +409,13 @@ class ChargePoint(RemoteControl, Reports):
 
     async def _restore(self) -> None:
         """Take up the transactions that were running when this program ended."""
-        for record in await self._host.transactions.open_transactions(self.id):
+        try:
+            records = await self._host.transactions.open_transactions(self.id)
+        except OSError as error:
+            # It must have its floor all the same; the next connection tries again.
+            _LOGGER.error("%s: its transactions cannot be read: %s", self.id, error)
+            return
+        for record in records:
             connector = self.connectors.get(record.connector_id)
             if connector is not None and connector.transaction is None:
                 connector.transaction = transaction_of(record)

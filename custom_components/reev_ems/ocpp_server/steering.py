@@ -92,11 +92,7 @@ class Steering:
         self.renew(connector_id)
 
     def begin_test(self, connector_id: int) -> None:
-        """Hold the permits of a connector back for its self-test. Raises CallError."""
-        if connector_id in self._parked:
-            raise CallError("test_running")
-        if connector_id not in self._wanted:
-            raise CallError("aborted")
+        """Hold the permits of a connector back for its self-test; it has a permit."""
         self._parked[connector_id] = self._wanted[connector_id]
 
     def test_permit(self, connector_id: int, permit: Permit) -> None:
@@ -165,23 +161,18 @@ class Steering:
         self._wake.set()
 
     async def run(self, session: Session) -> None:
-        """Send what is due until cancelled or disconnected."""
+        """Send what is due until cancelled. Raises CallError (`disconnected`)."""
         while True:
             self._wake.clear()
-            try:
-                if self._point.clock() >= self._floor_not_before_s and not (
-                    self.floor_accepted
-                ):
-                    await self._send_floor(session)
-                if self._floored:
-                    if self.abilities.way is Way.VENDOR_KEY:
-                        await self.vendor_key.lapse()
-                    for connector in self._in_order():
-                        await self._send_permit(session, connector)
-            except CallError as error:
-                if error.key == "disconnected":
-                    return
-                raise
+            if self._point.clock() >= self._floor_not_before_s and not (
+                self.floor_accepted
+            ):
+                await self._send_floor(session)
+            if self._floored:
+                if self.abilities.way is Way.VENDOR_KEY:
+                    await self.vendor_key.lapse()
+                for connector in self._in_order():
+                    await self._send_permit(session, connector)
             try:
                 async with asyncio.timeout(self._pause_s()):
                     await self._wake.wait()
@@ -422,7 +413,14 @@ class Steering:
             return
         self._due.add(connector_id)
         self._not_before_s[connector_id] = self._point.clock() + START_WAIT_S
-        if not await self.pauses.start(session, connector):
+        try:
+            tried = await self.pauses.start(session, connector)
+        except CallError as error:
+            if error.key == "disconnected":
+                raise
+            self._rejected(connector_id, wanted.permit, error.key)
+            return
+        if not tried:
             self._rejected(connector_id, wanted.permit, "Rejected")
 
     def _accepted(self, connector: ConnectorView, wanted: _Wanted) -> None:

@@ -280,7 +280,8 @@ class Requests16(Dialect):
             try:
                 keys = await self._read_keys(names)
             except CallError as error:
-                if error.key not in {"refused", "invalid_answer"}:
+                silent = error.key == "timeout" and not names
+                if not silent and error.key not in {"refused", "invalid_answer"}:
                     raise
             if keys:
                 break
