@@ -175,6 +175,7 @@ class ConnectorPart(ChargePointPart):
             view.transaction,
             view.permit,
             self.decision,
+            self._steady_limit,
             observation and (observation.current_a, observation.power_w),
             _is_current(observation),
             self.controls,
@@ -228,9 +229,26 @@ class ConnectorPart(ChargePointPart):
     @property
     def limit(self) -> Limit | None:
         """Return what binds the connector, with the names of circuit and user group for their ids."""
+        return self._named(self.decision.limited_by) if self.decision else None
+
+    @property
+    def shown_limit(self) -> Limit | None:
+        """Return what binds the connector as `limit` does, for a state: a short wait to be raised changes nothing."""
+        return self._named(limit) if (limit := self._steady_limit) else None
+
+    @property
+    def _steady_limit(self) -> Limit | None:
+        """Return what binds the connector, in the words of the energy management, for a state."""
         if (decision := self.decision) is None:
             return None
-        limit = decision.limited_by
+        data = self.data
+        settings = (data.site, data.observation.external_limit_w is None)
+        return self.coordinator.steady_limits[self.id].shown(
+            decision.limited_by, data.decision.at_s, settings
+        )
+
+    def _named(self, limit: Limit) -> Limit:
+        """Return a limit with the names of circuit and user group for their ids."""
         circuit, group = limit.circuit, limit.group
         if circuit is not None:
             circuit = self.coordinator.circuit_names.get(circuit, circuit)

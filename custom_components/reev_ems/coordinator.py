@@ -1,6 +1,7 @@
 """The control loop of a site: gathers what is known, calls the energy management, carries out."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -59,6 +60,7 @@ from .security import PortSecurity
 from .site import Controls, build_site, connector_id
 from .site_gateways import SiteGateways
 from .site_meters import MeterStatus, SiteMeters
+from .steady_limit import SteadyLimit
 from .structure import structure_of
 from .texts import async_grid_connection
 
@@ -121,6 +123,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         )
         self._structure = structure_of(entry)
         self.connector_names = connector_names(entry)
+        self.steady_limits = defaultdict[str, SteadyLimit](SteadyLimit)
         self._connectors: dict[str, tuple[ChargePoint, int]] = {}
         self._places: dict[str, tuple[str, int]] = {}
         self._wake = asyncio.Event()

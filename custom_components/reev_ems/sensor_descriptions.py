@@ -328,21 +328,26 @@ def _accepted(connector: ConnectorPart) -> dict[str, Any]:
 
 
 def _limit_details(connector: ConnectorPart) -> dict[str, Any]:
-    """Return where the limit is, how long it lasts, and all of it in one line."""
-    if (limit := connector.limit) is None:
+    """Return where the limit is, how long it lasts, and all of it in one line; with a wait that the state leaves out."""
+    shown, limit = connector.shown_limit, connector.limit
+    if shown is None or limit is None:
         return {}
+    hass = connector.coordinator.hass
+    reason = async_limit_text(hass, limit)
+    if shown != limit:
+        reason = f"{async_limit_text(hass, replace(shown, remaining_s=None))}; {reason}"
     return {
-        "circuit": limit.circuit,
-        "phase": limit.phase,
-        "group": limit.group,
+        "circuit": shown.circuit,
+        "phase": shown.phase,
+        "group": shown.group,
         "remaining_s": None if limit.remaining_s is None else round(limit.remaining_s),
-        "reason": async_limit_text(connector.coordinator.hass, limit),
+        "reason": reason,
     }
 
 
 def _limit_in_words(connector: ConnectorPart) -> str | None:
     """Return what limits, and where; not for how long, which would be another text every second."""
-    if (limit := connector.limit) is None:
+    if (limit := connector.shown_limit) is None:
         return None
     return async_limit_text(
         connector.coordinator.hass, replace(limit, remaining_s=None)
@@ -416,7 +421,9 @@ CONNECTOR_SENSORS: tuple[ReevSensorDescription[ConnectorPart], ...] = (
         translation_key="limited_by",
         device_class=SensorDeviceClass.ENUM,
         options=[str(kind) for kind in LimitKind],
-        value_fn=lambda connector: connector.limit.kind if connector.limit else None,
+        value_fn=lambda connector: (
+            limit.kind if (limit := connector.shown_limit) else None
+        ),
         attributes_fn=_limit_details,
     ),
     # Nobody opens the attributes to learn which fuse it is.

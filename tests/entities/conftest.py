@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.core import HomeAssistant
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
+from homeassistant.helpers.event import async_track_state_change_event
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -135,3 +136,21 @@ async def push(entry: MockConfigEntry) -> Push:
         return coordinator.data
 
     return publish
+
+
+@pytest.fixture
+def written(hass: HomeAssistant) -> Callable[[str], list[str]]:
+    """Return the list of the states that an entity gets from now on."""
+
+    def follow(entity: str) -> list[str]:
+        states: list[str] = []
+
+        @callback
+        def note(event: Event[EventStateChangedData]) -> None:
+            if new := event.data["new_state"]:
+                states.append(new.state)
+
+        async_track_state_change_event(hass, entity, note)
+        return states
+
+    return follow

@@ -6,15 +6,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 from homeassistant.const import EVENT_STATE_REPORTED, STATE_UNKNOWN
-from homeassistant.core import (
-    Event,
-    EventStateChangedData,
-    EventStateReportedData,
-    HomeAssistant,
-    callback,
-)
+from homeassistant.core import Event, EventStateReportedData, HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er
-from homeassistant.helpers.event import async_track_state_change_event
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -36,24 +29,6 @@ from tests.meters.wire import ModbusServer
 from .site import entity_id, set_up, site_entry, state, subentry_id
 
 type Push = Callable[..., SiteData]
-
-
-@pytest.fixture
-def written(hass: HomeAssistant) -> Callable[[str], list[str]]:
-    """Return the list of the states that an entity gets from now on."""
-
-    def follow(entity: str) -> list[str]:
-        states: list[str] = []
-
-        @callback
-        def note(event: Event[EventStateChangedData]) -> None:
-            if new := event.data["new_state"]:
-                states.append(new.state)
-
-        async_track_state_change_event(hass, entity, note)
-        return states
-
-    return follow
 
 
 def grid(power_w: float, age_s: float | None = 0.2) -> dict[str, object]:
