@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryNotReady
@@ -12,7 +11,7 @@ from homeassistant.helpers.typing import ConfigType
 
 from .certificates import async_follow_certificates
 from .const import CONF_OCPP_PORT, DOMAIN
-from .coordinator import ReevConfigEntry, ReevCoordinator, async_remove_stored
+from .coordinator import ReevConfigEntry, ReevCoordinator
 from .devices import async_register_devices, async_remove_stale_devices
 from .downloads import async_setup_downloads
 from .issues import async_remove_issues
@@ -28,6 +27,7 @@ from .passwords import async_follow_passwords
 from .people import async_forget_presented
 from .security import async_ssl_context, security_of_port
 from .services import async_setup_services
+from .stored_controls import async_remove_stored, async_stored_controls
 from .uploads import async_setup_uploads
 
 PLATFORMS = [
@@ -78,17 +78,20 @@ async def async_setup_entry(hass: HomeAssistant, entry: ReevConfigEntry) -> bool
         ) from err
     entry.async_on_unload(lambda: async_release_server(hass, entry.entry_id, port))
 
-    coordinator = ReevCoordinator(hass, entry, server)
-    await coordinator.async_start(await async_load_meter_profiles(hass))
+    profiles = await async_load_meter_profiles(hass)
+    controls = await async_stored_controls(hass, entry.entry_id)
+    coordinator = ReevCoordinator(hass, entry, server, controls)
     entry.runtime_data = coordinator
+    entry.async_on_unload(entry.add_update_listener(_async_take_up))
+    await coordinator.async_start(profiles)
     await async_register_devices(hass, coordinator)
-    entry.async_on_unload(entry.add_update_listener(_async_reload))
     async_follow_passwords(coordinator)
     async_follow_certificates(coordinator)
     for platform in PLATFORMS:
         # One by one: Home Assistant gives each a minute, and all together may take longer on a slow machine.
         await hass.config_entries.async_forward_entry_setups(entry, [platform])
-    async_remove_stale_devices(hass, coordinator)
+    if not coordinator.outdated:
+        async_remove_stale_devices(hass, coordinator)
     return True
 
 
@@ -110,8 +113,11 @@ async def async_remove_entry(hass: HomeAssistant, entry: Any) -> None:
     await async_stop_unused_server(hass, entry.data[CONF_OCPP_PORT])
 
 
-async def _async_reload(hass: HomeAssistant, entry: ReevConfigEntry) -> None:
-    """Take up changed settings; the charge points keep their sockets."""
-    if entry.state is ConfigEntryState.LOADED and entry.runtime_data.async_take_up():
-        return
-    hass.config_entries.async_schedule_reload(entry.entry_id)
+async def _async_take_up(hass: HomeAssistant, entry: ReevConfigEntry) -> None:
+    """Take up changed settings, also during the set-up; the charge points keep their sockets.
+
+    Of many changes before the reload it takes up all.
+    """
+    coordinator = entry.runtime_data
+    if not coordinator.outdated and not coordinator.async_take_up():
+        hass.config_entries.async_schedule_reload(entry.entry_id)

@@ -66,7 +66,8 @@ def async_follow_certificates(coordinator: ReevCoordinator) -> None:
 def _forget_older(coordinator: ReevCoordinator, subentry_id: str) -> None:
     """Drop what was made before the certificate that was shown."""
     entry = coordinator.config_entry
-    subentry = entry.subentries[subentry_id]
+    if (subentry := entry.subentries.get(subentry_id)) is None:
+        return
     good: list[str] = [*subentry.data.get(CONF_CERTIFICATES, [ANY_CERTIFICATE])]
     shown = coordinator.server.certificate_shown(subentry.data[CONF_CHARGE_POINT_ID])
     if shown is None:

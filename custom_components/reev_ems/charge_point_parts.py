@@ -9,7 +9,6 @@ from homeassistant.helpers.device_registry import ChildDeviceInfo, DeviceInfo
 
 from .const import (
     CONF_CHARGE_POINT_ID,
-    CONF_CIRCUIT,
     CONF_CONNECTORS,
     CONF_NUMBER,
     DOMAIN,
@@ -21,7 +20,7 @@ from .energy_management.model import Connector, Supply
 from .energy_management.observation import ConnectorObservation, ConnectorState
 from .names import connector_name
 from .ocpp_server import ChargePoint, ConnectorView, SelfTest
-from .parts import SubentryPart, site_circuits
+from .parts import SubentryPart, circuit_of, site_circuits
 from .people import User
 from .site import ConnectorControls, connector_id
 
@@ -305,11 +304,10 @@ def _is_current(
 def charge_point_parts(coordinator: ReevCoordinator) -> Iterator[ChargePointPart]:
     """Return the charge points."""
     circuits = site_circuits(coordinator)
-    entry = coordinator.config_entry
-    for subentry in entry.get_subentries_of_type(SUBENTRY_CHARGE_POINT):
+    for subentry in coordinator.subentries_of_type(SUBENTRY_CHARGE_POINT):
         yield ChargePointPart(
             coordinator=coordinator,
-            circuit=circuits[subentry.data[CONF_CIRCUIT]],
+            circuit=circuit_of(circuits, subentry),
             subentry_id=subentry.subentry_id,
         )
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -11,14 +11,12 @@ from typing import Any, override
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.storage import Store
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
 from .charge_point_config import charge_point_config
 from .const import (
     CONF_CONNECTORS,
     CONF_OCPP_PORT,
-    DOMAIN,
     LOGGER,
     ROOT_CIRCUIT,
     SUBENTRY_CHARGE_POINT,
@@ -39,7 +37,7 @@ from .history import History
 from .home_battery import observe_battery
 from .issues import async_update_issues
 from .learnt import LEARNT
-from .line_phases import async_forget_line_phases, async_line_phases
+from .line_phases import async_line_phases
 from .listener import DATA, KeptOverReload, async_set_pairing
 from .meters import Load, MeterProfile
 from .names import connector_names
@@ -61,6 +59,7 @@ from .site import Controls, build_site, connector_id
 from .site_gateways import SiteGateways
 from .site_meters import MeterStatus, SiteMeters
 from .steady_limit import SteadyLimit
+from .stored_controls import controls_store
 from .structure import structure_of
 from .texts import async_grid_connection
 
@@ -72,7 +71,6 @@ STEP_INTERVAL_S = 1.0
 # nothing to notice at sites of usual size, where a step takes milliseconds.
 METER_REST = 3
 EVENT_REST = 9
-STORAGE_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,14 +90,18 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
     config_entry: ReevConfigEntry
 
     def __init__(
-        self, hass: HomeAssistant, entry: ReevConfigEntry, server: OcppServer
+        self,
+        hass: HomeAssistant,
+        entry: ReevConfigEntry,
+        server: OcppServer,
+        controls: Controls,
     ) -> None:
         """Initialize; nothing runs before async_start."""
         super().__init__(
             hass, LOGGER, config_entry=entry, name=f"reev EMS {entry.title}"
         )
         self.server = server
-        self.controls = Controls()
+        self.controls = controls
         self.charge_points: dict[str, ChargePoint] = {}
         self.profiles: Mapping[str, MeterProfile] = {}
         self.history = History(hass)
@@ -122,6 +124,9 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             ),
         )
         self._structure = structure_of(entry)
+        self._subentries = dict(entry.subentries)
+        self.outdated = False
+        """Whether the entry was changed such that a reload follows, before which nothing is built on it any more."""
         self.connector_names = connector_names(entry)
         self.steady_limits = defaultdict[str, SteadyLimit](SteadyLimit)
         self._connectors: dict[str, tuple[ChargePoint, int]] = {}
@@ -137,15 +142,16 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         self.gateways = SiteGateways(hass, entry)
         self._state = ControllerState()
         self._thread = ThreadPoolExecutor(1, f"{self.name} decision")
-        self._store = _store(hass, entry.entry_id)
+        self._store = controls_store(hass, entry.entry_id)
 
     async def async_start(self, profiles: Mapping[str, MeterProfile]) -> None:
-        """Take up the site: charge points, meters, loop. Everything ends with the entry's unload."""
+        """Take up the site: charge points, meters, loop. Everything ends with the entry's unload.
+
+        Up to the first step nothing is waited for: all is made of the same state of the entry.
+        """
         entry = self.config_entry
         shared = self.hass.data[DATA]
         self.profiles = profiles
-        if stored := await self._store.async_load():
-            self.controls = Controls.from_json(stored)
         self._site = build_site(entry, self.controls)
         kept = shared.kept.pop(entry.entry_id, KeptOverReload(self._state, {}))
         self._state = kept.state
@@ -247,7 +253,8 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             )
         )
         # The issues look at the data; one that is missed at the first step of a reload would be created anew.
-        async_update_issues(self, decision.issues)
+        if not self.outdated:
+            async_update_issues(self, decision.issues)
 
     def _observe(self, at_s: float) -> Observation:
         """Return all that is known now."""
@@ -336,6 +343,17 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             self._learn(event)
         else:
             self._wake.set()
+
+    def subentry(self, subentry_id: str) -> ConfigSubentry:
+        """Return a subentry, also while the reload is awaited that follows its removal."""
+        current = self.config_entry.subentries.get(subentry_id)
+        return current or self._subentries[subentry_id]
+
+    def subentries_of_type(self, subentry_type: str) -> Iterator[ConfigSubentry]:
+        """Return the subentries that the site was built of."""
+        for subentry_id, subentry in self._subentries.items():
+            if subentry.subentry_type == subentry_type:
+                yield self.subentry(subentry_id)
 
     def place_of(self, item_id: str) -> tuple[str, int]:
         """Return the subentry of a connector's charge point, and the connector's number there."""
@@ -433,7 +451,9 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
     def async_take_up(self) -> bool:
         """Take up a changed config entry; False if that needs a reload."""
         if structure_of(self.config_entry) != self._structure:
+            self.outdated = True
             return False
+        self._subentries = dict(self.config_entry.subentries)
         self._take_up_people()
         for subentry_id in self.charge_points:
             # Their certificates may have changed.
@@ -464,7 +484,8 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
     def _change(self, controls: Controls) -> None:
         """Take changed controls, keep them, and decide anew at once."""
         self._keep_controls(controls)
-        self._site = build_site(self.config_entry, controls)
+        if not self.outdated:
+            self._site = build_site(self.config_entry, controls)
         self._wake.set()
 
     def _keep_controls(self, controls: Controls) -> None:
@@ -483,14 +504,3 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
     async def _async_update_data(self) -> SiteData:
         """Return the last turn: the loop pushes, nothing is polled."""
         return self.data
-
-
-async def async_remove_stored(hass: HomeAssistant, entry_id: str) -> None:
-    """Forget the controls of a site that was removed."""
-    async_forget_line_phases(hass, entry_id)
-    await _store(hass, entry_id).async_remove()
-
-
-def _store(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
-    """Return the storage of a site's controls."""
-    return Store(hass, STORAGE_VERSION, f"{DOMAIN}.{entry_id}")

@@ -26,6 +26,8 @@ async def async_register_devices(
         config_entry_id=entry.entry_id, **site_part(coordinator).device_info
     )
     for part in charge_point_parts(coordinator):
+        if coordinator.outdated:
+            return
         registry.async_get_or_create(
             config_entry_id=entry.entry_id,
             config_subentry_id=part.subentry_id,

@@ -167,8 +167,12 @@ async def async_add_by_subentry(
 ) -> None:
     """Add entities, each to the subentry that its part belongs to.
 
-    Thousands take seconds. Charge points that got no answer to a ping meanwhile would hang up.
+    Thousands take seconds. Charge points that got no answer to a ping meanwhile would hang up, and subentries may be
+    removed: then the reload that follows adds the rest.
     """
     for subentry_id, group in groupby(entities, lambda item: item.part.subentry_id):
-        async_add_entities(group, config_subentry_id=subentry_id)
+        items = list(group)
+        if items[0].coordinator.outdated:
+            return
+        async_add_entities(items, config_subentry_id=subentry_id)
         await asyncio.sleep(0)

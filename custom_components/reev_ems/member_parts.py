@@ -59,8 +59,8 @@ class MemberPart(SubentryPart):
 def member_parts(coordinator: ReevCoordinator) -> Iterator[MemberPart]:
     """Return the users and the groups of users."""
     root = site_part(coordinator).circuit
-    for subentry in coordinator.config_entry.subentries.values():
-        if subentry.subentry_type in MEMBERS:
+    for subentry_type in MEMBERS:
+        for subentry in coordinator.subentries_of_type(subentry_type):
             yield MemberPart(
                 coordinator=coordinator, circuit=root, subentry_id=subentry.subentry_id
             )

@@ -4,7 +4,7 @@ A part knows where its facts are and which device shows them; what is made of th
 tables of descriptions.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import override
 
@@ -134,7 +134,7 @@ class SubentryPart(SitePart):
     @property
     def subentry(self) -> ConfigSubentry:
         """Return the subentry."""
-        return self.coordinator.config_entry.subentries[self.subentry_id]
+        return self.coordinator.subentry(self.subentry_id)
 
     @property
     @override
@@ -263,11 +263,10 @@ def circuit_parts(coordinator: ReevCoordinator) -> Iterator[CircuitPart]:
 def meter_parts(coordinator: ReevCoordinator) -> Iterator[MeterPart]:
     """Return the meters."""
     circuits = site_circuits(coordinator)
-    entry = coordinator.config_entry
-    for subentry in entry.get_subentries_of_type(SUBENTRY_METER):
+    for subentry in coordinator.subentries_of_type(SUBENTRY_METER):
         yield MeterPart(
             coordinator=coordinator,
-            circuit=circuits[subentry.data[CONF_CIRCUIT]],
+            circuit=circuit_of(circuits, subentry),
             subentry_id=subentry.subentry_id,
         )
 
@@ -275,8 +274,7 @@ def meter_parts(coordinator: ReevCoordinator) -> Iterator[MeterPart]:
 def gateway_parts(coordinator: ReevCoordinator) -> Iterator[GatewayPart]:
     """Return the gateways."""
     root = site_circuits(coordinator)[ROOT_CIRCUIT]
-    entry = coordinator.config_entry
-    for subentry in entry.get_subentries_of_type(SUBENTRY_GATEWAY):
+    for subentry in coordinator.subentries_of_type(SUBENTRY_GATEWAY):
         yield GatewayPart(
             coordinator=coordinator, circuit=root, subentry_id=subentry.subentry_id
         )
@@ -285,3 +283,8 @@ def gateway_parts(coordinator: ReevCoordinator) -> Iterator[GatewayPart]:
 def site_circuits(coordinator: ReevCoordinator) -> dict[str, Circuit]:
     """Return the site's circuits by their id."""
     return {circuit.id: circuit for circuit in coordinator.data.site.circuits}
+
+
+def circuit_of(circuits: Mapping[str, Circuit], subentry: ConfigSubentry) -> Circuit:
+    """Return the circuit of a meter or charge point; the grid connection in place of one that was removed."""
+    return circuits.get(subentry.data[CONF_CIRCUIT]) or circuits[ROOT_CIRCUIT]

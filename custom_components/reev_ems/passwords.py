@@ -69,6 +69,8 @@ def async_follow_passwords(coordinator: ReevCoordinator) -> None:
 
 def _forget_former(part: ChargePointPart) -> None:
     """Drop the former password, if the new one was used."""
+    if part.subentry_id not in part.coordinator.config_entry.subentries:
+        return
     data = dict(part.subentry.data)
     if CONF_FORMER_PASSWORD in data and part.coordinator.server.knows_password(
         part.charge_point.id

@@ -67,6 +67,7 @@ class SiteMeters:
         self._entry = entry
         self._loads = loads
         self._on_news = on_news
+        self._titles: dict[str, str] = {}
         self._watches: dict[str, FrozenWatch] = {}
         self._behind: dict[str, frozenset[str]] = {}
         """The connectors behind each meter."""
@@ -82,6 +83,7 @@ class SiteMeters:
         for subentry in self._entry.get_subentries_of_type(SUBENTRY_METER):
             meter_id = subentry.subentry_id
             circuit = subentry.data[CONF_CIRCUIT]
+            self._titles[meter_id] = subentry.title
             self.statuses[meter_id] = MeterStatus(
                 circuit=circuit, reading=last.get(meter_id)
             )
@@ -175,7 +177,7 @@ class SiteMeters:
 
     def _title(self, meter_id: str) -> str:
         """Return the name of a meter for the log."""
-        return self._entry.subentries[meter_id].title
+        return self._titles[meter_id]
 
 
 def connectors_below(site: Site, circuit_id: str) -> frozenset[str]:
