@@ -45,9 +45,9 @@ from .flows.circuit import CircuitSubentryFlow
 from .flows.fields import (
     amperes,
     limit_fields,
+    port_number,
     show_limits,
     take_limits,
-    whole_number,
     with_errors_open,
 )
 from .flows.gateway import GatewaySubentryFlow
@@ -143,11 +143,11 @@ class ReevConfigFlow(
                 probatio.Required(CONF_NAME): TextSelector(),
                 **limit_fields(required=True),
                 probatio.Required(CONF_IMBALANCE_LIMIT_A, default=imbalance_a): amperes(
-                    0, 1000
+                    0, 1000, "imbalance_out_of_range"
                 ),
                 probatio.Required(
                     CONF_OCPP_PORT, default=DEFAULT_OCPP_PORT
-                ): whole_number(1, 65535),
+                ): port_number(),
             }
         )
         return self.async_show_form(
@@ -239,7 +239,7 @@ class ReevConfigFlow(
         schema = probatio.Schema(
             {
                 **limit_fields(required=True),
-                probatio.Required(CONF_OCPP_PORT): whole_number(1, 65535),
+                probatio.Required(CONF_OCPP_PORT): port_number(),
             }
         )
         return self.async_show_form(

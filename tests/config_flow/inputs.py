@@ -10,11 +10,12 @@ from homeassistant.config_entries import (
     SubentryFlowResult,
 )
 from homeassistant.core import HomeAssistant
-from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.data_entry_flow import FlowResultType, InvalidData
+import pytest
 
 from custom_components.reev_ems.const import DOMAIN
 
-from .texts import check_texts
+from .texts import check_errors, check_texts
 
 PROFILE = "janitza_umg604"
 PASSWORD = "correct horse 17"
@@ -193,6 +194,16 @@ class Form:
         await self._hass.async_block_till_done()
         if step_id is not None:
             self.shows(step_id, errors)
+
+    async def refused(self, user_input: dict[str, Any], **errors: str) -> None:
+        """Fill in the form with what its fields do not take; check which error is shown at which of them.
+
+        The browser looks each up as an error of the flow.
+        """
+        with pytest.raises(InvalidData) as refused:
+            await self._manager.async_configure(self.result["flow_id"], user_input)
+        assert refused.value.schema_errors == errors
+        check_errors(self._kind, self._flow, errors)
 
     async def choose(self, option: str) -> None:
         """Take an option of a menu, which leads to the step of that name."""

@@ -51,6 +51,13 @@ def check_texts(kind: str | None, flow: str, result: Mapping[str, Any]) -> None:
         _check_wire(result["data_schema"])
 
 
+def check_errors(kind: str | None, flow: str, errors: Mapping[str, str]) -> None:
+    """Fail unless errors that fields raised by themselves have texts, which nothing fills."""
+    texts = TEXTS[flow] if kind is None else TEXTS[flow][kind]
+    for error in errors.values():
+        _check_placeholders(texts["error"][error], set())
+
+
 def _check_wire(schema: probatio.Schema) -> None:
     """Fail unless the form can be sent to a browser."""
     json_bytes(probatio.to_field_list(schema, custom_serializer=cv.custom_serializer))

@@ -125,7 +125,7 @@ def identity_fields(circuits: Mapping[str, str]) -> dict[probatio.Marker, Any]:
         probatio.Required(CONF_NAME): TextSelector(),
         probatio.Required(CONF_CIRCUIT, default=ROOT_CIRCUIT): circuit_choice(circuits),
         probatio.Required(CONF_CONNECTOR_COUNT, default=1): whole_number(
-            1, MAX_CONNECTORS
+            1, MAX_CONNECTORS, "connectors_out_of_range"
         ),
     }
 

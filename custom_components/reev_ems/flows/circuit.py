@@ -102,7 +102,9 @@ class CircuitSubentryFlow(ConfigSubentryFlow):
                 probatio.Required(CONF_NAME): TextSelector(),
                 probatio.Required(CONF_PARENT): circuit_choice(names),
                 **limit_fields(required=False),
-                probatio.Required(CONF_RESERVE_A, default=0): amperes(0, 10_000),
+                probatio.Required(CONF_RESERVE_A, default=0): amperes(
+                    0, 10_000, "reserve_out_of_range"
+                ),
             }
         )
         return self.async_show_form(

@@ -1,7 +1,7 @@
 """Form fields that several flows share, and the way between what a form shows and what is stored."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, override
 
 from homeassistant.const import (
     ATTR_UNIT_OF_MEASUREMENT,
@@ -44,16 +44,38 @@ def name_error(name: str, others: Iterable[str]) -> str | None:
     return None
 
 
+class _BoundedNumber(NumberSelector):
+    """A number that is refused with an error of ours.
+
+    Home Assistant's own text is English only. What a field of a form raises is sent to the browser as the error of that
+    field, and there its text is looked up as that of any error of the flow.
+    """
+
+    def __init__(self, config: NumberSelectorConfig, error: str) -> None:
+        """Initialize with the key of the error's text."""
+        super().__init__(config)
+        self._error = error
+
+    @override
+    def __call__(self, data: Any) -> float:
+        """Return the number. Raises Invalid."""
+        try:
+            return super().__call__(data)
+        except probatio.Invalid as err:
+            raise probatio.Invalid(self._error) from err
+
+
 def number(
     unit: str | None = None,
     *,
     minimum: float | None = None,
     maximum: float | None = None,
+    error: str | None = None,
 ) -> NumberSelector:
     """Return a box for a number that may have decimals.
 
-    Bounds given here are refused by Home Assistant itself, without a translated text; where a person may well
-    enter such a value, the flow checks it instead.
+    Outside of the bounds it is refused with an error of the flow, named by its key. In a section Home Assistant names
+    what it refuses by its path only: no error and no bounds there, the flow checks them instead.
     """
     config = NumberSelectorConfig(mode=NumberSelectorMode.BOX, step="any")
     if unit is not None:
@@ -62,16 +84,17 @@ def number(
         config["min"] = minimum
     if maximum is not None:
         config["max"] = maximum
-    return NumberSelector(config)
+    return NumberSelector(config) if error is None else _BoundedNumber(config, error)
 
 
-def whole_number(minimum: int, maximum: int) -> probatio.All[Any]:
-    """Return a box for a whole number."""
+def whole_number(minimum: int, maximum: int, error: str) -> probatio.All[Any]:
+    """Return a box for a whole number; `error` is the key of the flow's error for one out of bounds."""
     return probatio.All(
-        NumberSelector(
+        _BoundedNumber(
             NumberSelectorConfig(
                 min=minimum, max=maximum, step=1, mode=NumberSelectorMode.BOX
-            )
+            ),
+            error,
         ),
         probatio.Coerce(int),
     )
@@ -87,11 +110,24 @@ def priority_slider() -> probatio.All[Any]:
     )
 
 
+def port_number() -> probatio.All[Any]:
+    """Return a box for a TCP port."""
+    return whole_number(1, 65535, "port_out_of_range")
+
+
+def modbus_unit() -> probatio.All[Any]:
+    """Return a box for a Modbus unit id."""
+    return whole_number(0, 255, "unit_id_out_of_range")
+
+
 def amperes(
-    minimum: float | None = None, maximum: float | None = None
+    minimum: float | None = None,
+    maximum: float | None = None,
+    error: str | None = None,
 ) -> NumberSelector:
     """Return a box for a current."""
-    return number(UnitOfElectricCurrent.AMPERE, minimum=minimum, maximum=maximum)
+    unit = UnitOfElectricCurrent.AMPERE
+    return number(unit, minimum=minimum, maximum=maximum, error=error)
 
 
 def watts(minimum: float | None = None, maximum: float | None = None) -> NumberSelector:
@@ -99,9 +135,9 @@ def watts(minimum: float | None = None, maximum: float | None = None) -> NumberS
     return number(UnitOfPower.WATT, minimum=minimum, maximum=maximum)
 
 
-def seconds(minimum: float, maximum: float) -> NumberSelector:
+def seconds(minimum: float, maximum: float, error: str | None = None) -> NumberSelector:
     """Return a box for a duration."""
-    return number(UnitOfTime.SECONDS, minimum=minimum, maximum=maximum)
+    return number(UnitOfTime.SECONDS, minimum=minimum, maximum=maximum, error=error)
 
 
 def choice(translation_key: str, options: Iterable[str]) -> SelectSelector:

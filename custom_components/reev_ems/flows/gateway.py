@@ -16,7 +16,7 @@ import probatio
 from ..const import CONF_METERS, CONF_UNIT_ID, SUBENTRY_GATEWAY, SUBENTRY_METER
 from ..listener import DATA
 from ..meters import MeterError, ModbusGateways, TeltonikaGateway
-from .fields import whole_number
+from .fields import modbus_unit, port_number
 from .meter_setup import DEFAULT_MODBUS_PORT, DEFAULT_UNIT_ID, FIELD_OF_ERROR
 
 
@@ -76,12 +76,10 @@ class GatewaySubentryFlow(ConfigSubentryFlow):
             {
                 probatio.Required(CONF_NAME): TextSelector(),
                 probatio.Required(CONF_HOST): TextSelector(),
-                probatio.Required(CONF_PORT, default=DEFAULT_MODBUS_PORT): whole_number(
-                    1, 65535
-                ),
-                probatio.Required(CONF_UNIT_ID, default=DEFAULT_UNIT_ID): whole_number(
-                    0, 255
-                ),
+                probatio.Required(
+                    CONF_PORT, default=DEFAULT_MODBUS_PORT
+                ): port_number(),
+                probatio.Required(CONF_UNIT_ID, default=DEFAULT_UNIT_ID): modbus_unit(),
                 probatio.Optional(CONF_METERS, default=list): SelectSelector(
                     SelectSelectorConfig(
                         options=[

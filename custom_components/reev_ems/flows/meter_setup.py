@@ -45,7 +45,15 @@ from ..meters import (
     parse_profile,
     probe_meter,
 )
-from .fields import amperes, choice, circuit_choice, named_choice, seconds, whole_number
+from .fields import (
+    amperes,
+    choice,
+    circuit_choice,
+    modbus_unit,
+    named_choice,
+    port_number,
+    seconds,
+)
 from .meter_map import CONF_MAP, MAP_TEMPLATE, async_store_profile, new_profile
 from .meter_texts import MeterTexts, bullets, hints, measured
 from .sensor_meter import SensorSetup
@@ -82,7 +90,7 @@ CONFIRM_SCHEMA = probatio.Schema(
             "phase_order", PHASE_ORDERS
         ),
         probatio.Required(CONF_READ_AGAIN, default=False): BooleanSelector(),
-        probatio.Optional(CONF_RATING_A): amperes(1, 100_000),
+        probatio.Optional(CONF_RATING_A): amperes(1, 100_000, "rating_out_of_range"),
         probatio.Required(CONF_NAME): TextSelector(),
     }
 )
@@ -105,11 +113,11 @@ def connection_schema(
         ),
         # Sensors have no address.
         probatio.Optional(CONF_HOST): TextSelector(),
-        probatio.Required(CONF_PORT, default=DEFAULT_MODBUS_PORT): whole_number(
-            1, 65535
+        probatio.Required(CONF_PORT, default=DEFAULT_MODBUS_PORT): port_number(),
+        probatio.Required(CONF_UNIT_ID, default=DEFAULT_UNIT_ID): modbus_unit(),
+        probatio.Required(CONF_POLL_S, default=DEFAULT_POLL_S): seconds(
+            0.5, 10, "poll_out_of_range"
         ),
-        probatio.Required(CONF_UNIT_ID, default=DEFAULT_UNIT_ID): whole_number(0, 255),
-        probatio.Required(CONF_POLL_S, default=DEFAULT_POLL_S): seconds(0.5, 10),
     }
     return probatio.Schema(fields)
 
