@@ -44,6 +44,7 @@ class Configuration:
     ) -> None:
         """Start as delivered."""
         names = ",".join(config.measurands)
+        most = config.measurands_max or len(MEASURANDS)
         self._keys = {
             "AuthorizationKey": _Key(
                 value="", accepts=lambda value: 1 <= len(value) <= 40, secret=True
@@ -71,7 +72,12 @@ class Configuration:
                 value=str(config.sample_interval_s), accepts=_is_number
             ),
             "MeterValuesAlignedData": _Key(value=""),
-            "MeterValuesSampledData": _Key(value=names, accepts=_are_measurands),
+            "MeterValuesSampledData": _Key(
+                value=names,
+                accepts=lambda value: (
+                    _are_measurands(value) and len(value.split(",")) <= most
+                ),
+            ),
             "NumberOfConnectors": _Key(value=str(len(outlets))),
             "ResetRetries": _Key(value="0"),
             "SendLocalListMaxLength": _Key(value=str(config.local_list_per_message)),
@@ -88,6 +94,8 @@ class Configuration:
             "UnlockConnectorOnEVSideDisconnect": _Key(value="true"),
             "WebSocketPingInterval": _Key(value="30", accepts=_is_number),
         }
+        if config.measurands_max is not None:
+            self._keys["MeterValuesSampledDataMaxLength"] = _Key(value=str(most))
         if vendor_key:
             self._keys[vendor_key] = _Key(value="32", accepts=_is_number)
         self._names = {name.casefold(): name for name in self._keys}

@@ -43,6 +43,7 @@ class ChargePoint201(Transactions201):
             "ClearChargingProfile": self.clear_charging_profile,
             "DataTransfer": lambda payload: {"status": "UnknownVendorId"},
             "GetBaseReport": self._get_base_report,
+            "GetReport": self._get_report,
             "GetChargingProfiles": self.get_charging_profiles,
             "GetCompositeSchedule": self.get_composite_schedule,
             "GetInstalledCertificateIds": self._installed_certificates,
@@ -156,7 +157,26 @@ class ChargePoint201(Transactions201):
         return {"setVariableResult": results}
 
     def _get_base_report(self, payload: Json) -> Json:
-        entries = self.variables.report()
+        self._tell_report(payload["requestId"], self.variables.report())
+        return {"status": "Accepted"}
+
+    def _get_report(self, payload: Json) -> Json:
+        asked = [
+            (item["component"]["name"], item.get("variable", {}).get("name"))
+            for item in payload.get("componentVariable", ())
+        ]
+        entries = [
+            entry
+            for entry in self.variables.report()
+            if (entry["component"]["name"], entry["variable"]["name"]) in asked
+        ]
+        if not entries:
+            return {"status": "EmptyResultSet"}
+        self._tell_report(payload["requestId"], entries)
+        return {"status": "Accepted"}
+
+    def _tell_report(self, request_id: int, entries: list[Json]) -> None:
+        """Send entries, in as many messages as it takes."""
         parts = [
             entries[start : start + _REPORT_ENTRIES]
             for start in range(0, len(entries), _REPORT_ENTRIES)
@@ -165,14 +185,13 @@ class ChargePoint201(Transactions201):
             self.tell_now(
                 "NotifyReport",
                 {
-                    "requestId": payload["requestId"],
+                    "requestId": request_id,
                     "generatedAt": iso(self.now),
                     "seqNo": number,
                     "tbc": number < len(parts) - 1,
                     "reportData": part,
                 },
             )
-        return {"status": "Accepted"}
 
     @override
     def tell_now(self, action: str, payload: Mapping[str, Any]) -> None:

@@ -49,6 +49,8 @@ class ChargePointConfig:
     """MeterValueSampleInterval as delivered."""
     measurands: tuple[str, ...] = ("Energy.Active.Import.Register",)
     """MeterValuesSampledData as delivered."""
+    measurands_max: int | None = None
+    """Longest list of them: items (1.6), characters (2.0.1); None: it does not tell, and takes all."""
     local_list_max: int = 100
     """Id tags that its list has room for."""
     local_list_per_message: int = 20

@@ -253,6 +253,7 @@ _SITE = vol.Schema(
                 vol.Optional("max_periods"): vol.All(int, vol.Range(min=1)),
                 vol.Optional("max_profiles"): vol.All(int, vol.Range(min=1)),
                 vol.Optional("sample_interval_s"): vol.All(int, vol.Range(min=0)),
+                vol.Optional("measurands_max"): vol.All(int, vol.Range(min=1)),
                 vol.Optional("local_list_max"): vol.All(int, vol.Range(min=1)),
                 vol.Optional("local_list_per_message"): vol.All(int, vol.Range(min=1)),
                 vol.Optional("quirks", default=dict): QUIRKS,

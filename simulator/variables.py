@@ -7,6 +7,9 @@ from .link import Json
 from .measurands import MEASURANDS
 from .outlets import ChargePointConfig, Outlet
 
+_LONGEST_VALUE = 1000
+"""SetVariableData.attributeValue of the schema."""
+
 type Key = tuple[str, str, str | None]
 """Component, variable, instance of the variable."""
 
@@ -30,6 +33,8 @@ class _Variable:
     accepts: Callable[[str], bool] | None = None
     """None: read only."""
     secret: bool = False
+    longest: int | None = None
+    """maxLimit of a list, in characters; None: none is told."""
 
 
 class Variables:
@@ -99,7 +104,10 @@ class Variables:
                 value=interval_s, kind="integer", accepts=_is_number
             ),
             ("SampledDataCtrlr", "TxUpdatedMeasurands", None): _Variable(
-                value=measurands, kind="MemberList", accepts=_are_measurands
+                value=measurands,
+                kind="MemberList",
+                accepts=_are_measurands,
+                longest=config.measurands_max,
             ),
             ("SecurityCtrlr", "BasicAuthPassword", None): _Variable(
                 value="", accepts=lambda value: 16 <= len(value) <= 40, secret=True
@@ -179,7 +187,11 @@ class Variables:
         variable, status = self._find(asked)
         if variable is not None:
             value = asked["attributeValue"]
-            if variable.accepts is None or not variable.accepts(value):
+            if (
+                variable.accepts is None
+                or not variable.accepts(value)
+                or len(value) > (variable.longest or _LONGEST_VALUE)
+            ):
                 status = "Rejected"
             else:
                 variable.value = value
@@ -221,7 +233,8 @@ class Variables:
                     "variableCharacteristics": {
                         "dataType": variable.kind,
                         "supportsMonitoring": False,
-                    },
+                    }
+                    | ({"maxLimit": variable.longest} if variable.longest else {}),
                 }
             )
         return entries

@@ -39,8 +39,8 @@ FROM_CHARGE_POINT: Mapping[str, frozenset[str]] = {
 ACTED_ON = frozenset(
     {
         "Authorize", "BootNotification", "DiagnosticsStatusNotification", "FirmwareStatusNotification",
-        "Heartbeat", "LogStatusNotification", "MeterValues", "SecurityEventNotification", "SignCertificate",
-        "SignedFirmwareStatusNotification", "StartTransaction", "StatusNotification", "StopTransaction",
+        "Heartbeat", "LogStatusNotification", "MeterValues", "NotifyReport", "SecurityEventNotification",
+        "SignCertificate", "SignedFirmwareStatusNotification", "StartTransaction", "StatusNotification", "StopTransaction",
         "TransactionEvent",
     }
 )  # fmt: skip
@@ -62,6 +62,7 @@ METHODS: Mapping[str, str] = {
     "GetInstalledCertificateIds": "installed_certificates",
     "GetLocalListVersion": "local_list_version",
     "GetLog": "get_log",
+    "GetReport": "set-up, before measurands are set",
     "GetVariables": "get_configuration",
     "InstallCertificate": "install_certificate",
     "RemoteStartTransaction": "remote_start",

@@ -14,6 +14,7 @@ from custom_components.reev_ems.ocpp_server import (
     ChargePointEvent,
     OcppServer,
     charge_point,
+    reported_limits,
     steering,
 )
 from custom_components.reev_ems.sessions import SessionLog
@@ -27,11 +28,12 @@ def loopback(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Let sockets work, and do not wait for a BootNotification as long as with real charge points."""
+    """Let sockets work, and do not wait for what may never come as long as with real charge points."""
     # Every statement of the session records otherwise.
     caplog.set_level(logging.WARNING, "sqlalchemy.engine")
     monkeypatch.setattr(charge_point, "BOOT_WAIT_S", 0.05)
     monkeypatch.setattr(charge_point, "RECONNECT_WAIT_S", 0.05)
+    monkeypatch.setattr(reported_limits, "REPORT_WAIT_S", 0.05)
     monkeypatch.setattr(steering, "_TRANSACTION_HOLD_S", 0.05)
 
 

@@ -83,7 +83,17 @@ async def test_every_method_sends_what_the_table_says(
     point, recorder = adopt()
     client = await dial(protocols=(f"ocpp{version}",))
     client.handlers |= {
-        "GetVariables": lambda _: {"getVariableResult": []},
+        "GetReport": lambda _: {"status": "NotSupported"},
+        "GetVariables": lambda _: {
+            "getVariableResult": [
+                {
+                    "attributeStatus": "Accepted",
+                    "attributeValue": "Voltage",
+                    "component": {"name": "SampledDataCtrlr"},
+                    "variable": {"name": "TxUpdatedMeasurands"},
+                }
+            ]
+        },
         "SetVariables": lambda payload: {
             "setVariableResult": [
                 {"attributeStatus": "Accepted"} | data

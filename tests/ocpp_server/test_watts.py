@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 from custom_components.reev_ems.energy_management.model import Supply
-from custom_components.reev_ems.ocpp_server import Permit, PermitAccepted, car_phases
+from custom_components.reev_ems.ocpp_server import (
+    FloorAccepted,
+    Permit,
+    PermitAccepted,
+    car_phases,
+)
 
 from .wire import Payload, WireChargePoint, iso
 
@@ -119,6 +124,35 @@ def announces(version: str, value: str) -> dict[str, Callable[[Payload], Payload
     if version == "1.6":
         return {"GetConfiguration": lambda _: {"configurationKey": [key]}}
     return {"GetVariables": lambda _: {"getVariableResult": [variable]}}
+
+
+@pytest.mark.parametrize(
+    ("said", "switches"),
+    [
+        ({"ACPhaseSwitchingSupported": "true"}, True),
+        (
+            {
+                "ConnectorSwitch3to1PhaseSupported": "false",
+                "ACPhaseSwitchingSupported": "true",
+            },
+            True,
+        ),
+        ({"ACPhaseSwitchingSupported": "false"}, False),
+        ({"ACPhaseSwitchingSupported": "maybe"}, None),
+    ],
+)
+async def test_charge_amps_says_by_a_key_of_its_own_that_it_switches_phases(
+    adopt: Any, dial: Any, said: dict[str, str], switches: bool | None
+) -> None:
+    """It counts as the standard's key does."""
+    keys = [{"key": key, "readonly": True, "value": said[key]} for key in said]
+    point, recorder = adopt()
+    client = await dial(
+        handlers={"GetConfiguration": lambda _: {"configurationKey": keys}}
+    )
+    await client.boot()
+    await recorder.wait(FloorAccepted)
+    assert point.steering.abilities.switches_phases is switches
 
 
 @pytest.mark.parametrize("version", ["1.6", "2.0.1"])

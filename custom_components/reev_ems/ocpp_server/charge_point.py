@@ -137,10 +137,10 @@ class ChargePoint(RemoteControl, Reports):
         without = {*self.quirks.without_measurands, *self.without_measurands}
         return [name for name in MEASURANDS if name not in without]
 
-    def took_measurands(self, taken: list[str]) -> None:
+    def took_measurands(self, asked: list[str], taken: list[str]) -> None:
         """Note which measurands it took; one that takes none just now is asked for all of them again."""
         if taken:
-            refused = (name for name in self.wanted_measurands if name not in taken)
+            refused = (name for name in asked if name not in taken)
             self.without_measurands = (*self.without_measurands, *refused)
             self.taught()
 

@@ -1,6 +1,7 @@
 """What differs between the OCPP versions, below the one ChargePoint that the rest of the program sees."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,26 @@ MEASURANDS = (
     "Temperature",
 )
 """To ask for, in order of value."""
+
+
+def fitting(
+    measurands: Sequence[str], *, most: int | None = None, length: int | None = None
+) -> list[str]:
+    """Return as many of the best measurands as a charge point takes.
+
+    Args:
+        measurands: in order of value.
+        most: of them; None: not told.
+        length: of their comma separated list, in characters; None: not told.
+    """
+    kept = list(measurands)
+    while len(kept) > 1 and (
+        (most is not None and 0 < most < len(kept))
+        or (length is not None and 0 < length < len(",".join(kept)))
+    ):
+        del kept[-1]
+    return kept
+
 
 type Request = tuple[str, Payload]
 """An action and its payload."""

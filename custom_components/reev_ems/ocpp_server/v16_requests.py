@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, override
 
 from . import fields
-from .dialect import PING_INTERVAL_S, Dialect, Request, status_of
+from .dialect import PING_INTERVAL_S, Dialect, Request, fitting, status_of
 from .local_list import IdTags, Room
 from .model import CallError, CertificateUse, FirmwareSignature, Payload, Transaction
 from .profiles import Profile, Unit, to_16
@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
+_PHASE_SWITCH_KEYS = (
+    "ConnectorSwitch3to1PhaseSupported",
+    # Charge Amps says it by a key of its own, named as a variable of OCPP 2.0.1 (evcc 16228).
+    "ACPhaseSwitchingSupported",
+)
 _LEARN_KEYS = (
+    *_PHASE_SWITCH_KEYS,
     "ChargeProfileMaxStackLevel",
     "ChargingScheduleAllowedChargingRateUnit",
     "ChargingScheduleMaxPeriods",
-    "ConnectorSwitch3to1PhaseSupported",
     "MeterValuesSampledData",
+    "MeterValuesSampledDataMaxLength",
     "MeterValueSampleInterval",
     "WebSocketPingInterval",
 )
@@ -313,9 +319,7 @@ class Requests16(Dialect):
             if known.max_periods is None and periods
             else known.max_periods,
             unit=known.unit or (units.pop() if len(units) == 1 else None),
-            switches_phases=fields.flag(
-                self._value("ConnectorSwitch3to1PhaseSupported")
-            )
+            switches_phases=self._switches_phases()
             if known.switches_phases is None
             else known.switches_phases,
         )
@@ -323,6 +327,11 @@ class Requests16(Dialect):
     def _value(self, name: str) -> str | None:
         key = self._keys.get(name.lower())
         return key.value if key else None
+
+    def _switches_phases(self) -> bool | None:
+        """Return whether it says that it switches phases; None: it says nothing about that."""
+        said = {fields.flag(self._value(name)) for name in _PHASE_SWITCH_KEYS} - {None}
+        return True in said if said else None
 
     @override
     async def configure(self) -> None:
@@ -364,7 +373,8 @@ class Requests16(Dialect):
     async def _set_measurands(self) -> None:
         """Ask for all measurands at once; where that is refused, for as many of the best as are taken."""
         name = "MeterValuesSampledData"
-        wanted = self.point.wanted_measurands
+        most = fields.integer({"value": self._value(f"{name}MaxLength")}, "value")
+        wanted = fitting(self.point.wanted_measurands, most=most)
         have = {part.strip() for part in (self._value(name) or "").split(",")}
         if set(wanted[:3]) <= have:
             return
@@ -374,7 +384,7 @@ class Requests16(Dialect):
         for measurand in wanted:
             if await self._set(name, ",".join([*taken, measurand])):
                 taken.append(measurand)
-        self.point.took_measurands(taken)
+        self.point.took_measurands(wanted, taken)
 
 
 def _same(value: str | None, wanted: str) -> bool:

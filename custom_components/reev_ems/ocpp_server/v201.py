@@ -44,7 +44,6 @@ _ANSWERS: Mapping[str, Payload] = {
     "NotifyEVChargingSchedule": {"status": "Accepted"},
     "NotifyEvent": {},
     "NotifyMonitoringReport": {},
-    "NotifyReport": {},
     "PublishFirmwareStatusNotification": {},
     "ReportChargingProfiles": {},
     "ReservationStatusUpdate": {},
@@ -83,6 +82,7 @@ class V201(Requests201):
             "StatusNotification": self._status_notification,
             "TransactionEvent": self._transaction_event,
             "MeterValues": self._meter,
+            "NotifyReport": self._notify_report,
             "DataTransfer": self._data_transfer,
             "FirmwareStatusNotification": self._firmware_status,
             "LogStatusNotification": self._upload_status,
@@ -343,6 +343,11 @@ class V201(Requests201):
     async def _meter(self, payload: Payload) -> Payload:
         evse = fields.required_integer(payload, "evseId")
         await self._record(evse, None, fields.mappings(payload, "meterValue"))
+        return {}
+
+    async def _notify_report(self, payload: Payload) -> Payload:
+        """Take a part of a report."""
+        self.reported_limits.take(payload)
         return {}
 
     async def _record(

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, override
 
 from . import fields
-from .dialect import PING_INTERVAL_S, Dialect, Request, status_of
+from .dialect import PING_INTERVAL_S, Dialect, Request, fitting, status_of
 from .local_list import IdTags, Room
 from .model import (
     CallError,
@@ -18,6 +18,7 @@ from .model import (
     Transaction,
 )
 from .profiles import Profile, Unit, to_201
+from .reported_limits import ReportedLimits
 
 if TYPE_CHECKING:
     from .charge_point import ChargePoint
@@ -32,6 +33,7 @@ _INTERVAL = "SampledDataCtrlr.TxUpdatedInterval"
 _MEASURANDS = "SampledDataCtrlr.TxUpdatedMeasurands"
 _START_MEASURANDS = "SampledDataCtrlr.TxStartedMeasurands"
 _END_MEASURANDS = "SampledDataCtrlr.TxEndedMeasurands"
+_VALUE_LENGTH = "DeviceDataCtrlr.ConfigurationValueSize"
 _PING = "OCPPCommCtrlr.WebSocketPingInterval"
 
 _CERTIFICATES = {
@@ -72,6 +74,7 @@ class Requests201(Dialect):
         self._variables: dict[str, str | None] = {}
         self._status: dict[int, str] = {}
         self._charging_state: dict[int, str] = {}
+        self.reported_limits = ReportedLimits(point, self.next_request)
 
     @override
     def wire_id(self, transaction: Transaction) -> str | int:
@@ -260,6 +263,7 @@ class Requests201(Dialect):
             _PHASES,
             _INTERVAL,
             _MEASURANDS,
+            _VALUE_LENGTH,
             _PING,
         ]
         values: dict[str, str | None] = {}
@@ -336,18 +340,7 @@ class Requests201(Dialect):
         interval_s = max(self.point.config.meter_interval_s, quirks.meter_interval_s)
         await self._set(_INTERVAL, str(interval_s))
         await self._set(_PING, str(PING_INTERVAL_S))
-        wanted = self.point.wanted_measurands
-        have = {
-            part.strip() for part in (self._variables.get(_MEASURANDS) or "").split(",")
-        }
-        if not set(wanted[:3]) <= have and not await self._set(
-            _MEASURANDS, ",".join(wanted)
-        ):
-            taken: list[str] = []
-            for name in wanted:
-                if await self._set(_MEASURANDS, ",".join([*taken, name])):
-                    taken.append(name)
-            self.point.took_measurands(taken)
+        await self._set_measurands()
         more = await self.get_configuration(
             [_START_MEASURANDS, _END_MEASURANDS, *_AUTHORIZATION]
         )
@@ -357,6 +350,29 @@ class Requests201(Dialect):
                 await self._set(name, _AUTHORIZATION[name])
             elif _ENERGY not in (value or ""):
                 await self._set(name, _ENERGY, present=True)
+
+    async def _set_measurands(self) -> None:
+        """Ask for all measurands at once; where that is refused, for as many of the best as are taken."""
+        wanted = self.point.wanted_measurands
+        have = {
+            part.strip() for part in (self._variables.get(_MEASURANDS) or "").split(",")
+        }
+        if set(wanted[:3]) <= have or _MEASURANDS not in self._variables:
+            return
+        told = (
+            fields.integer(self._variables, _VALUE_LENGTH),
+            await self.reported_limits.longest(*_MEASURANDS.split(".")),
+        )
+        wanted = fitting(
+            wanted, length=min((item for item in told if item), default=None)
+        )
+        if set(wanted) == have or await self._set(_MEASURANDS, ",".join(wanted)):
+            return
+        taken: list[str] = []
+        for name in wanted:
+            if await self._set(_MEASURANDS, ",".join([*taken, name])):
+                taken.append(name)
+        self.point.took_measurands(wanted, taken)
 
     async def _set(self, name: str, value: str, *, present: bool = False) -> bool:
         """Write a variable that has another value; returns whether it now has this one."""
