@@ -27,8 +27,8 @@ FLOOR_A = 6.0
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the permit of the test live for two seconds."""
     monkeypatch.setattr(commissioning, "LIFE_S", 2.0)
-    monkeypatch.setattr(commissioning, "OBEY_WAIT_S", 1.5)
-    monkeypatch.setattr(commissioning, "FALL_BACK_WAIT_S", 1.5)
+    monkeypatch.setattr(commissioning, "OBEY_WAIT_S", 1.0)
+    monkeypatch.setattr(commissioning, "FALL_BACK_WAIT_S", 1.0)
     monkeypatch.setattr(commissioning, "_CHECK_S", 0.02)
     monkeypatch.setattr(steering, "_SHORTEST_LIFE_S", 0.5)
 
@@ -215,3 +215,84 @@ async def test_nothing_to_see_without_a_transaction_or_with_a_small_draw(
     async with metering(client, Charger()):
         with pytest.raises(CallError, match="draws_too_little"):
             await point.self_test(1)
+
+
+async def test_nothing_to_see_where_nothing_was_permitted(
+    adopt: Any, dial: Any
+) -> None:
+    """Its transaction runs by itself, on the floor."""
+    point, recorder = adopt()
+    client = await dial()
+    await client.boot()
+    await recorder.wait(FloorAccepted)
+    await client.start()
+    async with metering(client, Charger()):
+        with pytest.raises(CallError, match="draws_too_little"):
+            await point.self_test(1)
+
+
+async def test_car_that_takes_less_by_itself_tells_nothing_of_the_fall(
+    charging: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was full before the permit lapsed; that it obeys was seen."""
+    monkeypatch.setattr(commissioning, "_EARLY_S", 0.5)
+    charger = Charger()
+    point, client, _ = await charging(charger)
+
+    def full(payload: Payload) -> Payload:
+        answer = charger.take(payload)
+        if len(client.profiles("TxProfile")) == 2:
+            charger.schedule = None
+        return answer
+
+    client.handlers["SetChargingProfile"] = full
+    async with metering(client, charger):
+        result = await point.self_test(1)
+    assert (result.obeys, result.falls_back, result.fall_back_s) == (True, None, None)
+
+
+async def test_permit_of_the_test_that_is_refused(charging: Any) -> None:
+    """The test says that it could not be made, and the permit of before goes on."""
+    charger = Charger()
+    point, client, recorder = await charging(charger)
+    client.handlers["SetChargingProfile"] = lambda _: {"status": "Rejected"}
+    async with metering(client, charger):
+        with pytest.raises(CallError, match="timeout"):
+            await point.self_test(1)
+        client.handlers["SetChargingProfile"] = charger.take
+        point.permit(1, Permit(limit_a=12))
+        await recorder.wait(PermitAccepted, count=2)
+    assert point.self_tests == {}
+
+
+async def test_charger_without_a_schedule_is_tested_all_the_same(charging: Any) -> None:
+    """Many do not implement it."""
+    charger = Charger(obeys=False)
+    point, client, _ = await charging(charger)
+    client.handlers["GetCompositeSchedule"] = lambda _: ("NotImplemented", "")
+    async with metering(client, charger):
+        result = await point.self_test(1)
+    assert (result.obeys, result.schedule_agrees) == (False, None)
+
+
+@pytest.mark.parametrize("end", ["no_transaction", "not_connected"])
+async def test_self_test_ends_with_what_it_tests(charging: Any, end: str) -> None:
+    """The car leaves, or the network fails."""
+    charger = Charger(obeys=False)
+    point, client, _ = await charging(charger)
+    async with metering(client, charger):
+        test = asyncio.create_task(point.self_test(1))
+        await client.until(lambda: len(client.profiles("TxProfile")) == 2)
+        if end == "not_connected":
+            client.abort()
+        else:
+            transaction = point.connectors[1].transaction
+            await client.ask(
+                "StopTransaction",
+                transactionId=transaction.id,
+                meterStop=2000,
+                timestamp=iso(),
+            )
+        with pytest.raises(CallError, match=end):
+            await test
+    assert not point.testing

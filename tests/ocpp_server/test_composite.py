@@ -1,6 +1,7 @@
 """What a charge point says that is in force, against what it was told."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from custom_components.reev_ems.ocpp_server import (
 )
 from custom_components.reev_ems.ocpp_server.profiles import Unit
 
-from .wire import Payload, soon
+from .wire import Payload, iso, soon
 
 
 async def test_s8_what_is_in_force_is_read_back(
@@ -109,3 +110,33 @@ async def test_what_is_known_of_its_schedule_wins(
         await recorder.wait(PermitAccepted, count=count)
         await asyncio.sleep(0.05)
     assert len(client.sent("GetCompositeSchedule")) == (3 if tells else 0)
+
+
+async def test_schedule_of_a_transaction_that_is_over_tells_nothing(
+    adopt: Any, dial: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer came late, and another car charges."""
+    monkeypatch.setattr(composite, "READ_AFTER_S", 0.0)
+    monkeypatch.setattr(composite, "_BETWEEN_S", 0.0)
+    point, recorder = adopt()
+    client = await dial(handlers={"GetCompositeSchedule": lambda _: None})
+    await client.boot()
+    first = await client.start()
+    point.permit(1, Permit(limit_a=10))
+    await client.until(lambda: client.sent("GetCompositeSchedule"))
+    await client.ask(
+        "StopTransaction", transactionId=first, meterStop=2000, timestamp=iso()
+    )
+    await client.start()
+    (asked,) = (
+        json.loads(frame)[1]
+        for frame in client.frames
+        if "GetCompositeSchedule" in frame
+    )
+    period = {"startPeriod": 0, "limit": 32}
+    schedule = {"chargingRateUnit": "A", "chargingSchedulePeriod": [period]}
+    answer = {"status": "Accepted", "chargingSchedule": schedule}
+    await client.send(json.dumps([3, asked, answer]))
+    await recorder.wait(PermitAccepted, count=2)
+    assert not recorder.of(ScheduleMismatch)
+    assert point.learnt.abilities.composite_schedule is None

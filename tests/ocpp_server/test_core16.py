@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from custom_components.reev_ems import ocpp_server
 from custom_components.reev_ems.energy_management.observation import ConnectorState
 from custom_components.reev_ems.ocpp_server import (
     BootInfo,
@@ -204,6 +205,51 @@ async def test_s12_unknown_charge_points_need_pairing(
     server.pairing = False
     with pytest.raises(InvalidStatus):
         await dial("OTHER")
+
+
+async def test_s12_who_waits_for_adoption_is_kept_waiting(
+    server: OcppServer, dial: Any
+) -> None:
+    """It hears the time, and nothing in its queue is answered by an error, or it would stick there."""
+    server.pairing = True
+    client = await dial("NEW")
+    assert (await client.boot())["status"] == "Pending"
+    assert "currentTime" in await client.ask("Heartbeat")
+    assert await client.ask("MeterValues", connectorId=1, meterValue=[]) == {}
+    # Of another version; some send it all the same.
+    assert await client.ask("TransactionEvent", eventType="Started") == {}
+    assert (await client.call("MakeCoffee", {}))[0] == 4
+
+
+async def test_s12_end_of_pairing_drops_who_waits(
+    server: OcppServer, dial: Any
+) -> None:
+    """Who was not adopted is nobody's business any more, and is not let in again."""
+    server.pairing = True
+    client = await dial("NEW")
+    await client.boot()
+    assert set(server.unknown) == {"NEW"}
+    server.pairing = False
+    assert await client.closed() is not None
+    assert not server.unknown
+    with pytest.raises(InvalidStatus) as refused:
+        await dial("NEW")
+    assert refused.value.response.status_code == 404
+
+
+async def test_s12_one_connection_too_many(
+    adopt: Any, dial: Any, server: OcppServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told to come again later; those that are there go on."""
+    monkeypatch.setattr(ocpp_server.server, "_MAX_CONNECTIONS", 2)
+    for number in range(3):
+        adopt(f"CP{number}")
+    clients = [await dial(f"CP{number}") for number in range(2)]
+    with pytest.raises(InvalidStatus) as refused:
+        await dial("CP2")
+    assert refused.value.response.status_code == 503
+    for client in clients:
+        await client.ask("Heartbeat")
 
 
 async def test_port_that_is_taken(server: OcppServer, store: SessionLog) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from custom_components.reev_ems.energy_management.model import Supply
 from custom_components.reev_ems.ocpp_server import (
+    Floor,
     FloorAccepted,
     Permit,
     PermitAccepted,
@@ -194,3 +195,57 @@ async def test_s1_phases_are_switched_only_where_that_can_be_done(
         else request["chargingProfile"]["chargingSchedule"][0]
     )
     assert schedule["chargingSchedulePeriod"][0] == period
+
+
+def volts(value: str) -> Payload:
+    """Return MeterValues with a voltage."""
+    sample = {"value": value, "measurand": "Voltage", "unit": "V"}
+    return {
+        "connectorId": 1,
+        "meterValue": [{"timestamp": iso(), "sampledValue": [sample]}],
+    }
+
+
+async def test_s1_power_in_amperes_is_never_more_than_was_permitted(
+    adopt: Any, dial: Any
+) -> None:
+    """A DC charge point that takes amperes only: at the highest voltage there is, until it tells its own."""
+
+    def amperes_only(payload: Payload) -> Payload:
+        unit = payload["csChargingProfiles"]["chargingSchedule"]["chargingRateUnit"]
+        return {"status": "Accepted" if unit == "A" else "Rejected"}
+
+    point, recorder = adopt(
+        supply={1: Supply.DC}, floor=Floor(limit_a=None, limit_w=5000)
+    )
+    client = await dial(handlers={"SetChargingProfile": amperes_only})
+    await client.boot()
+    await recorder.wait(FloorAccepted)
+    await client.start()
+    point.permit(1, Permit(limit_w=20_000))
+    await recorder.wait(PermitAccepted)
+    assert watts(client)[-1] == 20
+    assert watts(client, "TxDefaultProfile")[-1] == 5
+    await client.ask("MeterValues", **volts("400"))
+    point.permit(1, Permit(limit_w=20_200))
+    await recorder.wait(PermitAccepted, count=2)
+    assert watts(client)[-1] == 50.5
+    # No battery of a car is at that: it is not the car's voltage yet.
+    await client.ask("MeterValues", **volts("12"))
+    point.permit(1, Permit(limit_w=20_000))
+    await recorder.wait(PermitAccepted, count=3)
+    assert watts(client)[-1] == 20
+
+
+async def test_s1_watts_at_a_low_voltage_are_fewer(adopt: Any, dial: Any) -> None:
+    """The same watts would be more amperes."""
+    point, recorder = adopt(quirks={"abilities": {"unit": "W"}, "car_phases": 3})
+    client = await dial()
+    await client.boot()
+    await client.start()
+    for voltage, told in (("210", 6300), ("245", 6900), ("0", 6900)):
+        await client.ask("MeterValues", **volts(voltage))
+        count = len(recorder.of(PermitAccepted))
+        point.permit(1, Permit(limit_a=10))
+        await recorder.wait(PermitAccepted, count=count + 1)
+        assert watts(client)[-1] == told
