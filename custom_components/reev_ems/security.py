@@ -151,7 +151,9 @@ async def async_renew_certificate(
     """Let a running server show the certificate that its file holds now. Raises OSError and ValueError."""
 
     def load() -> None:
-        context.load_cert_chain(*_server_files(security, certificates_folder(hass)))
+        files = _server_files(security, certificates_folder(hass))
+        # An encrypted key is refused; without an answer OpenSSL would ask at the terminal, and wait.
+        context.load_cert_chain(*files, password="")
 
     await hass.async_add_executor_job(load)
 

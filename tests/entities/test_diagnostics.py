@@ -7,13 +7,17 @@ from typing import Any
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.json import ExtendedJSONEncoder
+from homeassistant.setup import async_setup_component
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    get_system_health_info,
+)
 
 from custom_components.reev_ems import diagnostics
+from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.energy_management.replay import replay
 from custom_components.reev_ems.history import Step
-from custom_components.reev_ems.system_health import system_health_info
 
 from .charger import Charger
 
@@ -99,8 +103,10 @@ async def test_recording_is_bounded(
 
 async def test_system_health(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     """The system information page says how the site stands."""
+    assert await async_setup_component(hass, "system_health", {})
+    await hass.async_block_till_done()
     async with Charger(entry.data["ocpp_port"], "CP-LEFT"):
-        found = await system_health_info(hass)
+        found = await get_system_health_info(hass, DOMAIN)
     assert found["meters"] == "1 of 1 answer"
     assert found["charge_points"] == "1 of 3 connected"
     assert found["sites"].startswith("Depot: ")

@@ -1,0 +1,160 @@
+"""The OCPP server as a site has it: its door, its end, and the certificate that it shows."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+import ssl
+
+from cryptography.hazmat.primitives import serialization
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.util import dt as dt_util
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+)
+
+from custom_components.reev_ems.listener import (
+    CERTIFICATE_CHECK,
+    PAIRING_OPEN,
+    RELEASE_GRACE,
+)
+from custom_components.reev_ems.ocpp_server import tls
+from custom_components.reev_ems.security import PortSecurity, SecurityProfile
+
+from .charger import Charger
+from .site import entity_id, set_up, state
+
+
+async def pass_time(hass: HomeAssistant, time: timedelta) -> None:
+    """Let timers fire that wait no longer than that."""
+    async_fire_time_changed(hass, dt_util.utcnow() + time + timedelta(seconds=1))
+    await hass.async_block_till_done()
+
+
+async def test_s12_pairing_closes_by_itself(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """A door that somebody forgot to close is no door."""
+    pairing = entity_id(hass, entry, "switch", "Depot", "pairing")
+    await hass.services.async_call(
+        "switch", "turn_on", {"entity_id": pairing}, blocking=True
+    )
+    assert entry.runtime_data.server.pairing
+    await pass_time(hass, PAIRING_OPEN / 2)
+    assert entry.runtime_data.server.pairing
+    await pass_time(hass, PAIRING_OPEN)
+    assert not entry.runtime_data.server.pairing
+    async with asyncio.timeout(5):
+        while state(hass, entry, "switch", "Depot", "pairing").state == "on":
+            await asyncio.sleep(0.05)
+
+
+async def test_server_ends_some_time_after_its_site(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """A reload fits into that time; without one the port is free then."""
+    port = entry.data["ocpp_port"]
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    async with Charger(port, "CP-LEFT"):
+        pass
+    await pass_time(hass, RELEASE_GRACE)
+    with pytest.raises(ConnectionRefusedError):
+        async with Charger(port, "CP-LEFT"):
+            pass
+    await set_up(hass, entry)
+    assert entry.state is ConfigEntryState.LOADED
+    async with Charger(port, "CP-LEFT"):
+        pass
+
+
+@pytest.fixture
+async def authority(tmp_path: Path) -> tls.Authority:
+    """Whoever signs the certificates of this computer."""
+    return tls.Authority.load_or_create(tmp_path / "issued")
+
+
+@pytest.fixture
+async def encrypted(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    tmp_path: Path,
+    authority: tls.Authority,
+) -> MockConfigEntry:
+    """The site with certificates from files; no charge point needs a password."""
+    certificate, key = authority.server_certificate(("127.0.0.1",))
+    security = PortSecurity(
+        profile=SecurityProfile.TLS, certificate=str(certificate), key=str(key)
+    )
+    hass.config_entries.async_update_entry(
+        entry, data={**entry.data, "security": security.data}
+    )
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.LOADED
+    return entry
+
+
+async def shown(entry: MockConfigEntry, authority: tls.Authority) -> object:
+    """Return the serial number of the certificate that the port shows."""
+    trust = ssl.create_default_context(cafile=authority.path)
+    _, writer = await asyncio.open_connection(
+        "127.0.0.1", entry.data["ocpp_port"], ssl=trust
+    )
+    certificate = writer.get_extra_info("peercert")
+    writer.close()
+    await writer.wait_closed()
+    return certificate["serialNumber"]
+
+
+async def test_renewed_certificate_is_taken_up(
+    hass: HomeAssistant, encrypted: MockConfigEntry, authority: tls.Authority
+) -> None:
+    """Whoever keeps the files renews them every few weeks; nobody restarts Home Assistant for that."""
+    before = await shown(encrypted, authority)
+    server = encrypted.runtime_data.server
+    Path(encrypted.data["security"]["certificate"]).unlink()
+    authority.server_certificate(("127.0.0.1", "localhost"))
+    assert await shown(encrypted, authority) == before
+    await pass_time(hass, CERTIFICATE_CHECK)
+    assert await shown(encrypted, authority) != before
+    assert encrypted.runtime_data.server is server
+
+
+@pytest.mark.parametrize("wrong", ["gone", "nonsense", "encrypted"])
+async def test_certificate_that_went_wrong_is_not_taken_up(
+    hass: HomeAssistant,
+    encrypted: MockConfigEntry,
+    authority: tls.Authority,
+    caplog: pytest.LogCaptureFixture,
+    wrong: str,
+) -> None:
+    """The one before goes on; nobody is asked for a password at a terminal that is not there."""
+    before = await shown(encrypted, authority)
+    key = Path(encrypted.data["security"]["key"])
+    if wrong == "gone":
+        key.unlink()
+    elif wrong == "nonsense":
+        key.write_text("nonsense")
+    else:
+        private = serialization.load_pem_private_key(key.read_bytes(), None)
+        key.write_bytes(
+            private.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.BestAvailableEncryption(b"secret"),
+            )
+        )
+    await pass_time(hass, CERTIFICATE_CHECK)
+    assert "certificate of the OCPP server is unusable" in caplog.text
+    assert await shown(encrypted, authority) == before
+
+
+async def test_open_port_has_no_certificate_to_renew(
+    hass: HomeAssistant, entry: MockConfigEntry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Charge points in the clear are not disturbed."""
+    await pass_time(hass, CERTIFICATE_CHECK)
+    assert "certificate" not in caplog.text
+    async with Charger(entry.data["ocpp_port"], "CP-LEFT"):
+        pass
