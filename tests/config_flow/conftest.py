@@ -19,6 +19,8 @@ pytest.register_assert_rewrite("tests.config_flow.inputs", "tests.config_flow.te
 
 from .inputs import PROFILE, add_charge_point, free_port, meter_data, without_meter  # noqa: E402
 
+PROFILES = load_profiles().profiles
+
 
 @pytest.fixture
 def hass_config_dir(tmp_path: Path) -> str:
@@ -43,7 +45,7 @@ def setup_entry() -> Generator[AsyncMock]:
 @pytest.fixture
 async def meter(socket_enabled: None) -> AsyncGenerator[ModbusServer]:
     """A meter that answers on unit 1 of a port of its own."""
-    device = twin(load_profiles().profiles[PROFILE])
+    device = twin(PROFILES[PROFILE])
     async with ModbusServer({1: device}) as server:
         yield server
 

@@ -47,7 +47,7 @@ async def site(hass: HomeAssistant, meter: ModbusServer) -> AsyncGenerator[Confi
     """A site that was set up through its forms; unloaded at the end."""
     form = await open_site(hass)
     await form.submit(site_input(), "meter")
-    await form.submit(meter_input(meter.port), "confirm")
+    await form.submit(meter_input(meter.port, poll_s=0.5), "confirm")
     await form.submit(confirmation())
     entry: ConfigEntry = form.created()["result"]
     assert entry.state is ConfigEntryState.LOADED
@@ -161,7 +161,7 @@ async def test_s2_another_meter_at_the_address_is_no_reading_and_a_repair_issue(
 ) -> None:
     """After a change of addresses another meter of the same model answers; the issue says so, and goes with it."""
     hass.config_entries.async_update_entry(
-        site, options={**site.options, "meter_timeout_s": 5}
+        site, options={**site.options, "meter_timeout_s": 2, "recovery_s": 1}
     )
     await hass.async_block_till_done()
     await read(site)

@@ -31,6 +31,8 @@ from .site import (
     user_group,
 )
 
+PROFILES = load_profiles().profiles
+
 
 @pytest.fixture
 def hass_config_dir(tmp_path: Path) -> str:
@@ -46,7 +48,7 @@ def custom_integration(enable_custom_integrations: None) -> None:
 @pytest.fixture
 async def meter(socket_enabled: None) -> AsyncGenerator[ModbusServer]:
     """A meter that answers on unit 1 of a port of its own."""
-    device = twin(load_profiles().profiles[PROFILE])
+    device = twin(PROFILES[PROFILE])
     async with ModbusServer({1: device, 2: router(0)}) as server:
         yield server
 
@@ -81,6 +83,8 @@ async def plant(
         simulated_site(*chargers, tick_s=0.05), csms=f"ws://127.0.0.1:{port}"
     )
     async with running_site(config) as running:
+        for charger in running.charge_points.values():
+            charger.link.config = replace(charger.link.config, retry_s=0.1)
         (endpoint,) = running.endpoints
         found = MockConfigEntry(
             domain=DOMAIN,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 import json
 import os
 from pathlib import Path
@@ -39,6 +40,8 @@ async def running(csms: Csms) -> AsyncIterator[Site]:
         ],
     )
     async with running_site(parse_site(definition, csms=csms.url)) as started:
+        link = started.charge_points["CP1"].link
+        link.config = replace(link.config, retry_s=0.1)
         await csms.until("CP1", "StartTransaction")
         yield started
 

@@ -57,7 +57,7 @@ async def test_floor_and_expiring_profile(csms: Csms, running: Running) -> None:
             14.0,
             transaction,
             start_s=0.0,
-            duration=4,
+            duration=3,
             periods=[
                 {"startPeriod": 0, "limit": 14.0},
                 {"startPeriod": 2, "limit": 7.0},
