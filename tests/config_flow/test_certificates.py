@@ -124,6 +124,11 @@ async def test_s12_certificate_that_a_charge_point_asked_for(
     hass: HomeAssistant, port: Port
 ) -> None:
     """It is good as soon as it was signed, however often it asks; the one in use stays good until a newer one is."""
+    form = await open_subentry(hass, port.site, "charge_point")
+    other = charge_point_input(charge_point_id="CP2", name="Right")
+    await form.submit(other, "connector")
+    await form.submit(connector_input())
+    await hass.async_block_till_done()
     await port.secure("mutual_tls")
     in_use = await port.make()
     assert await port.status(in_use) == 101
@@ -136,6 +141,8 @@ async def test_s12_certificate_that_a_charge_point_asked_for(
         await hass.async_block_till_done()
         asked.append(port.showing(chain.encode(), pem(key)))
     assert len(port.good) == MAX_CERTIFICATES
+    right = port.site.subentries[subentry_id(port.site, "Right")]
+    assert not set(right.data.get("certificates", ())) & set(port.good)
     assert await port.status(asked[0]) == 403
     assert await port.status(in_use) == 101
     assert await port.status(asked[-1]) == 101

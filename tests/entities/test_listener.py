@@ -1,6 +1,7 @@
 """The OCPP server as a site has it: its door, its end, and the certificate that it shows."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 import ssl
@@ -33,6 +34,13 @@ async def pass_time(hass: HomeAssistant, time: timedelta) -> None:
     await hass.async_block_till_done()
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what a timer brings about."""
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
 async def test_s12_pairing_closes_by_itself(
     hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:
@@ -46,9 +54,7 @@ async def test_s12_pairing_closes_by_itself(
     assert entry.runtime_data.server.pairing
     await pass_time(hass, PAIRING_OPEN)
     assert not entry.runtime_data.server.pairing
-    async with asyncio.timeout(5):
-        while state(hass, entry, "switch", "Depot", "pairing").state == "on":
-            await asyncio.sleep(0.05)
+    await until(lambda: state(hass, entry, "switch", "Depot", "pairing").state == "off")
 
 
 async def test_server_ends_some_time_after_its_site(
@@ -117,7 +123,9 @@ async def test_renewed_certificate_is_taken_up(
     authority.server_certificate(("127.0.0.1", "localhost"))
     assert await shown(encrypted, authority) == before
     await pass_time(hass, CERTIFICATE_CHECK)
-    assert await shown(encrypted, authority) != before
+    async with asyncio.timeout(5):
+        while await shown(encrypted, authority) == before:
+            await asyncio.sleep(0.02)
     assert encrypted.runtime_data.server is server
 
 
@@ -146,7 +154,7 @@ async def test_certificate_that_went_wrong_is_not_taken_up(
             )
         )
     await pass_time(hass, CERTIFICATE_CHECK)
-    assert "certificate of the OCPP server is unusable" in caplog.text
+    await until(lambda: "certificate of the OCPP server is unusable" in caplog.text)
     assert await shown(encrypted, authority) == before
 
 

@@ -320,3 +320,22 @@ def test_times() -> None:
         assert fields.moment({"t": text}, "t") == NOW
     for wrong in ("", "yesterday", 5, None, "0001-01-01T00:00:00+23:00"):
         assert fields.moment({"t": wrong}, "t") is None
+
+
+@pytest.mark.parametrize("limit", [16, 16.1, 0.1, 63.9, 16.15, 0.05])
+def test_tenths_of_an_ampere_are_what_the_schema_says(limit: float) -> None:
+    """In floating point 16.1 is no multiple of 0.1; 16.15 is none in any way."""
+    profile = {
+        "chargingProfileId": 1,
+        "stackLevel": 0,
+        "chargingProfilePurpose": "TxDefaultProfile",
+        "chargingProfileKind": "Relative",
+        "chargingSchedule": {
+            "chargingRateUnit": "A",
+            "chargingSchedulePeriod": [{"startPeriod": 0, "limit": limit}],
+        },
+    }
+    violation = schemas.load("1.6").request_violation(
+        "SetChargingProfile", {"connectorId": 1, "csChargingProfiles": profile}
+    )
+    assert (violation is None) == (round(limit, 1) == limit)

@@ -9,8 +9,9 @@ import random
 import sqlite3
 
 import pytest
+from sqlalchemy import text
 
-from custom_components.reev_ems.sessions import SessionLog
+from custom_components.reev_ems.sessions import SessionLog, store
 
 T0 = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -200,6 +201,54 @@ async def test_s11_charger_without_a_clock_has_more_than_one_session(
         ids.append(session)
     assert len(set(ids)) == 3
     assert [record.energy_wh for record in await log.history()] == [200, 200, 200]
+
+
+async def test_s11_readings_are_written_by_themselves(
+    log: SessionLog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Together, after a while; what a broken disk did not take is written when it is mended."""
+    monkeypatch.setattr(store, "_FLUSH_S", 0.05)
+    session = await start(log)
+
+    async def read(energy_wh: float) -> None:
+        await log.meter(
+            charge_point_id="CP1",
+            transaction_id=session,
+            at=at(energy_wh),
+            energy_wh=energy_wh,
+        )
+
+    async def written(energy_wh: float) -> None:
+        async with asyncio.timeout(5):
+            while (await log.history())[0].energy_wh != energy_wh - 1000:
+                await asyncio.sleep(0.02)
+
+    for energy_wh in (1100, 1200, 1300):
+        await read(energy_wh)
+    await written(1300)
+    assert log._engine is not None
+    with monkeypatch.context() as broken:
+        broken.setattr(log, "_engine", None)
+        await read(1400)
+        async with asyncio.timeout(5):
+            while "cannot be written" not in caplog.text:
+                await asyncio.sleep(0.02)
+    await read(1350)
+    await written(1400)
+
+
+async def test_s11_disk_that_fails_is_an_os_error(
+    log: SessionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reports to the records hears of it, so that nothing is acknowledged that is not written."""
+    assert log._engine is not None
+    with log._engine.begin() as connection:
+        connection.execute(text("PRAGMA query_only = ON"))
+    with pytest.raises(OSError, match="readonly database"):
+        await start(log)
+    with log._engine.begin() as connection:
+        connection.execute(text("PRAGMA query_only = OFF"))
+    assert await start(log)
 
 
 async def test_remote_ids_are_found(log: SessionLog) -> None:
