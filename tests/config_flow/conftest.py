@@ -14,10 +14,7 @@ from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.meters import load_profiles
 from tests.meters.wire import ModbusServer, twin
 
-# They check, so their checks should say what was found.
-pytest.register_assert_rewrite("tests.config_flow.inputs", "tests.config_flow.texts")
-
-from .inputs import PROFILE, add_charge_point, free_port, meter_data, without_meter  # noqa: E402
+from .inputs import PROFILE, add_charge_point, free_port, meter_data, without_meter
 
 PROFILES = load_profiles().profiles
 
