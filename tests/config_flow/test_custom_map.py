@@ -7,12 +7,21 @@ from unittest.mock import AsyncMock
 from homeassistant.core import HomeAssistant
 from homeassistant.util import slugify
 import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.meter_profiles import async_load_meter_profiles
 from custom_components.reev_ems.meters import load_profiles
 from tests.meters.wire import Device, ModbusServer
 
-from .inputs import Form, confirmation, meter_input, open_site, site_input
+from .inputs import (
+    Form,
+    confirmation,
+    meter_input,
+    open_site,
+    open_subentry,
+    site_input,
+    subentry_id,
+)
 
 NAMES = [
     f"{quantity}_{phase}"
@@ -74,13 +83,12 @@ async def test_map(hass: HomeAssistant, form: Form, meter: ModbusServer) -> None
 @pytest.mark.parametrize(
     ("register_map", "error"),
     [
-        ("volts", "map_invalid"),
         ({**MAP, "type": "int17"}, "map_invalid"),
         ({**MAP, "quantities": {"volts": {"address": 1}}}, "map_invalid"),
         ({**MAP, "function_code": 3}, "not_this_meter"),
         (
             {**MAP, "quantities": {**MAP["quantities"], "voltage_l1": {"address": 10}}},
-            "implausible",
+            "map_implausible",
         ),
     ],
 )
@@ -91,6 +99,24 @@ async def test_wrong_map(form: Form, register_map: Any, error: str) -> None:
     assert form.placeholders["detail"]
     assert form.suggested == entered
     await form.submit({"name": "Meter", "map": MAP}, "confirm")
+
+
+@pytest.mark.parametrize("nothing", ["volts", ["voltage_l1"], 4711])
+async def test_no_map_at_all(form: Form, nothing: object) -> None:
+    """Whoever writes something else is told where registers belong."""
+    await form.submit({"name": "Meter", "map": nothing}, "custom", map="map_empty")
+    await form.submit({"name": "Meter", "map": MAP}, "confirm")
+
+
+async def test_address_that_is_taken(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Is told before the map is asked for."""
+    form = await open_subentry(hass, entry, "meter")
+    taken = meter_input(502, host="192.0.2.1", profile="custom")
+    garage = {"circuit": subentry_id(entry, "Garage")}
+    await form.submit(garage | taken, "user", host="meter_already_configured")
+    await form.submit(garage | taken | {"unit_id": 2}, "custom")
 
 
 async def test_device_that_fell_silent(form: Form, meter: ModbusServer) -> None:
@@ -130,6 +156,8 @@ async def test_model_without_public_map_that_no_map_fits(
     wanted = meter_input(meter.port, profile=model)
     await form.submit(wanted, "custom", map="no_map_fits")
     assert "Lovato DMG610" in form.placeholders["detail"]
+    # There is nothing to compare.
+    assert "display" not in form.placeholders["detail"]
     name = form.suggested["name"]
     assert name == load_profiles().profiles[model].name
     await form.submit({"name": name, "map": MAP}, "confirm")

@@ -38,18 +38,16 @@ MAP_TEMPLATE: dict[str, Any] = {
 }
 
 
-def new_profile(name: str, register_map: Any, taken: Collection[str]) -> dict[str, Any]:
-    """Return the content of a profile file for a map, under an id that is not taken.
-
-    What a person enters may be anything; what is no mapping is refused as one without quantities.
-    """
+def new_profile(
+    name: str, register_map: Mapping[str, Any], taken: Collection[str]
+) -> dict[str, Any]:
+    """Return the content of a profile file for a map, under an id that is not taken."""
     base = profile_id = f"custom_{slugify(name)}"[:56]
     number = 1
     while profile_id in taken:
         number += 1
         profile_id = f"{base}_{number}"
-    content = register_map if isinstance(register_map, Mapping) else {}
-    return {**content, "id": profile_id, "name": name}
+    return {**register_map, "id": profile_id, "name": name}
 
 
 async def async_store_profile(hass: HomeAssistant, profile: Mapping[str, Any]) -> None:

@@ -69,6 +69,9 @@ CUSTOM_MODEL = "custom"
 CONF_FOUND = "found"
 CONF_READ_AGAIN = "read_again"
 
+# A note of profiles that speaks of values; where nothing was read there are none.
+_ABOUT_VALUES = "compare_with_display"
+
 # The field whose value is most likely wrong; whatever else is wrong belongs to no field.
 FIELD_OF_ERROR = {
     "cannot_connect": CONF_HOST,
@@ -190,12 +193,15 @@ class MeterSetup:
         if not connection[CONF_HOST]:
             return {CONF_HOST: "host_missing"}
         if (profile := self.profiles.get(self.model)) is None:
-            return {}
+            # Nobody enters a map to hear only then that the address is taken; a search tries other unit ids, too.
+            return self._known_already(connection) if self.model == CUSTOM_MODEL else {}
         return await self._async_probe(profile)
 
     async def async_try_map(self, user_input: dict[str, Any]) -> dict[str, str]:
         """Read the meter once by a map that was entered; return the errors by field."""
         self.map_shown = user_input
+        if not isinstance(user_input[CONF_MAP], Mapping):
+            return {CONF_MAP: "map_empty"}
         raw = new_profile(user_input[CONF_NAME], user_input[CONF_MAP], self.profiles)
         try:
             profile = parse_profile(raw)
@@ -205,6 +211,8 @@ class MeterSetup:
         errors = await self._async_probe(profile)
         if not errors:
             self._new_profile = raw
+        elif Trouble.IMPLAUSIBLE in errors.values():
+            return {CONF_MAP: "map_implausible"}
         return errors
 
     async def _async_probe(self, profile: MeterProfile) -> dict[str, str]:
@@ -300,7 +308,11 @@ class MeterSetup:
     ) -> dict[str, str]:
         """Return an error at the field whose value is most likely wrong."""
         # What is known about connecting it is worth most where it does not answer.
-        notes = map(self._texts.note, profile.notes if profile else ())
+        notes = (
+            self._texts.note(note)
+            for note in (profile.notes if profile else ())
+            if note != _ABOUT_VALUES
+        )
         self.error_placeholders["detail"] = " ".join((f"{err.facts}.", *notes))
         return {FIELD_OF_ERROR.get(err.key, "base"): err.key}
 

@@ -19,7 +19,7 @@ from ..const import CONF_INVERT, CONF_PROFILE, CONF_SENSORS, CONF_WIRING, SENSOR
 from ..energy_management.model import PHASES
 from ..energy_management.observation import MeterReading
 from ..meters import SENSOR_QUANTITIES, MeterError, Wiring
-from ..sensor_meter import converter_of, read_sensors
+from ..sensor_meter import converter_of, read_sensors, value_of
 from .fields import choice
 from .meter_texts import measured
 
@@ -86,6 +86,8 @@ class SensorSetup:
                 not in converter_of(quantity).VALID_UNITS
             ):
                 errors[quantity] = "sensor_unit"
+            elif value_of(quantity, state) is None:
+                errors[quantity] = "sensor_no_value"
         if errors:
             return errors
         try:
