@@ -268,7 +268,7 @@ async def test_s12_nobody_unknown_gets_current(
     )
     for name in names:
         running.charge_points[name].present(outlet(running, name), "STOLEN")
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(0.5)
     assert [outlet(running, name).transaction for name in names] == [None, None]
 
     for name, card in zip(names, ("card-16", "CARD-201"), strict=True):
@@ -397,7 +397,7 @@ async def test_s12_users_charge_while_home_assistant_is_away(
     )
     await hass.async_block_till_done()
     await call(hass, "switch.turn_on", switch)
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(0.5)
     assert lists() == [blocked] * 2
     for found in (await download(hass, entry))["charge_points"].values():
         assert found["local_list"] == {"version": 2, "problem": None}

@@ -1,5 +1,6 @@
 """The register layouts byte by byte, with the numbers of the makers' documents, over a real Modbus TCP connection."""
 
+import asyncio
 from collections.abc import AsyncIterator
 import struct
 
@@ -249,7 +250,8 @@ async def clients() -> AsyncIterator[dict[str, AsyncModbusTcpClient]]:
         clients[name] = AsyncModbusTcpClient(
             "127.0.0.1", port=endpoint.port, timeout=2, retries=0
         )
-        assert await clients[name].connect()
+    # Each waits a moment before it says that it is connected.
+    assert all(await asyncio.gather(*(each.connect() for each in clients.values())))
     yield clients
     for client in clients.values():
         client.close()
