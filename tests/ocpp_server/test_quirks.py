@@ -230,3 +230,15 @@ async def test_known_model_is_not_asked_for_what_it_breaks_on(
         "30",
         "Power.Active.Import,Current.Import,Energy.Active.Import.Register",
     ]
+
+
+async def test_settings_that_are_wrong_do_not_keep_it_from_its_floor(
+    adopt: Any, dial: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They were stored by an older version, for one; what is known of the model counts, and it is said."""
+    point, recorder = adopt(quirks={"abilities": {"unit": "HP"}})
+    client = await dial()
+    await client.boot()
+    await recorder.wait(FloorAccepted)
+    assert point.floor_accepted
+    assert "the settings of its abilities are wrong" in caplog.text

@@ -3,12 +3,16 @@
 import asyncio
 from datetime import UTC, datetime
 import json
+from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
 import pytest
 
+from custom_components.reev_ems import ocpp_server
 from custom_components.reev_ems.energy_management.observation import ConnectorState
 from custom_components.reev_ems.ocpp_server import (
+    CertificateIssued,
     ChargePointConfig,
     Floor,
     FloorAccepted,
@@ -18,14 +22,17 @@ from custom_components.reev_ems.ocpp_server import (
     PermitRejected,
     ScheduleMismatch,
     TransactionEnded,
+    charge_point,
     composite,
     pauses,
     remote,
     steering,
+    tls,
     vendor_key,
 )
 from custom_components.reev_ems.sessions import SessionLog
 
+from .encrypted import csr
 from .wire import Payload, WireChargePoint, iso, soon
 
 
@@ -348,3 +355,56 @@ async def test_schedule_that_is_not_answered_is_asked_for_again(
     }
     point.permit(1, Permit(limit_a=9))
     assert (await recorder.wait(ScheduleMismatch)).in_force == 32
+
+
+async def test_s5_end_of_the_server_waits_for_nobody(
+    by_key: Any,
+    adopt: Any,
+    dial: Any,
+    server: OcppServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Home Assistant stops in time, whoever does not answer; what lapses by itself does so."""
+    monkeypatch.setattr(ocpp_server.server, "_FALL_BACK_S", 0.2)
+    by_profile, recorder = adopt("CP2")
+    point, key_recorder = by_key
+    keyed = await dial(handlers={"SetChargingProfile": refuse})
+    profiled = await dial("CP2")
+    for client in (keyed, profiled):
+        await client.boot()
+        await client.start()
+    point.permit(1, Permit(limit_a=12))
+    by_profile.permit(1, Permit(limit_a=12))
+    await key_recorder.wait(PermitAccepted)
+    await recorder.wait(PermitAccepted)
+    keyed.handlers["ChangeConfiguration"] = silent
+    profiled.handlers["ClearChargingProfile"] = silent
+    async with asyncio.timeout(4):
+        await server.stop()
+    assert keyed.sent("ChangeConfiguration")[-1]["value"] == "6"
+    assert len(profiled.sent("ClearChargingProfile")) == 1
+    assert "CP1: floor not written" in caplog.text
+
+
+async def test_certificate_that_is_not_taken_over(
+    adopt: Any,
+    dial: Any,
+    server: OcppServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The charge point that asked for it does not answer: it is said, and it may ask again."""
+    monkeypatch.setattr(charge_point, "_CERTIFICATE_WAIT_S", 0.0)
+    server.sign_request = tls.Authority.load_or_create(tmp_path).sign_request
+    _, recorder = adopt()
+    client = await dial(handlers={"CertificateSigned": silent})
+    await client.ask("Heartbeat")
+    request = csr(ec.generate_private_key(ec.SECP256R1()))
+    await client.ask("SignCertificate", csr=request)
+    await soon(lambda: "certificate not handed over: timeout" in caplog.text)
+    assert not recorder.of(CertificateIssued)
+    client.handlers["CertificateSigned"] = accept
+    await client.ask("SignCertificate", csr=request)
+    assert (await recorder.wait(CertificateIssued)).accepted
