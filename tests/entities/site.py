@@ -1,17 +1,22 @@
 """A site with one of everything, as the forms store it, and how to find its entities."""
 
 import asyncio
+from collections.abc import Callable
 import time
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentryData
 from homeassistant.core import HomeAssistant, State
 from homeassistant.helpers import entity_registry as er
+import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.const import DOMAIN
 
 PROFILE = "janitza_umg604"
+
+# Two steps of the control loop, the way to the charge point, and a car's ramp.
+FOLLOW_S = 15.0
 
 AC = {"supply": "ac", "min_a": 6.0, "max_a": 16.0}
 DC = {"supply": "dc", "min_w": 5000.0, "max_w": 50000.0}
@@ -140,6 +145,16 @@ def site_entry(meter_port: int, ocpp_port: int) -> MockConfigEntry:
             user("Ada", "CARD-ADA", group="fleet"),
         ],
     )
+
+
+async def until(condition: Callable[[], bool], what: str = "not so") -> None:
+    """Wait for what the control loop, a charge point or a timer brings about."""
+    try:
+        async with asyncio.timeout(FOLLOW_S):
+            while not condition():
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        pytest.fail(what)
 
 
 async def set_up(hass: HomeAssistant, entry: MockConfigEntry) -> None:

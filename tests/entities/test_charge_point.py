@@ -15,8 +15,7 @@ from simulator.commands import execute
 from simulator.site import Site
 
 from .charger import Charger
-from .site import entity_id, state, subentry_id
-from .test_people import until
+from .site import entity_id, state, subentry_id, until
 
 LEFT = "Garage left"
 

@@ -18,8 +18,8 @@ from custom_components.reev_ems.site import Controls
 from simulator.site import Site
 
 from .conftest import Push
-from .site import entity_id, state
-from .test_people import call, until
+from .site import entity_id, state, until
+from .test_people import call
 
 RELAY = "binary_sensor.relay"
 BOX = "sensor.control_box"

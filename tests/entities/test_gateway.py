@@ -1,6 +1,5 @@
 """A router tells how it is, and a silent meter behind it from one whose router is dead."""
 
-import asyncio
 from collections.abc import Callable
 
 from homeassistant.core import HomeAssistant
@@ -13,16 +12,9 @@ from custom_components.reev_ems.energy_management.decision import Issue, IssueKi
 from custom_components.reev_ems.issues import async_update_issues
 from tests.meters.wire import ModbusServer
 
-from .site import set_up, state, subentry_id
+from .site import set_up, state, subentry_id, until
 
 SILENT = Issue(kind=IssueKind.METER_SILENT, circuit="main")
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something to be so."""
-    async with asyncio.timeout(8):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def test_entities(hass: HomeAssistant, entry: MockConfigEntry) -> None:

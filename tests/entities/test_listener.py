@@ -1,7 +1,6 @@
 """The OCPP server as a site has it: its door, its end, and the certificate that it shows."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 import ssl
@@ -25,20 +24,13 @@ from custom_components.reev_ems.ocpp_server import tls
 from custom_components.reev_ems.security import PortSecurity, SecurityProfile
 
 from .charger import Charger
-from .site import entity_id, set_up, state
+from .site import entity_id, set_up, state, until
 
 
 async def pass_time(hass: HomeAssistant, time: timedelta) -> None:
     """Let timers fire that wait no longer than that."""
     async_fire_time_changed(hass, dt_util.utcnow() + time + timedelta(seconds=1))
     await hass.async_block_till_done()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what a timer brings about."""
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def test_s12_pairing_closes_by_itself(

@@ -1,7 +1,6 @@
 """Users and their groups: who may charge, with which priority, within which limits."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -23,12 +22,9 @@ from simulator.site import Site
 
 from .charger import Charger
 from .conftest import Push
-from .site import entity_id, set_up, state, subentry_id
+from .site import entity_id, set_up, state, subentry_id, until
 from .test_diagnostics import download
 from .test_services import ask
-
-# Two steps of the control loop, the way to the charge point, and a car's ramp.
-FOLLOW_S = 15.0
 
 
 async def call(hass: HomeAssistant, service: str, entity: str, **data: object) -> None:
@@ -37,16 +33,6 @@ async def call(hass: HomeAssistant, service: str, entity: str, **data: object) -
     await hass.services.async_call(
         domain, name, {"entity_id": entity, **data}, blocking=True
     )
-
-
-async def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for what the control loop brings about."""
-    try:
-        async with asyncio.timeout(FOLLOW_S):
-            while not condition():
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        pytest.fail(what)
 
 
 def seen(entry: MockConfigEntry, item_id: str = "CP-LEFT:1") -> ConnectorObservation:

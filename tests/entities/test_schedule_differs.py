@@ -8,10 +8,9 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.reev_ems.ocpp_server import Permit, composite
 from simulator.site import Site
 
-from .site import state
+from .site import state, until
 from .test_diagnostics import download
 from .test_issues import shown
-from .test_people import until
 
 
 @pytest.mark.parametrize(("name", "tag"), [("CP16", "CARD-16"), ("CP201", "CARD-201")])
