@@ -49,6 +49,7 @@ from .site import (
     circuit_names,
     draft_site,
     draft_subentry,
+    existing_circuit,
     floor_problem,
 )
 
@@ -238,7 +239,7 @@ class ChargePointSetup:
         """The stored charge point as the form shows it."""
         return {
             CONF_NAME: self.title,
-            CONF_CIRCUIT: self._identity[CONF_CIRCUIT],
+            CONF_CIRCUIT: existing_circuit(self._entry, self._identity[CONF_CIRCUIT]),
             CONF_CONNECTOR_COUNT: len(self._known),
         }
 

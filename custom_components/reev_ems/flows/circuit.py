@@ -33,6 +33,7 @@ from .site import (
     circuit_parents,
     draft_site,
     draft_subentry,
+    existing_circuit,
     floor_problem,
 )
 
@@ -56,7 +57,9 @@ class CircuitSubentryFlow(ConfigSubentryFlow):
             user_input,
             {
                 CONF_NAME: subentry.title,
-                CONF_PARENT: subentry.data[CONF_PARENT],
+                CONF_PARENT: existing_circuit(
+                    self._get_entry(), subentry.data[CONF_PARENT]
+                ),
                 **show_limits(subentry.data),
                 CONF_RESERVE_A: max(subentry.data[CONF_RESERVE_A]),
             },

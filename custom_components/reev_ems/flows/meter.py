@@ -238,13 +238,15 @@ class MeterSubentryFlow(
     def _show_connection(self, errors: dict[str, str]) -> SubentryFlowResult:
         """Show the form of the connection."""
         meter = self._meter
+        names = circuit_names(self.hass, self._get_entry())
+        shown = {**meter.connection}
+        if shown.get(CONF_CIRCUIT) not in names:
+            # None was chosen yet, or it was removed.
+            shown[CONF_CIRCUIT] = self._unmetered
         return self.async_show_form(
             step_id="reconfigure" if self._subentry_id else "user",
             data_schema=self.add_suggested_values_to_schema(
-                connection_schema(
-                    meter.profiles, circuit_names(self.hass, self._get_entry())
-                ),
-                meter.connection or {CONF_CIRCUIT: self._unmetered},
+                connection_schema(meter.profiles, names), shown
             ),
             errors=errors,
             description_placeholders=meter.error_placeholders,

@@ -56,6 +56,11 @@ def circuit_parents(entry: ConfigEntry[Any]) -> dict[str, str | None]:
     }
 
 
+def existing_circuit(entry: ConfigEntry[Any], circuit_id: str) -> str:
+    """Return a circuit, or the grid connection in place of one that was removed."""
+    return circuit_id if circuit_id in circuit_parents(entry) else ROOT_CIRCUIT
+
+
 def draft_subentry(
     subentry_type: str,
     data: Mapping[str, Any],
