@@ -30,18 +30,18 @@ exceeded at most for the meter's latency plus the command and the ramp of the ca
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
+from .frozen import replace
 from .model import Circuit, Settings
 from .observation import MeterObservation
-from .state import Bounds, Cut, MeterMemory, PartVector, Still, Vector
+from .state import Bounds, Cut, MeterMemory, PartVector, Still
 
 _BUCKET_S = 4.0
 _NEW_SAMPLE_S = 0.05
 _SEEN_A = 0.5
 # A car that ramps moves the meter all the time; half a ramp (5 s, IEC 61851-1) without that, and it has ended.
 _STILL_S = 2.5
-_NONE: Sequence[tuple[float | None, ...]] = ((),) * 4
+_NONE: Sequence[Sequence[float]] = ((),) * 4
 # A charge point measures a moment before it reports.
 _REPORT_LAG_S = 3.0
 
@@ -72,32 +72,38 @@ def age(
     memory: MeterMemory, now_s: float, *, age_s: float | None, settings: Settings
 ) -> MeterMemory:
     """Return the memory after the meter's age in this step; None: no complete reading came with it."""
+    sampled_s, fresh_s = memory.sampled_s, memory.fresh_s
+    failed, raise_from_s = memory.failed, memory.raise_from_s
     if age_s is not None and age_s >= 0:
-        sampled_s = now_s - age_s
-        if memory.sampled_s is None or sampled_s > memory.sampled_s + _NEW_SAMPLE_S:
-            memory = replace(memory, sampled_s=sampled_s)
-    if now_s - _counted_from(memory) > settings.meter_timeout_s:
-        if memory.failed and memory.fresh_s is None:
-            return memory
-        return replace(memory, failed=True, fresh_s=None)
-    if age_s is None or age_s > settings.meter_hold_s:
-        return memory
-    if memory.fresh_s is None:
-        memory = replace(
-            memory, fresh_s=now_s, raise_from_s=now_s + settings.recovery_raise_s
-        )
-    if memory.failed and now_s - (memory.fresh_s or 0.0) >= settings.recovery_s:
-        memory = replace(memory, failed=False)
-    return memory
+        at_s = now_s - age_s
+        if sampled_s is None or at_s > sampled_s + _NEW_SAMPLE_S:
+            sampled_s = at_s
+    counted_from_s = memory.since_s if sampled_s is None else sampled_s
+    if now_s - counted_from_s > settings.meter_timeout_s:
+        fresh_s, failed = None, True
+    elif age_s is not None and age_s <= settings.meter_hold_s:
+        if fresh_s is None:
+            fresh_s, raise_from_s = now_s, now_s + settings.recovery_raise_s
+        if failed and now_s - fresh_s >= settings.recovery_s:
+            failed = False
+    # Each meter's in each step: `replace` would take four times as long.
+    return MeterMemory(
+        since_s=memory.since_s,
+        sampled_s=sampled_s,
+        fresh_s=fresh_s,
+        failed=failed,
+        raise_from_s=raise_from_s,
+        base=memory.base,
+        proven=memory.proven,
+        bounds=memory.bounds,
+        cut=memory.cut,
+        still=memory.still,
+    )
 
 
 def age_of(memory: MeterMemory, now_s: float) -> float:
     """Return the age of the last complete reading in s; there never was one: since it was first asked for."""
-    return now_s - _counted_from(memory)
-
-
-def _counted_from(memory: MeterMemory) -> float:
-    return memory.since_s if memory.sampled_s is None else memory.sampled_s
+    return now_s - (memory.since_s if memory.sampled_s is None else memory.sampled_s)
 
 
 def confirmed_bucket(
@@ -122,10 +128,10 @@ def estimate(
     now_s: float,
     *,
     confirmed: int,
-    reported_low: Vector,
-    reported_high: Vector,
-    most: Vector,
-    permitted: Vector,
+    reported_low: Sequence[float],
+    reported_high: Sequence[float],
+    most: Sequence[float],
+    permitted: Sequence[float],
     settings: Settings,
 ) -> MeterMemory:
     """Return the memory after a reading.
@@ -135,7 +141,7 @@ def estimate(
         reading: the meter's currents and power.
         now_s: the time of the step.
         confirmed: the newest bucket of time since which all connectors have reported.
-        reported_low: the sum of their lowest reports since a while before that.
+        reported_low: the sum of their lowest reports since a while before that; L1, L2, L3 in A and W as in a Vector.
         reported_high: the sum of their highest of the last `Settings.align_s`.
         most: the sum of the most that each may be drawing now.
         permitted: the sum of the most that each may draw once it has followed its permit.
@@ -163,13 +169,12 @@ def estimate(
             Bounds(bucket=bucket, low=low, high=high, peak=reading),
         )
     spans = (bucket - bounds[0].bucket) * _BUCKET_S >= settings.align_s
-    lows = list(zip(*[item.low for item in bounds], strict=True))
+    lows = _parts([item.low for item in bounds])
     peaks = highs = _NONE
     if spans and bounds[0].bucket <= confirmed:
-        later = [item.peak for item in bounds if item.bucket >= confirmed]
-        peaks = list(zip(*later, strict=True))
+        peaks = _parts([item.peak for item in bounds if item.bucket >= confirmed])
     if spans and not memory.proven:
-        highs = list(zip(*[item.high for item in bounds], strict=True))
+        highs = _parts([item.high for item in bounds])
     cut = _still_pending(memory.cut, reading, now_s, settings)
     still = _still(memory.still, reading, now_s)
     has_followed = cut is None and now_s - still.since_s >= _STILL_S
@@ -190,11 +195,15 @@ def estimate(
         )
         for index in range(4)
     )
-    return replace(
-        memory,
+    return MeterMemory(
+        since_s=memory.since_s,
+        sampled_s=memory.sampled_s,
+        fresh_s=memory.fresh_s,
+        failed=memory.failed,
+        raise_from_s=memory.raise_from_s,
         base=(base[0], base[1], base[2], base[3]),
-        bounds=bounds,
         proven=memory.proven or spans,
+        bounds=bounds,
         cut=cut,
         still=still,
     )
@@ -244,9 +253,9 @@ def _grown(cut: Cut, reading: PartVector) -> PartVector:
 
 def _moved(
     known: float | None,
-    lows: Sequence[float | None],
-    peaks: Sequence[float | None],
-    first: Sequence[float | None],
+    lows: Sequence[float],
+    peaks: Sequence[float],
+    first: Sequence[float],
     drawn: float,
     certain: float | None,
 ) -> float:
@@ -260,22 +269,33 @@ def _moved(
         drawn: what the connectors drew at least.
         certain: the lower bound that holds now.
     """
-    lowest = min([low for low in lows if low is not None])
+    lowest = min(lows)
     value = lowest if known is None else max(known, lowest)
     if first:
-        value = max(value, min([high for high in first if high is not None]))
+        value = max(value, min(first))
     if peaks:
-        value = min(value, max([peak for peak in peaks if peak is not None]) - drawn)
+        value = min(value, max(peaks) - drawn)
     return value if certain is None else max(value, certain)
 
 
-def _less(reading: PartVector, loads: Vector) -> PartVector:
+def _parts(vectors: Sequence[PartVector]) -> list[list[float]]:
+    """Return the known values of each part."""
+    return [
+        [value for value in values if value is not None]
+        if None in values
+        else list(values)
+        for values in zip(*vectors, strict=True)
+    ]
+
+
+def _less(reading: PartVector, loads: Sequence[float]) -> PartVector:
     l1, l2, l3, power_w = reading
+    on_l1, on_l2, on_l3, all_w = loads
     return (
-        None if l1 is None else l1 - loads[0],
-        None if l2 is None else l2 - loads[1],
-        None if l3 is None else l3 - loads[2],
-        None if power_w is None else power_w - loads[3],
+        None if l1 is None else l1 - on_l1,
+        None if l2 is None else l2 - on_l2,
+        None if l3 is None else l3 - on_l3,
+        None if power_w is None else power_w - all_w,
     )
 
 

@@ -1,11 +1,11 @@
 """Who takes part in the sharing: modes, switches, failsafe, PV hysteresis, pause times."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from .case import SITE_BUDGET
-from .circuits import Circuits, add
+from .circuits import Circuits
 from .decision import Limit, LimitKind
+from .frozen import frozen, replace
 from .model import ChargingMode, PerPhase, Settings
 from .observation import ConnectorState, Observation
 from .outlets import Layout
@@ -16,7 +16,7 @@ from .turns import Turn
 _SOLAR = frozenset({ChargingMode.SOLAR, ChargingMode.SOLAR_MIN})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Candidates:
     """Who takes part, and what they may take from the sun."""
 
@@ -99,7 +99,7 @@ def choose(
     site, settings = plan.site, plan.site.settings
     found: list[Turn] = []
     followers: list[Turn] = []
-    others = {circuit.id: [0.0] * 4 for circuit in site.circuits}
+    drawn = circuits.nothing()
     for turn in turns:
         draw = _likely_draw(turn, now_s, settings)
         if not turn.reserved:
@@ -123,8 +123,8 @@ def choose(
                 if turn.follows:
                     draw = least(draw, turn.load(turn.outlet.minimum))
         if draw is not NOTHING:
-            add(others[turn.outlet.connector.circuit], draw)
-    circuits.sum_up(others)
+            drawn[turn.outlet.connector.circuit].append(draw)
+    others = circuits.sums(drawn)
     battery = observation.battery
     free_w: dict[str, float] = {}
     surplus_a: dict[str, PerPhase] = {}

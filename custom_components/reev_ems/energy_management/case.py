@@ -9,10 +9,11 @@ Currents are in A per phase that a connector uses. A DC connector is the three-p
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from typing import NamedTuple, Self
 
 from .decision import Limit
+from .frozen import frozen, replace
 from .model import PHASES, Connector, PartPerPhase, PerPhase, Phase, Site, Supply
 
 type PhaseCount = int
@@ -32,7 +33,7 @@ def a_to_dc_power(current_a: float, voltage_v: float, efficiency: float) -> floa
     return current_a * efficiency * voltage_v * 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Demand:
     """What one connector may be given now; a connector that is not to share has none.
 
@@ -119,7 +120,7 @@ class Demand:
         return replace(self, phases=self.phases[:1])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Case:
     """One moment of a site, for the allocation and the guard.
 
@@ -166,7 +167,7 @@ class Share(NamedTuple):
     """Phases to charge with, only where the connector can switch them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CircuitShare:
     """How a circuit is used by the demands, in A per phase."""
 
@@ -177,7 +178,7 @@ class CircuitShare:
     """What the shares come to; an unknown phase counts on every one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Allocation:
     """Who gets how much, who gets nothing, and what limited each."""
 

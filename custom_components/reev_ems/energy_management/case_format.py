@@ -1,9 +1,8 @@
 """The case as JSON: public, documented, kept in bug reports and tests (docs/cases.md)."""
 
-from dataclasses import replace
-
 from .case import SITE_BUDGET, Allocation, Case, Demand
 from .fields import Fields, RefusedError, parse
+from .frozen import replace
 from .model import (
     PHASES,
     ChargingMode,

@@ -1,6 +1,6 @@
 """The circuits in one step: how old their meters are, their base load, what is booked on them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from .base_load import (
     age,
@@ -15,10 +15,11 @@ from .decision import CircuitDecision, Issue, IssueKind
 from .model import PHASES, PerPhase
 from .observation import ConnectorState, Observation
 from .outlets import Layout
-from .state import NOTHING, ControllerState, MeterMemory, PartVector, Vector
+from .state import NOTHING, ControllerState, MeterMemory, PartVector
 from .turns import Turn
 
-_NO_DRAW = (NOTHING,) * 4
+type Load = Sequence[float]
+"""Vectors, one after the other."""
 
 
 class Circuits:
@@ -97,33 +98,25 @@ class Circuits:
                 settings,
             )
             since_s = compared_from(confirmed, settings)
-            draws: dict[str, list[tuple[Vector, Vector, Vector, Vector]]] = {
-                circuit.id: [] for circuit in self._site.circuits
-            }
+            draws = self.nothing(NOTHING * 4)
             for turn in metered:
                 draws[turn.outlet.connector.circuit].append(
                     turn.draw_bounds(now_s, since_s, settings)
                 )
-            # A circuit's sums stand for its connectors in the sums of the one above.
-            for circuit in self._plan.upwards:
-                name = circuit.id
-                if not (found := draws[name]):
-                    found.append(_NO_DRAW)
-                low, high, most, permitted = map(_total, zip(*found, strict=True))
-                if circuit.parent is not None:
-                    draws[circuit.parent].append((low, high, most, permitted))
-                if (reading := self.readings.get(name)) is not None:
-                    self.meters[name] = estimate(
-                        self.meters[name],
-                        reading,
-                        now_s,
-                        confirmed=confirmed,
-                        reported_low=low,
-                        reported_high=high,
-                        most=most,
-                        permitted=permitted,
-                        settings=settings,
-                    )
+            totals = self.sums(draws)
+            for name, reading in self.readings.items():
+                total = totals[name]
+                self.meters[name] = estimate(
+                    self.meters[name],
+                    reading,
+                    now_s,
+                    confirmed=confirmed,
+                    reported_low=total[:4],
+                    reported_high=total[4:8],
+                    most=total[8:12],
+                    permitted=total[12:],
+                    settings=settings,
+                )
         self._put_down_base()
 
     def _put_down_base(self) -> None:
@@ -157,7 +150,7 @@ class Circuits:
 
     def book_reserved(self, turns: Iterable[Turn]) -> None:
         """Book the connectors that take no part in the sharing."""
-        sums = {circuit.id: [0.0] * 4 for circuit in self._site.circuits}
+        booked = self.nothing()
         offline: list[Turn] = []
         for turn in turns:
             if not turn.reserved:
@@ -165,8 +158,8 @@ class Circuits:
             if turn.seen.state is ConnectorState.OFFLINE:
                 offline.append(turn)
             else:
-                add(sums[turn.outlet.connector.circuit], turn.booked)
-        self.sum_up(sums)
+                booked[turn.outlet.connector.circuit].append(turn.booked)
+        sums = self.sums(booked)
         for turn in offline:
             in_base = False
             for circuit in turn.outlet.path:
@@ -184,23 +177,27 @@ class Circuits:
 
     def book(self, turns: Iterable[Turn]) -> None:
         """Book all connectors."""
-        sums = {circuit.id: [0.0] * 4 for circuit in self._site.circuits}
+        booked = self.nothing()
         for turn in turns:
             if not turn.reserved:
-                add(sums[turn.outlet.connector.circuit], turn.booked)
-        self.sum_up(sums)
-        for name, total in sums.items():
-            for index, value in enumerate(self.reserved[name]):
-                total[index] += value
-        self.used = sums
+                booked[turn.outlet.connector.circuit].append(turn.booked)
+        self.used = self.sums(booked)
+        for name, total in self.used.items():
+            add(total, self.reserved[name])
 
-    def sum_up(self, sums: dict[str, list[float]]) -> None:
-        """Add to each circuit what lies below it."""
+    def nothing(self, load: Load = NOTHING) -> dict[str, list[Load]]:
+        """Return for each circuit a list of loads with the first in it, an empty one."""
+        return {circuit.id: [load] for circuit in self._site.circuits}
+
+    def sums(self, loads: Mapping[str, list[Load]]) -> dict[str, list[float]]:
+        """Return what each circuit carries of the loads on it and below it, part by part; the lists are used up."""
+        sums: dict[str, list[float]] = {}
         for circuit in self._plan.upwards:
+            total = [*map(sum, zip(*loads[circuit.id], strict=True))]
+            sums[circuit.id] = total
             if circuit.parent is not None:
-                above = sums[circuit.parent]
-                for index, value in enumerate(sums[circuit.id]):
-                    above[index] += value
+                loads[circuit.parent].append(total)
+        return sums
 
     def note_cuts(self, turns: Iterable[Turn]) -> None:
         """Remember which circuits will carry less because permits were lowered."""
@@ -267,14 +264,9 @@ class Circuits:
         return issues
 
 
-def add(total: list[float], load: Vector) -> None:
+def add(total: list[float], load: Load) -> None:
     """Add a load."""
     total[0] += load[0]
     total[1] += load[1]
     total[2] += load[2]
     total[3] += load[3]
-
-
-def _total(loads: Iterable[Vector]) -> Vector:
-    l1, l2, l3, power_w = map(sum, zip(*loads, strict=True))
-    return l1, l2, l3, power_w

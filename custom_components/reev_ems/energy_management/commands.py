@@ -6,9 +6,9 @@ profile that they accepted while the car was suspended.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from .decision import Command
+from .frozen import replace
 from .model import ChargingMode, Settings
 from .outlets import Outlet
 from .sharing import LACKING

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final, override
 
+from .frozen import frozen
 from .model import PerPhase
 
 
@@ -52,7 +53,7 @@ class LimitKind(StrEnum):
     GUARD = "guard"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Limit:
     """The row or rule that bound a connector."""
 
@@ -114,7 +115,7 @@ _TEXTS: Final[Mapping[LimitKind, str]] = {
 """Kinds that do not name their place alone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ConnectorDecision:
     """What one connector is allowed from now on."""
 
@@ -127,7 +128,7 @@ class ConnectorDecision:
     """Phases to charge with, only where the connector can switch phases."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Command:
     """A charging profile to put on the wire: the permit, and when it lapses to the floor by itself (S5)."""
 
@@ -150,7 +151,7 @@ class IssueKind(StrEnum):
     NO_AUTONOMOUS_FALLBACK = "no_autonomous_fallback"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Issue:
     """A finding with the circuit, phase or connector that it is about."""
 
@@ -162,7 +163,7 @@ class Issue:
     """A over the limit, or the age in s."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CircuitDecision:
     """How a circuit stands, in A per phase."""
 
@@ -174,7 +175,7 @@ class CircuitDecision:
     """limit − margin − base − booked; None: no limit or unknown base."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Decision:
     """The answer to one observation."""
 

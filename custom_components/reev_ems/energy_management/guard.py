@@ -1,13 +1,13 @@
 """The last step before anything leaves: it may only lower (S10).
 
-Whatever was calculated before, here every row is written down once more, straight from the case and without the
-allocation's code, and the permits are lowered until all rows hold: first what is above the minimums, in proportion;
-where not even the minimums fit, whoever was admitted last is paused. A permit is never raised, and one that is not a
-current that its connector can have (NaN, below its minimum, for an unknown connector) becomes a pause.
+Whatever was calculated before, here every row is added up once more, straight from the case and without the
+allocation's code. If one does not hold, all are written down, and the permits are lowered until they do: first what is
+above the minimums, in proportion; where not even the minimums fit, whoever was admitted last is paused. A permit is
+never raised, and one that is not a current that its connector can have (NaN, below its minimum, for an unknown
+connector) becomes a pause.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, isfinite, sumprod
 
@@ -51,8 +51,12 @@ class _Row:
         room_a = self.bound_a + sum(
             min(draw_a, permits_a[name]) for name, draw_a in self.support_a.items()
         )
-        # A bound that is no number is no room (S2).
-        return min(load_a, load_a - room_a) if isfinite(room_a) else load_a
+        return _excess_a(load_a, room_a)
+
+
+def _excess_a(load_a: float, room_a: float) -> float:
+    # A bound that is no number is no room (S2).
+    return min(load_a, load_a - room_a) if isfinite(room_a) else load_a
 
 
 def guard(
@@ -83,10 +87,10 @@ def guard(
         safe_a[name] = _possible_a(demands.get(name), asked_a)
         if safe_a[name] != asked_a:
             lowered_by[name] = Limit(kind=LimitKind.GUARD)
-    rank = {name: place for place, name in enumerate(order)}
-    rows = _rows(case, demands, safe_a)
-    if not rows:
+    if _all_hold(case, demands, safe_a):
         return {name: (safe_a[name], lowered_by[name]) for name in lowered_by}
+    rows = _rows(case, demands)
+    rank = {name: place for place, name in enumerate(order)}
     last_first = sorted(
         demands, key=lambda name: (rank.get(name, len(rank)), name), reverse=True
     )
@@ -152,75 +156,98 @@ def _at_minimum(
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Loads:
-    """How the demands load the phases."""
-
-    phases: Mapping[str, Sequence[Phase]]
-    """By connector, where its current may flow; unknown phases: on each (S2)."""
-    counts: Mapping[str, float]
-    """By connector, the phases that it uses at once."""
-
-    def on(self, members: Iterable[str], phase: Phase) -> dict[str, float]:
-        """Return the coefficients of a row of one phase."""
-        return {name: 1.0 for name in members if phase in self.phases[name]}
-
-    def power(self, members: Iterable[str]) -> dict[str, float]:
-        """Return the coefficients of a power row."""
-        return {name: self.counts[name] for name in members}
-
-
-def _rows(
-    case: Case,
-    demands: Mapping[str, Demand],
-    permits_a: Mapping[str, float] | None = None,
-) -> list[_Row]:
-    """Write down every row of the case, with permits only those of circuits that they do not fit into.
-
-    Lower permits load a circuit less, so that the others hold whatever follows.
-    """
-    loads = _Loads(
-        {name: _may_load(demand) for name, demand in demands.items()},
-        {name: float(demand.phase_count) for name, demand in demands.items()},
+def _all_hold(
+    case: Case, demands: Mapping[str, Demand], permits_a: Mapping[str, float]
+) -> bool:
+    """Return whether every row of the case holds. Most do always, and adding up is faster than writing down."""
+    if any(
+        row.excess_a(permits_a) > _TOLERANCE_A
+        for row in _group_rows(case, demands) + _pv_rows(case, demands)
+    ):
+        return False
+    own_a = {circuit.id: [0.0] * 4 for circuit in case.site.circuits}
+    skewed_a: dict[tuple[Phase, ...] | None, list[float]] = {}
+    for name, demand in demands.items():
+        permit_a, phases = permits_a[name], demand.phases
+        count = demand.phase_count
+        mine = own_a[demand.connector.circuit]
+        mine[_ALL] += count * permit_a
+        if phases is None or count == 3:
+            mine[0] += permit_a
+            mine[1] += permit_a
+            mine[2] += permit_a
+        else:
+            for phase in phases:
+                mine[PHASES.index(phase)] += permit_a
+        if count < 3:
+            skewed = skewed_a.setdefault(phases, [0.0, 0.0])
+            skewed[0] += permit_a
+            skewed[1] += min(_draw_a(demand), permit_a)
+    carried_a = {name: [0.0] * 4 for name in own_a}
+    total_a = 0.0
+    for name, path in _paths(case.site.circuits).items():
+        total_a += own_a[name][_ALL]
+        for circuit in path:
+            for place, load_a in enumerate(own_a[name]):
+                carried_a[circuit][place] += load_a
+    if case.external_limit_w is not None:
+        room_a = case.external_limit_w / case.site.voltage_v
+        if _excess_a(total_a, room_a) > _TOLERANCE_A:
+            return False
+    return all(
+        _excess_a(carried_a[circuit.id][place], room_a) <= _TOLERANCE_A
+        for circuit in case.site.circuits
+        for place, room_a in _rooms_a(case, circuit).items()
+    ) and all(
+        _excess_a(
+            sum([load_a for on, (load_a, _) in skewed_a.items() if _skews(on, p, q)]),
+            room_a
+            + sum([help_a for on, (_, help_a) in skewed_a.items() if _helps(on, p, q)]),
+        )
+        <= _TOLERANCE_A
+        for p, q, room_a in _pair_rooms_a(case)
     )
-    paths = _paths(case.site.circuits)
-    rooms_a = {circuit.id: _rooms_a(case, circuit) for circuit in case.site.circuits}
-    if permits_a is not None:
-        carried_a = _carried_a(paths, demands, loads, permits_a)
-        rooms_a = {
-            name: rooms
-            for name, rooms in rooms_a.items()
-            if not all(
-                isfinite(room_a) and carried_a[name][place] <= room_a + _TOLERANCE_A
-                for place, room_a in rooms.items()
-            )
-        }
-    below = _below(paths, demands) if rooms_a else {}
-    rows = [
-        _Row(
-            Limit(kind=LimitKind.CIRCUIT_POWER, circuit=circuit),
-            room_a,
-            loads.power(below[circuit]),
-        )
-        if place == _ALL
-        else _Row(
-            Limit(kind=LimitKind.CIRCUIT_PHASE, circuit=circuit, phase=PHASES[place]),
-            room_a,
-            loads.on(below[circuit], PHASES[place]),
-        )
-        for circuit, rooms in rooms_a.items()
-        for place, room_a in rooms.items()
-    ]
+
+
+def _rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
+    """Write down every row of the case."""
+    below = _below(_paths(case.site.circuits), demands)
+    rows: list[_Row] = []
+    for circuit in case.site.circuits:
+        name = circuit.id
+        members = {member: demands[member] for member in below[name]}
+        for place, room_a in _rooms_a(case, circuit).items():
+            if place == _ALL:
+                limit = Limit(kind=LimitKind.CIRCUIT_POWER, circuit=name)
+                rows.append(_Row(limit, room_a, _all_phases(members)))
+            else:
+                phase = PHASES[place]
+                limit = Limit(kind=LimitKind.CIRCUIT_PHASE, circuit=name, phase=phase)
+                rows.append(_Row(limit, room_a, _on(phase, members)))
     if case.external_limit_w is not None:
         rows.append(
             _Row(
                 Limit(kind=LimitKind.EXTERNAL_LIMIT),
                 case.external_limit_w / case.site.voltage_v,
-                loads.power(demands),
+                _all_phases(demands),
             )
         )
-    rows += _group_rows(case, demands, loads)
-    return rows + _pv_rows(case, demands, loads) + _imbalance_rows(case, demands, loads)
+    rows += _group_rows(case, demands)
+    return rows + _pv_rows(case, demands) + _imbalance_rows(case, demands)
+
+
+def _on(phase: Phase, members: Mapping[str, Demand]) -> dict[str, float]:
+    """Return the coefficients of a row of one phase; who is on unknown phases is on each (S2)."""
+    return {
+        name: 1.0
+        for name, demand in members.items()
+        if demand.phases is None or demand.phase_count == 3 or phase in demand.phases
+    }
+
+
+def _all_phases(members: Mapping[str, Demand]) -> dict[str, float]:
+    """Return the coefficients of a power row: the phases that each uses at once."""
+    return {name: float(demand.phase_count) for name, demand in members.items()}
 
 
 def _rooms_a(case: Case, circuit: Circuit) -> dict[int, float]:
@@ -241,41 +268,21 @@ def _rooms_a(case: Case, circuit: Circuit) -> dict[int, float]:
     return rooms_a
 
 
-def _carried_a(
-    paths: Mapping[str, Sequence[str]],
-    demands: Mapping[str, Demand],
-    loads: _Loads,
-    permits_a: Mapping[str, float],
-) -> dict[str, list[float]]:
-    """Return what each circuit carries of the permits: by phase 0 to 2, and on all phases together."""
-    own_a = {name: [0.0] * 4 for name in paths}
-    for name, demand in demands.items():
-        permit_a = permits_a[name]
-        mine = own_a[demand.connector.circuit]
-        for phase in loads.phases[name]:
-            mine[PHASES.index(phase)] += permit_a
-        mine[_ALL] += loads.counts[name] * permit_a
-    carried_a = {name: [0.0] * 4 for name in paths}
-    for name, mine in own_a.items():
-        for circuit in paths[name]:
-            for place, load_a in enumerate(mine):
-                carried_a[circuit][place] += load_a
-    return carried_a
-
-
-def _group_rows(case: Case, demands: Mapping[str, Demand], loads: _Loads) -> list[_Row]:
+def _group_rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
     rows: list[_Row] = []
     for group in case.site.user_groups:
-        members = [
-            name for name, demand in demands.items() if group.id in demand.groups
-        ]
+        members = {
+            name: demand
+            for name, demand in demands.items()
+            if group.id in demand.groups
+        }
         reserved_a = case.group_reservations_a.get(group.id, (0.0, 0.0, 0.0))
         if group.limit_a is not None:
             rows += [
                 _Row(
                     Limit(kind=LimitKind.USER_GROUP, group=group.id, phase=phase),
                     limit_a - case.site.margin_a - reserved,
-                    loads.on(members, phase),
+                    _on(phase, members),
                 )
                 for phase, limit_a, reserved in zip(
                     PHASES, group.limit_a, reserved_a, strict=True
@@ -286,13 +293,13 @@ def _group_rows(case: Case, demands: Mapping[str, Demand], loads: _Loads) -> lis
                 _Row(
                     Limit(kind=LimitKind.USER_GROUP, group=group.id),
                     group.limit_w / case.site.voltage_v - sum(reserved_a),
-                    loads.power(members),
+                    _all_phases(members),
                 )
             )
     return rows
 
 
-def _pv_rows(case: Case, demands: Mapping[str, Demand], loads: _Loads) -> list[_Row]:
+def _pv_rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
     rows: list[_Row] = []
     for budget in sorted({name for d in demands.values() for name in d.pv_budgets}):
         members = {
@@ -309,7 +316,7 @@ def _pv_rows(case: Case, demands: Mapping[str, Demand], loads: _Loads) -> list[_
             _Row(
                 Limit(kind=LimitKind.PV_SURPLUS, circuit=budget or None),
                 max(0.0, case.surplus_w.get(budget, 0.0)) / case.site.voltage_v,
-                loads.power(members),
+                _all_phases(members),
                 free_a,
             )
         )
@@ -320,7 +327,7 @@ def _pv_rows(case: Case, demands: Mapping[str, Demand], loads: _Loads) -> list[_
                         kind=LimitKind.PV_SURPLUS, circuit=budget or None, phase=phase
                     ),
                     max(0.0, surplus_a),
-                    loads.on(members, phase),
+                    _on(phase, members),
                     free_a,
                 )
                 for phase, surplus_a in zip(PHASES, case.surplus_a[budget], strict=True)
@@ -328,67 +335,71 @@ def _pv_rows(case: Case, demands: Mapping[str, Demand], loads: _Loads) -> list[_
     return rows
 
 
-def _imbalance_rows(
-    case: Case, demands: Mapping[str, Demand], loads: _Loads
-) -> list[_Row]:
+def _imbalance_rows(case: Case, demands: Mapping[str, Demand]) -> list[_Row]:
+    partial = {
+        name: demand for name, demand in demands.items() if demand.phase_count < 3
+    }
+    return [
+        _Row(
+            Limit(kind=LimitKind.IMBALANCE, phase=f"{p} over {q}"),
+            room_a,
+            {
+                name: 1.0
+                for name, demand in partial.items()
+                if _skews(demand.phases, p, q)
+            },
+            support_a={
+                name: _draw_a(demand)
+                for name, demand in partial.items()
+                if _helps(demand.phases, p, q)
+            },
+        )
+        for p, q, room_a in _pair_rooms_a(case)
+    ]
+
+
+def _pair_rooms_a(case: Case) -> list[tuple[Phase, Phase, float]]:
+    """Return for each pair of phases what the first may be loaded with over the second."""
     limit, base_a = case.site.imbalance, case.imbalance_base_a
     if limit is None or base_a is None:
         return []
-    on_phases: defaultdict[tuple[Phase, ...] | None, list[str]] = defaultdict(list)
-    draws_a: dict[str, float] = {}
-    for name, demand in demands.items():
-        if loads.counts[name] < 3:
-            on_phases[demand.phases].append(name)
-            draws_a[name] = _draw_a(demand)
-    rows: list[_Row] = []
-    for p, on_p in zip(PHASES, base_a, strict=True):
-        for q, on_q in zip(PHASES, base_a, strict=True):
-            if p is q:
-                continue
-            pair = f"{p} over {q}"
-            rows.append(
-                _Row(
-                    Limit(kind=LimitKind.IMBALANCE, phase=pair),
-                    limit.limit_a
-                    - case.site.margin_a
-                    - (on_p - on_q)
-                    + case.imbalance_relief_a.get(pair, 0.0),
-                    {
-                        name: 1.0
-                        for phases, names in on_phases.items()
-                        if phases is None or (p in phases and q not in phases)
-                        for name in names
-                    },
-                    support_a={
-                        name: draws_a[name]
-                        for phases, names in on_phases.items()
-                        if phases is not None and q in phases and p not in phases
-                        for name in names
-                        if draws_a[name] > 0
-                    },
-                )
-            )
-    return rows
+    return [
+        (
+            p,
+            q,
+            limit.limit_a
+            - case.site.margin_a
+            - (on_p - on_q)
+            + case.imbalance_relief_a.get(f"{p} over {q}", 0.0),
+        )
+        for p, on_p in zip(PHASES, base_a, strict=True)
+        for q, on_q in zip(PHASES, base_a, strict=True)
+        if p is not q
+    ]
+
+
+def _skews(phases: tuple[Phase, ...] | None, p: Phase, q: Phase) -> bool:
+    """Return whether who is on some phases may load p without q; unknown phases may be any (S2)."""
+    return phases is None or (p in phases and q not in phases)
+
+
+def _helps(phases: tuple[Phase, ...] | None, p: Phase, q: Phase) -> bool:
+    """Return whether who is on some phases loads q without p."""
+    return phases is not None and q in phases and p not in phases
 
 
 def _draw_a(demand: Demand) -> float:
     """Return what a connector with known phases surely draws from each of them."""
     if demand.measured_a is None or demand.phases is None:
         return 0.0
-    drawn = [demand.measured_a[PHASES.index(phase)] for phase in demand.phases]
-    return max(0.0, min(0.0 if current_a is None else current_a for current_a in drawn))
+    drawn = [demand.measured_a[PHASES.index(phase)] or 0.0 for phase in demand.phases]
+    return max(0.0, min(drawn))
 
 
 def _least_a(demand: Demand, voltage_v: float) -> float:
     """Return the least that a connector can have: its minimum in whole steps of its charger."""
     step_a = demand.step_a(voltage_v)
     return ceil(demand.min_a / step_a - 1e-9) * step_a
-
-
-def _may_load(demand: Demand) -> Sequence[Phase]:
-    if demand.phases is None or demand.phase_count == 3:
-        return PHASES
-    return demand.phases
 
 
 def _paths(circuits: Sequence[Circuit]) -> dict[str, list[str]]:

@@ -10,11 +10,13 @@ there, and a car that loads both phases, a three-phase car above all, is in no r
 phases may be on p alone, for every p (S2), and helps nobody.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import cache
+from math import fsum
 
 from .case import Case
-from .model import PHASES, ChargingMode, Supply
+from .model import PHASES, ChargingMode, Phase, Supply
 
 PAIRS: tuple[tuple[int, int], ...] = ((0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1))
 """Places of p and q in a PerPhase value."""
@@ -49,23 +51,19 @@ def supports(case: Case) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for demand in case.demands:
-        measured_a, phases, connector = (
-            demand.measured_a,
-            demand.phases,
-            demand.connector,
-        )
-        if (
-            measured_a is None
-            or phases is None
-            or len(phases) == 3
-            or connector.supply is Supply.DC
-            or connector.mode is ChargingMode.OFF
-        ):
+        measured_a, phases = demand.measured_a, demand.phases
+        if measured_a is None or phases is None or len(phases) == 3:
             continue
-        drawn = [measured_a[PHASES.index(phase)] for phase in phases]
-        known = [current_a for current_a in drawn if current_a is not None]
-        if len(known) == len(drawn):
-            found[connector.id] = max(0.0, min(*known, demand.max_a))
+        connector, drawn_a = demand.connector, demand.max_a
+        if connector.supply is Supply.DC or connector.mode is ChargingMode.OFF:
+            continue
+        for phase in phases:
+            current_a = measured_a[PHASES.index(phase)]
+            if current_a is None:
+                break
+            drawn_a = min(drawn_a, current_a)
+        else:
+            found[connector.id] = max(0.0, drawn_a)
     return found
 
 
@@ -80,21 +78,16 @@ def bounds_a(case: Case, support_a: Mapping[str, float]) -> tuple[float, ...] | 
     if limit is None or base_a is None:
         return None
     helped_a = [0.0] * len(PAIRS)
-    supporters = (
-        {
-            demand.connector.id: demand.phases
-            for demand in case.demands
-            if demand.connector.id in support_a
-        }
-        if support_a
-        else {}
-    )
-    for name in sorted(supporters):
-        phases = supporters[name] or ()
-        places = [PHASES.index(phase) for phase in phases]
+    relied_a: defaultdict[tuple[Phase, ...], list[float]] = defaultdict(list)
+    for demand in case.demands if support_a else ():
+        if demand.phases and (given_a := support_a.get(demand.connector.id)):
+            relied_a[demand.phases].append(given_a)
+    # The same in any order of the demands.
+    for phases in sorted(relied_a):
+        together_a = fsum(relied_a[phases])
         for index, (p, q) in enumerate(PAIRS):
-            if q in places and p not in places:
-                helped_a[index] += support_a[name]
+            if PHASES[q] in phases and PHASES[p] not in phases:
+                helped_a[index] += together_a
     return tuple(
         limit.limit_a
         - case.site.margin_a

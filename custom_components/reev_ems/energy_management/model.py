@@ -6,8 +6,10 @@ in W, positive for consumption. A change of configuration, a priority moved by a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
+
+from .frozen import frozen
 
 type PerPhase = tuple[float, float, float]
 """Values of L1, L2, L3, in that order."""
@@ -63,7 +65,7 @@ class FailsafeAction(StrEnum):
     STOP = "stop"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Circuit:
     """A node of the tree of limits; the one without a parent is the grid connection."""
 
@@ -80,7 +82,7 @@ class Circuit:
     """Whether its meter sees PV of its own: its connectors then take no more than the surplus there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Connector:
     """An outlet that is limited: an OCPP 1.6 connector, or the connector of a 2.0.1 EVSE."""
 
@@ -108,7 +110,7 @@ class Connector:
     """Whether it proved that it falls to its floor by itself; if not it counts at its maximum when offline (S7)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class UserGroup:
     """A limit for all connectors together on which members of a group of users charge; None: no such limit."""
 
@@ -117,14 +119,14 @@ class UserGroup:
     limit_w: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ImbalanceLimit:
     """The phase imbalance limit: largest difference between two phases of the grid connection, in A."""
 
     limit_a: float = 20.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Settings:
     """Every timing and threshold of the rules (DESIGN sections 4 to 6)."""
 
@@ -180,7 +182,7 @@ class Settings:
     """Below this state of charge the home battery goes before the cars; None: the cars always go first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Site:
     """One grid connection with all below it."""
 

@@ -7,9 +7,10 @@ monotonic clock that the caller chooses; ages are relative to the observation's 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from .frozen import frozen
 from .model import PartPerPhase
 
 
@@ -26,7 +27,7 @@ class ConnectorState(StrEnum):
     OFFLINE = "offline"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class MeterReading:
     """One complete reading of an energy meter, as it leaves the meter's reader.
 
@@ -44,7 +45,7 @@ class MeterReading:
     energy_export_wh: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class MeterObservation:
     """What is known of a metered circuit's load."""
 
@@ -55,7 +56,7 @@ class MeterObservation:
     """None: there never was a reading."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ConnectorObservation:
     """What is known of a connector."""
 
@@ -79,7 +80,7 @@ class ConnectorObservation:
     """Whether the session's user may charge: False pauses."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class BatteryObservation:
     """The home battery; power is positive while it charges."""
 
@@ -87,7 +88,7 @@ class BatteryObservation:
     soc_pct: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Observation:
     """All that is known at one moment; meters are keyed by circuit, connectors by their id."""
 

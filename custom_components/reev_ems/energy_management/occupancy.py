@@ -5,9 +5,9 @@ ramped will. Only a car that was steady below its permit for a while is believed
 comes down to its draw + 1 A, and goes back as soon as it draws nearly all of it.
 """
 
-from dataclasses import replace
 from math import isfinite
 
+from .frozen import replace
 from .model import Settings
 from .observation import ConnectorObservation
 from .outlets import Outlet
@@ -111,21 +111,25 @@ def follow(
 
 def lowest(draw: Draw, since_s: float) -> Vector:
     """Return the least of all reports that were true at a time since `since_s`."""
-    low = draw.low
-    for span in reversed(draw.spans):
-        low = least(low, span.low)
-        if span.from_s <= since_s:
-            break
+    last = draw.spans[-1]
+    low = last.low
+    if last.from_s > since_s:
+        for span in reversed(draw.spans[:-1]):
+            low = least(low, span.low)
+            if span.from_s <= since_s:
+                break
     return low
 
 
 def highest(draw: Draw, since_s: float) -> Vector:
     """Return the most of all reports that were true at a time since `since_s`."""
-    high = draw.high
-    for span in reversed(draw.spans):
-        high = most(high, span.high)
-        if span.from_s <= since_s:
-            break
+    last = draw.spans[-1]
+    high = last.high
+    if last.from_s > since_s:
+        for span in reversed(draw.spans[:-1]):
+            high = most(high, span.high)
+            if span.from_s <= since_s:
+                break
     return high
 
 
@@ -236,9 +240,12 @@ def still_allowed(
     That is the permit in force, a higher one that the charge point has not yet replaced, and a higher one that the
     car has not yet had the time to leave.
     """
-    value = in_force(permit, outlet, now_s)
-    if accepted is not None and (permit.expires_s is None or now_s < permit.expires_s):
-        value = max(value, min(accepted, outlet.maximum))
+    value = outlet.floor
+    if permit.expires_s is None or now_s < permit.expires_s:
+        if permit.expires_s is not None:
+            value = permit.value
+        if accepted is not None and accepted > value:
+            value = min(accepted, outlet.maximum)
     if permit.lowered_s is not None and now_s < permit.lowered_s + settings.follow_s:
         value = max(value, permit.before)
     return value

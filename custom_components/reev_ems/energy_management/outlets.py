@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import floor
 
 from .decision import Issue, IssueKind
+from .imbalance import pairs_loaded
 from .model import PHASES, Circuit, Connector, FailsafeAction, Phase, Site, Supply
 from .state import Vector
 from .tree import paths_to_root
@@ -37,6 +38,8 @@ class Outlet:
     places: tuple[int, ...]
     """Places in a PerPhase value that it loads; unknown phases: all."""
     phase_count: int
+    pairs: tuple[int, ...]
+    """Pairs of phases, by their place in imbalance.PAIRS, of which it can load the first without the second."""
     per_a: Vector
     """What each A loads the circuits with at most."""
     per_a_on_one_phase: Vector
@@ -185,6 +188,7 @@ def _outlet(site: Site, connector: Connector, path: tuple[Circuit, ...]) -> Outl
         floor=fallback,
         places=places,
         phase_count=count,
+        pairs=pairs_loaded(places, count, unknown=phases is None),
         per_a=per_a,
         per_a_on_one_phase=_per_a(places[:1], 1, site.voltage_v) if switches else per_a,
         voltage_v=site.voltage_v,

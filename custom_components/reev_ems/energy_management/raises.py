@@ -6,11 +6,11 @@ Everything here only lowers the targets.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from .case import Case
 from .circuits import Circuits, add
 from .decision import Limit, LimitKind
+from .frozen import frozen, replace
 from .model import Circuit, Settings, Site, UserGroup
 from .observation import ConnectorState
 from .state import Vector
@@ -19,7 +19,7 @@ from .turns import Turn
 _ROUNDING = 1e-6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Raise:
     """A raise that somebody could have."""
 

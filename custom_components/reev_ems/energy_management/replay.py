@@ -8,19 +8,19 @@ A recording is plain JSON values (serialise.py), as the diagnostics download hol
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 import sys
 
 from .controller import ControllerState, step
 from .decision import Decision
 from .fields import RefusedError, parse
+from .frozen import frozen
 from .model import Site
 from .observation import Observation
 from .serialise import Json, from_json, to_json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Difference:
     """A step that comes out differently."""
 

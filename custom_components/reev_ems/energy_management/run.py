@@ -5,13 +5,13 @@ Every answer is flushed at once, so that a simulator can sit on the other end of
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 import json
 import sys
 from typing import TextIO
 
 from .controller import ControllerState, step
 from .fields import Fields, RefusedError, parse
+from .frozen import replace
 from .model import Site
 from .observation import Observation
 from .run_format import decision_line, read_observation, read_site

@@ -1,7 +1,7 @@
 """The lines of a run: site, observations in, decisions out (docs/cases.md)."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields as fields_of, replace
+from dataclasses import MISSING, fields as fields_of
 from typing import Any
 
 from .case_format import (
@@ -14,6 +14,7 @@ from .case_format import (
 )
 from .decision import Decision
 from .fields import Fields, RefusedError
+from .frozen import replace
 from .model import Circuit, Connector, FailsafeAction, ImbalanceLimit, Settings, Site
 from .observation import (
     BatteryObservation,

@@ -1,7 +1,6 @@
 """What the candidates get: the case is put together, allocated and guarded."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 from .allocation import allocate
@@ -9,8 +8,9 @@ from .candidates import Candidates, budgets_of
 from .case import Allocation, Case, Demand
 from .circuits import Circuits
 from .decision import Issue, IssueKind, Limit, LimitKind
+from .frozen import frozen, replace
 from .guard import guard
-from .imbalance import NAMES, PAIRS, bounds_a, pairs_loaded, supports
+from .imbalance import NAMES, PAIRS, bounds_a, supports
 from .model import PHASES, ChargingMode, PartPerPhase, PerPhase, Phase, Settings
 from .observation import ConnectorState, Observation
 from .outlets import Layout
@@ -37,7 +37,7 @@ _FULL_CAR_LAST_WH = 1e12
 _NO_ROUNDING_W = 1e-6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Shared:
     """What came of the sharing besides the connectors' targets."""
 
@@ -201,10 +201,8 @@ def _with_imbalance_hold(
         return case, {}, ()
     loads_a = [0.0] * len(PAIRS)
     for turn in turns:
-        outlet = turn.outlet
-        unknown = outlet.connector.phases is None
-        for index in pairs_loaded(outlet.places, outlet.phase_count, unknown=unknown):
-            loads_a[index] += turn.new * outlet.unit_a
+        for index in turn.outlet.pairs:
+            loads_a[index] += turn.new * turn.outlet.unit_a
     skewed_s: dict[str, float] = {}
     relief_a: dict[str, float] = {}
     issues: list[Issue] = []
@@ -275,9 +273,9 @@ def _apply(
         value = item.power_w if outlet.is_dc else item.current_a
         turn.limit = item.limited_by
         if lowered_by is not None and permit_a < item.current_a:
-            value = min(value, permit_a / outlet.unit_a)
+            value = outlet.truncate(min(value, permit_a / outlet.unit_a))
             turn.limit = lowered_by
-        value = outlet.truncate(min(value, outlet.maximum))
+        value = min(value, outlet.maximum)
         if value < outlet.minimum:
             turn.limit = Limit(kind=LimitKind.GUARD)
             continue

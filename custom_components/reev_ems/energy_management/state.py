@@ -6,9 +6,10 @@ replayed. Times are on the clock of `Observation.at_s` as long as that clock nev
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from .frozen import frozen
 from .observation import ConnectorState
 
 type Vector = tuple[float, float, float, float]
@@ -22,29 +23,29 @@ NOTHING: Vector = (0.0, 0.0, 0.0, 0.0)
 
 def most(first: Vector, second: Vector) -> Vector:
     """Return the larger of each part."""
-    if first is second:
-        return first
+    a1, a2, a3, a4 = first
+    b1, b2, b3, b4 = second
     return (
-        max(first[0], second[0]),
-        max(first[1], second[1]),
-        max(first[2], second[2]),
-        max(first[3], second[3]),
+        max(a1, b1),
+        max(a2, b2),
+        max(a3, b3),
+        max(a4, b4),
     )
 
 
 def least(first: Vector, second: Vector) -> Vector:
     """Return the smaller of each part."""
-    if first is second:
-        return first
+    a1, a2, a3, a4 = first
+    b1, b2, b3, b4 = second
     return (
-        min(first[0], second[0]),
-        min(first[1], second[1]),
-        min(first[2], second[2]),
-        min(first[3], second[3]),
+        min(a1, b1),
+        min(a2, b2),
+        min(a3, b3),
+        min(a4, b4),
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Span:
     """The bounds of the reports that came within a few seconds; the last of them is true until the next span."""
 
@@ -53,7 +54,7 @@ class Span:
     high: Vector
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Draw:
     """What a connector draws, as its charge point reports it.
 
@@ -73,7 +74,7 @@ class Draw:
     steady_high_a: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Permit:
     """The permit that was last commanded, in the connector's own unit: A (AC) or W (DC)."""
 
@@ -104,7 +105,7 @@ class SunPhase(StrEnum):
     """There is not enough, for less than the stop delay."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Sun:
     """The hysteresis of PV charging of one connector."""
 
@@ -116,7 +117,7 @@ class Sun:
     """When it was last switched off."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ConnectorMemory:
     """What is remembered of a connector."""
 
@@ -151,7 +152,7 @@ class ConnectorMemory:
     """Since when there is room for three phases again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Bounds:
     """What a meter said about the base load during one bucket of time."""
 
@@ -164,7 +165,7 @@ class Bounds:
     """The largest reading."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Cut:
     """Permits below a circuit that were lowered and that its meter has not shown yet."""
 
@@ -174,7 +175,7 @@ class Cut:
     """The estimate of the base load when they were lowered."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Still:
     """A reading that the meter has stayed at."""
 
@@ -182,7 +183,7 @@ class Still:
     reading: PartVector
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class MeterMemory:
     """What is remembered of a metered circuit."""
 
@@ -204,7 +205,7 @@ class MeterMemory:
     still: Still | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ControllerState:
     """All that `step` remembers; without arguments, the start."""
 

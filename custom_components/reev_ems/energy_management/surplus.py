@@ -10,15 +10,15 @@ budgets, so that no group ever takes more than the site has.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from .decision import Limit, LimitKind
+from .frozen import frozen, replace
 from .model import Settings
 from .observation import BatteryObservation
 from .state import Sun, SunPhase
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Applicant:
     """A connector that charges from surplus only."""
 
@@ -29,7 +29,7 @@ class Applicant:
     budgets: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SunPlan:
     """Who may charge from the surplus."""
 

@@ -1,10 +1,10 @@
 """One connector in one step: what was seen of it, what is remembered, what it is booked with, what it gets."""
 
-from dataclasses import replace
 from math import inf
 from typing import Final
 
 from .decision import Limit, LimitKind
+from .frozen import replace
 from .model import Settings
 from .observation import ConnectorObservation, ConnectorState
 from .occupancy import (
@@ -41,6 +41,7 @@ class Turn:
 
     __slots__ = (
         "_allowed_load",
+        "_most",
         "accepted",
         "allowed",
         "before",
@@ -77,16 +78,18 @@ class Turn:
         self.seen = seen
         self.memory = memory = _followed(outlet, seen, remembered, now_s, settings)
         self.steered = seen.state in STEERED
-        self.priority = max(connector.priority, *seen.priorities, 1)
+        self.priority = connector.priority
+        if seen.priorities:
+            self.priority = max(self.priority, *seen.priorities)
         self.accepted: float | None = None
         """The permit that the charge point says it accepted."""
         if self.steered:
             self.accepted = seen.permit_w if outlet.is_dc else seen.permit_a
+        self.before = self.new = in_force(memory.permit, outlet, now_s)
         self.allowed = still_allowed(
             memory.permit, outlet, now_s, self.accepted, settings
         )
         """The highest permit that the car may still be drawing by."""
-        self.before = self.new = in_force(memory.permit, outlet, now_s)
         self.one_phase = memory.one_phase
         self.switching = (
             memory.switched_s is not None
@@ -102,7 +105,9 @@ class Turn:
         self.target = 0.0
         self.booked: Vector = NOTHING
         self.limit = _NOT_CONNECTED
-        self._allowed_load = self.load(self.allowed)
+        self._allowed_load = self._most = self.load(self.allowed)
+        if (draw := memory.draw) is not None:
+            self._most = most(self._allowed_load, draw.high)
 
     def load(self, value: float) -> Vector:
         """Return the most that a permit can load the circuits with, during a change both sets of phases."""
@@ -110,8 +115,9 @@ class Turn:
 
     def occupied(self, value: float) -> Vector:
         """Return what the connector is booked with at a permit (S1)."""
-        load = self._allowed_load if value <= self.allowed else self.load(value)
-        draw = self.memory.draw
+        if value <= self.allowed:
+            return self._most
+        load, draw = self.load(value), self.memory.draw
         return load if draw is None else most(load, draw.high)
 
     def known_draw(self, now_s: float, settings: Settings) -> Vector | None:
@@ -140,40 +146,37 @@ class Turn:
 
     def draw_bounds(
         self, now_s: float, since_s: float, settings: Settings
-    ) -> tuple[Vector, Vector, Vector, Vector]:
+    ) -> tuple[float, ...]:
         """Return the lowest and the highest draw, and the most that it may be drawing now and once it followed.
 
-        Without a report it may be drawing nothing or all that it is permitted. `since_s` is for the lowest; the
-        highest is that of the last `Settings.align_s`.
+        These are four vectors in one tuple. Without a report it may be drawing nothing or all that it is permitted.
+        `since_s` is for the lowest; the highest is that of the last `Settings.align_s`.
         """
         memory, state = self.memory, self.seen.state
+        draw, lowered_s = memory.draw, memory.permit.lowered_s
         if state is ConnectorState.OFFLINE:
             load = self.offline_load(now_s, settings, metered=True)
-            return NOTHING, load, load, load
-        allowed = self._allowed_load
-        if state in _NO_SESSION:
-            lowered_s = memory.permit.lowered_s
-            if lowered_s is None or now_s >= lowered_s + settings.follow_s:
-                allowed = NOTHING
-        draw = memory.draw
+            return (*NOTHING, *load, *load, *load)
+        upper = self._most
+        if state in _NO_SESSION and (
+            lowered_s is None or now_s >= lowered_s + settings.follow_s
+        ):
+            upper = NOTHING if draw is None else draw.high
         if draw is None:
-            if state is not ConnectorState.CHARGING:
-                return NOTHING, NOTHING, allowed, allowed
-            return NOTHING, allowed, allowed, allowed
-        upper = followed = most(allowed, draw.high)
-        lowered_s = memory.permit.lowered_s
+            high = upper if state is ConnectorState.CHARGING else NOTHING
+            return (*NOTHING, *high, *upper, *upper)
+        followed = upper
         if (
             lowered_s is not None
             and draw.reported_s < lowered_s + settings.follow_s
             and not memory.disobedient
         ):
             followed = self.load(self.before)
-        if now_s - draw.reported_s > settings.reading_timeout_s:
-            return NOTHING, upper, upper, followed
-        low = NOTHING
-        if now_s - draw.reported_s <= BELIEVED_S:
-            low = lowest(draw, since_s)
-        return low, highest(draw, now_s - settings.align_s), upper, followed
+        age_s = now_s - draw.reported_s
+        if age_s > settings.reading_timeout_s:
+            return (*NOTHING, *upper, *upper, *followed)
+        low = lowest(draw, since_s) if age_s <= BELIEVED_S else NOTHING
+        return (*low, *highest(draw, now_s - settings.align_s), *upper, *followed)
 
     def offline_load(
         self, now_s: float, settings: Settings, *, metered: bool
