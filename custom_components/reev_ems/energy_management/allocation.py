@@ -9,6 +9,7 @@ whole steps (quantising.py). DESIGN section 6 says what the policies mean:
 - `strict`: each class is admitted and filled before the next lower one. A minimum on-time protects within a class only.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from math import inf
@@ -29,9 +30,16 @@ from .case import (
     dc_power_to_a,
 )
 from .decision import Limit, LimitKind
-from .filling import fill
+from .filling import Kind, fill
 from .model import ChargingMode, SharingPolicy, Supply
-from .quantising import Hungry, hand_out, steps_needed, steps_per_a, whole_steps
+from .quantising import (
+    Hungry,
+    hand_out,
+    is_full,
+    steps_needed,
+    steps_per_a,
+    whole_steps,
+)
 from .rows import Rows
 
 __all__ = [
@@ -87,6 +95,8 @@ class _Range(NamedTuple):
     steps_per_a: float
     low_a: float
     high_a: float
+    kind: Kind
+    """For the filling."""
 
 
 class _Sharing:
@@ -108,31 +118,36 @@ class _Sharing:
         self._totals_a = [0.0] * len(self._rows.places)
         """By signature, what its admitted connectors have."""
         self._load_a = [0.0] * len(self._bounds_a)
+        self._all_admitted = False
+        """Whether all minimums fit, so that nobody has to be asked; they are booked already."""
         self._select_rows()
         self._order = self._admission_order()
 
     def _measure(self) -> None:
         """Express minimums and maximums in whole steps and find each candidate's signature."""
-        voltage_v, signature = self._case.site.voltage_v, self._rows.signature
+        voltage_v, signature_of = self._case.site.voltage_v, self._rows.signature
         self._signatures: dict[int, int] = {}
         self._one_phase: dict[int, int] = {}
         self._ranges: list[_Range] = []
         self._classes = [-demand.priority for demand in self._demands]
-        known: dict[tuple[float, float, float], _Range] = {}
+        known: dict[tuple[float, float, float, float], _Range] = {}
         for index, demand in enumerate(self._demands):
             connector = demand.connector
-            kind = demand.min_a, demand.max_a, demand.step_a(voltage_v)
-            if (found := known.get(kind)) is None:
-                found = known[kind] = _range(*kind)
+            step_a = connector.step_a
+            if connector.supply is Supply.DC:
+                step_a = demand.step_a(voltage_v)
+            alike = demand.min_a, demand.max_a, step_a, connector.weight
+            if (found := known.get(alike)) is None:
+                found = known[alike] = _range(*alike)
             self._ranges.append(found)
             if connector.mode is ChargingMode.OFF:
                 self._paused[index] = Limit(kind=LimitKind.MODE_OFF)
             elif found.most < found.fewest or found.most <= 0:
                 self._paused[index] = Limit(kind=LimitKind.OWN_MAXIMUM)
             else:
-                self._signatures[index] = signature(demand)
+                self._signatures[index] = signature_of(demand)
                 if connector.can_switch_phases and demand.may_use_one_phase:
-                    self._one_phase[index] = signature(demand.on_one_phase())
+                    self._one_phase[index] = signature_of(demand.on_one_phase())
         self._steps = [found.fewest for found in self._ranges]
 
     def _select_rows(self) -> None:
@@ -156,6 +171,9 @@ class _Sharing:
         self._scarcity: Sequence[float] | None = None
         if any(is_scarce):
             self._scarcity = self._scarce(least_a, least_load_a)
+        elif not (self._strict or self._one_phase or rows.has_free_minimums):
+            self._totals_a, self._load_a = least_a, least_load_a
+            self._all_admitted = True
 
     def _scarce(
         self, least_a: list[float], least_load_a: Sequence[float]
@@ -228,6 +246,8 @@ class _Sharing:
 
     def _admit(self, candidates: Sequence[int]) -> list[int]:
         """Admit in order who fits with its minimum, and book these minimums."""
+        if self._all_admitted:
+            return list(candidates)
         load_a, refusing = self._load_a, self._refusing.entries
         admitted: list[int] = []
         for index in candidates:
@@ -263,24 +283,18 @@ class _Sharing:
 
     def _fill(self, members: Sequence[int]) -> None:
         """Raise the common level of the members and note what they come to."""
-        ranges, signatures, demands = self._ranges, self._signatures, self._demands
+        ranges, signatures = self._ranges, self._signatures
         held, totals_a = self._steps, self._totals_a
-        weights = [demands[index].connector.weight for index in members]
-        frozen = fill(
-            [
-                (signatures[index], ranges[index].low_a, ranges[index].high_a, weight)
-                for index, weight in zip(members, weights, strict=True)
-            ],
-            self._filling,
-            self._load_a,
-            self._bounds_a,
-        )
-        for index, weight in zip(members, weights, strict=True):
+        alike: defaultdict[Kind, list[int]] = defaultdict(list)
+        for index in members:
+            alike[ranges[index].kind].append(signatures[index])
+        frozen = fill(alike, self._filling, self._load_a, self._bounds_a)
+        for index in members:
             signature, found = signatures[index], ranges[index]
             steps = found.most
             if (froze := frozen.get(signature)) is not None:
                 level, row = froze
-                whole = whole_steps(weight * level / found.step_a)
+                whole = whole_steps(found.kind[2] * level / found.step_a)
                 if whole < steps:
                     self._froze[index] = row
                     steps = max(found.fewest, whole)
@@ -289,11 +303,11 @@ class _Sharing:
 
     def _hand_out(self, members: Sequence[int]) -> None:
         """Hand out in whole steps what rounding left over in every row."""
-        ranges, signatures = self._ranges, self._signatures
+        ranges, signatures, froze = self._ranges, self._signatures, self._froze
         hungry = [index for index in members if self._steps[index] < ranges[index].most]
         if not hungry:
             return
-        self._load_a = self._rows.loads_a(self._totals_a)
+        load_a, bounds_a = self._rows.loads_a(self._totals_a), self._bounds_a
         more = hand_out(
             [
                 Hungry(
@@ -301,14 +315,17 @@ class _Sharing:
                     ranges[index].most - self._steps[index],
                     ranges[index].step_a,
                     signatures[index],
-                    self._froze[index],
+                    row,
                 )
                 for index in hungry
+                if (row := froze[index]) is None
+                or not is_full(row, ranges[index].step_a, load_a, bounds_a)
             ],
             self._filling,
-            self._load_a,
-            self._bounds_a,
+            load_a,
+            bounds_a,
         )
+        self._load_a = load_a
         for index, steps in more.items():
             self._steps[index] += steps
             self._totals_a[signatures[index]] += steps * ranges[index].step_a
@@ -319,41 +336,25 @@ class _Sharing:
         limits = {
             row: self._rows.limit(row) for row in set(self._froze) if row is not None
         }
-        phase_counts = self._rows.phase_counts
         ids, demands, ranges = self._ids, self._demands, self._ranges
-        froze, held = self._froze, self._steps
+        froze, held, phase_counts = self._froze, self._steps, self._rows.phase_counts
         shares: dict[str, Share] = {}
-        # What one gets most often another one gets too.
-        known: dict[tuple[int, int | None, int, float, bool], Share] = {}
         for index, signature in self._signatures.items():
             connector, found = demands[index].connector, ranges[index]
             row, steps = froze[index], held[index]
-            if row is None or steps == found.most:
-                row, limit = None, own_maximum
-            else:
-                limit = limits[row]
+            limit = own_maximum if row is None or steps == found.most else limits[row]
             if steps == 0:
                 self._paused[index] = limit
                 continue
-            phase_count, switches = phase_counts[signature], connector.can_switch_phases
-            if connector.supply is Supply.DC:
-                shares[ids[index]] = Share(
-                    current_a=steps / found.steps_per_a,
-                    power_w=steps * connector.step_w,
-                    limited_by=limit,
-                    phase_count=phase_count if switches else None,
-                )
-                continue
-            key = steps, row, phase_count, found.steps_per_a, switches
-            if (share := known.get(key)) is None:
-                current_a = steps / found.steps_per_a
-                share = known[key] = Share(
-                    current_a=current_a,
-                    power_w=current_a * phase_count * voltage_v,
-                    limited_by=limit,
-                    phase_count=phase_count if switches else None,
-                )
-            shares[ids[index]] = share
+            current_a, phase_count = steps / found.steps_per_a, phase_counts[signature]
+            shares[ids[index]] = Share(
+                current_a,
+                steps * connector.step_w
+                if connector.supply is Supply.DC
+                else current_a * phase_count * voltage_v,
+                limit,
+                phase_count if connector.can_switch_phases else None,
+            )
         return Allocation(
             shares=shares,
             paused={
@@ -377,8 +378,15 @@ class _Sharing:
         }
 
 
-def _range(min_a: float, max_a: float, step_a: float) -> _Range:
+def _range(min_a: float, max_a: float, step_a: float, weight: float) -> _Range:
     fewest, most = steps_needed(min_a / step_a), whole_steps(max_a / step_a)
+    low_a, high_a = fewest * step_a, most * step_a
     return _Range(
-        fewest, most, step_a, steps_per_a(step_a), fewest * step_a, most * step_a
+        fewest,
+        most,
+        step_a,
+        steps_per_a(step_a),
+        low_a,
+        high_a,
+        (low_a, high_a, weight),
     )

@@ -11,11 +11,12 @@ too late, and a row is calculated anew only when its turn comes.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush, heapreplace
 from math import inf
 
 from .bottlenecks import Bottlenecks
+from .rows import Entry
 
 _FLAT = 1e-7
 """Slopes below are rounding: the smallest weight is 1e-3."""
@@ -23,9 +24,12 @@ _FLAT = 1e-7
 _SAME = 1e-12
 """Levels nearer than this part are the same; then the maximum is named rather than the row."""
 
+type Kind = tuple[float, float, float]
+"""Minimum in A, maximum in A and weight of a connector."""
+
 
 def fill(
-    members: Iterable[tuple[int, float, float, float]],
+    members: Mapping[Kind, Sequence[int]],
     rows: Bottlenecks,
     load_a: list[float],
     bounds_a: Sequence[float],
@@ -33,7 +37,7 @@ def fill(
     """Raise the common level of admitted connectors until each is frozen by a row or at its maximum.
 
     Args:
-        members: signature, minimum in A, maximum in A and weight of each connector.
+        members: by kind, the signature of each connector.
         rows: those that can become full.
         load_a: by row, the load with these members at their minimum; raised to what they get.
         bounds_a: by row.
@@ -45,13 +49,13 @@ def fill(
     bends: defaultdict[float, dict[int, float]] = defaultdict(dict)
     slope_of: dict[int, float] = {}
     """By signature that is not frozen."""
-    for signature, low_a, high_a, weight in members:
-        slope_of[signature] = 0.0
+    for (low_a, high_a, weight), signatures in members.items():
+        slope_of.update(dict.fromkeys(signatures, 0.0))
         if low_a < high_a:
-            at = bends[low_a / weight]
-            at[signature] = at.get(signature, 0.0) + weight
-            at = bends[high_a / weight]
-            at[signature] = at.get(signature, 0.0) - weight
+            for level, change in ((low_a / weight, weight), (high_a / weight, -weight)):
+                at = bends[level]
+                for signature in signatures:
+                    at[signature] = at.get(signature, 0.0) + change
 
     entries, members_of = rows.entries, rows.members()
     slopes = [0.0] * len(bounds_a)
@@ -83,18 +87,18 @@ def fill(
 
     for level in sorted(bends):
         freeze_until(level)
-        steeper: set[int] = set()
+        steeper: set[Entry] = set()
         for signature, change in bends[level].items():
             if signature not in slope_of:
                 continue
             slope_of[signature] += change
-            lift = change * level
-            for row, coefficient in entries[signature]:
+            lift, mine = change * level, entries[signature]
+            for row, coefficient in mine:
                 load_a[row] -= coefficient * lift
                 slopes[row] += coefficient * change
-                if change > 0:
-                    steeper.add(row)
-        for row in steeper:
+            if change > 0:
+                steeper.update(mine)
+        for row, _ in steeper:
             if slopes[row] >= _FLAT:
                 heappush(full, ((bounds_a[row] - load_a[row]) / slopes[row], row))
     freeze_until(inf)

@@ -27,6 +27,13 @@ def steps_per_a(step_a: float) -> float:
     return whole if abs(whole - per_a) < _ROUNDING * per_a else per_a
 
 
+def is_full(
+    row: int, step_a: float, load_a: Sequence[float], bounds_a: Sequence[float]
+) -> bool:
+    """Return whether a row lacks the room for one step of a charger; no coefficient is below 1."""
+    return bounds_a[row] - load_a[row] < step_a * 0.999
+
+
 class Hungry(NamedTuple):
     """A connector that may get more."""
 
@@ -64,8 +71,7 @@ def hand_out(
         left: list[Hungry] = []
         for connector in hungry:
             number, wanted, step_a, signature, froze = connector
-            # No coefficient is below 1.
-            if froze is not None and bounds_a[froze] - load_a[froze] < step_a * 0.999:
+            if froze is not None and is_full(froze, step_a, load_a, bounds_a):
                 continue
             wanted -= given.get(number, 0)
             if at_most is not None:

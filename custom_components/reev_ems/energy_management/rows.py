@@ -8,6 +8,7 @@ once per circuit.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from math import isfinite
 
 from . import imbalance
@@ -19,17 +20,15 @@ from .tree import upwards
 type Entry = tuple[int, float]
 """A row's index and the coefficient there; no coefficient is below 1."""
 
-_L1, _L2, _L3 = PHASES
+_ANY = (0, 1, 2)
+"""On all three phases, or on any of them."""
 
-_ANY = 7
-"""L1 counts 1, L2 2, L3 4: on all three, or on any of them."""
-
-_LOADED = tuple(
-    tuple(place for place in range(3) if places >> place & 1)
-    for places in range(_ANY + 1)
-)
-"""The places in a PerPhase value, by that count."""
-
+_LOADED: Mapping[tuple[Phase, ...] | None, tuple[int, ...]] = {None: _ANY} | {
+    phases: tuple(sorted(map(PHASES.index, phases)))
+    for count in (1, 2, 3)
+    for phases in permutations(PHASES, count)
+}
+"""The places in a PerPhase value that phases load, in any order."""
 
 _NOTHING: PerPhase = (0.0, 0.0, 0.0)
 
@@ -205,9 +204,9 @@ class Rows:
         """
         connector = demand.connector
         phases = PHASES if connector.supply is Supply.DC else demand.phases
-        places = _ANY if phases is None or phases is PHASES else _count(phases)
+        loaded = _LOADED.get(phases)
         # Unknown phases are any, as many as the connector uses.
-        kind: object = places if phases is not None else (None, connector.phase_count)
+        kind: object = loaded if phases is not None else (None, connector.phase_count)
         if demand.pv_budgets or demand.groups:
             kind = (
                 kind,
@@ -222,16 +221,21 @@ class Rows:
                 f" {connector.circuit!r}"
             )
         if (index := known.get(kind)) is None:
-            if not places:
+            if loaded is None:
                 raise ValueError(f"connector {connector.id!r} has the phases {phases}")
             if (shape := self._known_shapes.get(kind)) is None:
                 shape = self._known_shapes[kind] = len(self.shapes)
-                self.shapes.append(self._shape(demand, phases, _LOADED[places]))
+                self.shapes.append(self._shape(demand, phases, loaded))
             index = known[kind] = len(self.places)
             self.places.append(self._place[connector.circuit])
             self.shape_places.append(shape)
             self.phase_counts.append(self.shapes[shape].phase_count)
         return index
+
+    @property
+    def has_free_minimums(self) -> bool:
+        """Return whether there are rows in which somebody's minimum does not count."""
+        return any(shape.above_minimum for shape in self.shapes)
 
     def shape(self, signature: int) -> Shape:
         """Return the shape of a signature's connectors."""
@@ -280,12 +284,11 @@ class Rows:
         for place, shape_place, total_a in zip(
             self.places, self.shape_places, totals_a, strict=True
         ):
-            if total_a:
-                mine = carried_a[place]
-                loaded, count = shapes[shape_place]
-                for phase in loaded:
-                    mine[phase] += total_a
-                mine[3] += count * total_a
+            mine = carried_a[place]
+            loaded, count = shapes[shape_place]
+            for phase in loaded:
+                mine[phase] += total_a
+            mine[3] += count * total_a
         for node, mine in zip(self.circuits, carried_a, strict=True):
             if node.parent is not None:
                 l1, l2, l3, power = (
@@ -346,12 +349,6 @@ class Rows:
 def _room(bound_a: float) -> float:
     """Return a bound; what is no number is no room (S2)."""
     return bound_a if isfinite(bound_a) else 0.0
-
-
-def _count(phases: tuple[Phase, ...]) -> int:
-    """Return the count of some phases, 0 where they are none or one is there twice."""
-    count = (_L1 in phases) + 2 * (_L2 in phases) + 4 * (_L3 in phases)
-    return count if count.bit_count() == len(phases) else 0
 
 
 def _less(
