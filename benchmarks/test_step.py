@@ -42,9 +42,9 @@ def running(count: int) -> tuple[Site, ControllerState, Observation, Case]:
     state, cases = ControllerState(), []
     draws = {connector.id: 6.0 for connector in site.connectors}
 
-    def remember(case: Case) -> Any:
+    def remember(case: Case, support_a: Any) -> Any:
         cases.append(case)
-        return allocate(case)
+        return allocate(case, support_a)
 
     for second in range(60):
         loads = {circuit.id: [2.0, 3.0, 1.0] for circuit in site.circuits}

@@ -359,6 +359,24 @@ def s10_the_guard_takes_lost_support_into_account(em: SimpleNamespace) -> None:
 
 
 @check
+def s10_the_guard_relies_on_nobody_beyond_his_permit(em: SimpleNamespace) -> None:
+    """L2 draws 30 A and is permitted 10: L1 may be 20 A above that."""
+    found = guarded(
+        em,
+        {"a": 40.0, "b": 10.0},
+        site=em.Site(circuits=site(em, 63.0).circuits),
+        demands=(
+            demand(em, "a", phases=(em.Phase.L1,), max_a=40.0),
+            demand(
+                em, "b", phases=(em.Phase.L2,), max_a=32.0, measured_a=(0.0, 30.0, 0.0)
+            ),
+        ),
+        imbalance_base_a=(0.0, 0.0, 25.0),
+    )
+    assert found == {"a": (30.0, "phase imbalance L1 over L2"), "b": (10.0, None)}
+
+
+@check
 def s10_the_guard_knows_who_uses_one_phase(em: SimpleNamespace) -> None:
     """On one phase a connector that can switch counts once, and under the imbalance limit."""
     uneven = replace(site(em, 63.0), imbalance=em.ImbalanceLimit())

@@ -35,7 +35,7 @@ def test_a_row_that_rounding_overfilled_freezes_its_members(
     rows = Rows(Case(site=Site(circuits=(circuit,), imbalance=None)), {})
     signature = rows.signature(Demand.of(connector, 230.0))
     frozen = fill(
-        [(signature, low_a, 16.0, 1.0)] * count,
+        {(low_a, 16.0, 1.0): [signature] * count},
         Bottlenecks(rows, [True, False, False]),
         [load_a, 0.0, 0.0],
         rows.bounds_a,

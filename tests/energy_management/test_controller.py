@@ -27,6 +27,7 @@ from custom_components.reev_ems.energy_management.model import (
     Connector,
     FailsafeAction,
     ImbalanceLimit,
+    PartPerPhase,
     Phase,
     Settings,
     Site,
@@ -187,7 +188,7 @@ def test_s10_a_wrong_allocation_does_not_get_past_the_guard(
 ) -> None:
     """Whatever the allocation says, every row holds afterwards."""
 
-    def everybody_everything(case: Case) -> Allocation:
+    def everybody_everything(case: Case, _: object) -> Allocation:
         return Allocation(
             shares={
                 demand.connector.id: Share(
@@ -347,15 +348,10 @@ def test_s7_offline_counts_in_the_external_limit_though_a_meter_sees_it() -> Non
     assert plant.permits() == {"c0": 6, "c1": 14}
 
 
-def test_s2_a_power_that_a_meter_does_not_tell_is_not_nothing_above_it() -> None:
-    """Of 20 kW, 3 x 10 A below a meter without power leave 13.1 kW."""
+def _permit_above(house: Circuit, main: Circuit, seen: MeterObservation) -> float:
+    """Return what a car at the grid connection, which has no meter, is given besides a metered house."""
     site = Site(
-        circuits=(
-            Circuit(id="main", limit_w=20_000.0),
-            Circuit(
-                id="house", parent="main", limit_a=(32.0, 32.0, 32.0), metered=True
-            ),
-        ),
+        circuits=(main, house),
         connectors=(Connector(id="c0", circuit="main", max_a=32.0),),
         imbalance=None,
     )
@@ -363,12 +359,44 @@ def test_s2_a_power_that_a_meter_does_not_tell_is_not_nothing_above_it() -> None
     for second in range(60):
         observation = Observation(
             at_s=float(second),
-            meters={"house": MeterObservation(current_a=(10.0, 10.0, 10.0), age_s=0.2)},
+            meters={"house": seen},
             connectors={"c0": ConnectorObservation(state=ConnectorState.CHARGING)},
         )
         state, decision = step(site, state, observation)
-    permit_a = decision.connectors["c0"].permit_a
+    return decision.connectors["c0"].permit_a or 0.0
+
+
+def test_s2_a_power_that_a_meter_does_not_tell_is_not_nothing_above_it() -> None:
+    """Of 20 kW, 3 x 10 A below a meter without power leave 13.1 kW."""
+    permit_a = _permit_above(
+        Circuit(id="house", parent="main", limit_a=(32.0, 32.0, 32.0), metered=True),
+        Circuit(id="main", limit_w=20_000.0),
+        MeterObservation(current_a=(10.0, 10.0, 10.0), age_s=0.2),
+    )
     assert permit_a == pytest.approx((20_000 - 6_900) / 690, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("current_a", "power_w", "left_a"),
+    [
+        # All of 2.3 kW may be on any phase.
+        (None, 2_300.0, 22.0),
+        # Of 4.6 kW, 5 A are on L1: the other 15 A may be on L2 as well as on L3.
+        ((5.0, None, None), 4_600.0, 17.0),
+        # With neither, its configured reserve is there.
+        ((5.0, None, None), None, 25.0),
+    ],
+)
+def test_s2_currents_that_a_meter_does_not_tell_are_not_nothing_above_it(
+    current_a: PartPerPhase | None, power_w: float | None, left_a: float
+) -> None:
+    """A meter whose circuit has no limit per phase may tell little; above it 32 A per phase are to hold."""
+    permit_a = _permit_above(
+        Circuit(id="house", parent="main", metered=True, reserve_a=(3.0, 7.0, 1.0)),
+        Circuit(id="main", limit_a=(32.0, 32.0, 32.0)),
+        MeterObservation(current_a=current_a, power_w=power_w, age_s=0.2),
+    )
+    assert permit_a == pytest.approx(left_a, abs=0.1)
 
 
 def test_s7_offline_counts_once_above_the_meter_that_sees_it() -> None:

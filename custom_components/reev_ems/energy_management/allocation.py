@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from math import inf
 from operator import gt
-from typing import NamedTuple
 
 from . import imbalance
 from .admission import claim, lacking_row, scarcity
@@ -31,6 +30,7 @@ from .case import (
 )
 from .decision import Limit, LimitKind
 from .filling import Kind, fill
+from .frozen import frozen
 from .model import ChargingMode, SharingPolicy, Supply
 from .quantising import (
     Hungry,
@@ -58,15 +58,20 @@ _SUPPORT_ROUNDS = 4
 """How often the support under the imbalance limit is lowered to what its givers get, before nobody relies on any."""
 
 
-def allocate(case: Case) -> Allocation:
+def allocate(case: Case, support_a: Mapping[str, float] | None = None) -> Allocation:
     """Share what there is.
+
+    Args:
+        case: the moment of the site.
+        support_a: what imbalance.supports(case) returns, if the caller asked already.
 
     Raises:
         ValueError: the circuits are no tree, a demand's circuit does not exist or two demands are for one connector.
     """
     if case.site.imbalance is None:
         return _Sharing(case, {}).allocation()
-    support_a = imbalance.supports(case)
+    if support_a is None:
+        support_a = imbalance.supports(case)
     for _ in range(_SUPPORT_ROUNDS):
         allocation = _Sharing(case, support_a).allocation()
         # Who is lowered below what it draws now will soon support the other phases with less.
@@ -86,7 +91,8 @@ def _permit_a(allocation: Allocation, connector: str) -> float:
     return 0.0 if share is None else share.current_a
 
 
-class _Range(NamedTuple):
+@frozen
+class _Range:
     """What a connector may have, in whole steps of its charger and in A per phase used; many are alike."""
 
     fewest: int
@@ -95,6 +101,7 @@ class _Range(NamedTuple):
     steps_per_a: float
     low_a: float
     high_a: float
+    weight: float
     kind: Kind
     """For the filling."""
 
@@ -199,25 +206,27 @@ class _Sharing:
 
     def _admission_order(self) -> list[int]:
         """Return the candidates in the order of their claims."""
-        if (scarcity := self._scarcity) is None:
-            claims = {
-                index: claim(self._demands[index], 0.0) for index in self._signatures
-            }
-        else:
-            scarce = [
+        demands, ranges = self._demands, self._ranges
+        needed = [0.0] * len(self._rows.places)
+        if (scarcity := self._scarcity) is not None:
+            needed = [
                 sum([coefficient * scarcity[row] for row, coefficient in entries])
                 for entries in self._refusing.entries
             ]
-            claims = {
-                index: claim(
-                    self._demands[index],
+        claims = [
+            (
+                *claim(
+                    demands[index],
                     # Sums of the same numbers in another order are the same.
-                    round(scarce[signature] * self._ranges[index].low_a, 6),
-                )
-                for index, signature in self._signatures.items()
-            }
-        # They lie in the order of their ids, which decides between those who are alike in all of this.
-        order = sorted(claims, key=claims.__getitem__)
+                    round(needed[signature] * ranges[index].low_a, 6),
+                ),
+                # They lie in the order of their ids, which decides between those who are alike in all of this.
+                index,
+            )
+            for index, signature in self._signatures.items()
+        ]
+        claims.sort()
+        order = [index for *_, index in claims]
         if self._strict:
             order.sort(key=self._class)
         return order
@@ -294,7 +303,7 @@ class _Sharing:
             steps = found.most
             if (froze := frozen.get(signature)) is not None:
                 level, row = froze
-                whole = whole_steps(found.kind[2] * level / found.step_a)
+                whole = whole_steps(found.weight * level / found.step_a)
                 if whole < steps:
                     self._froze[index] = row
                     steps = max(found.fewest, whole)
@@ -382,11 +391,12 @@ def _range(min_a: float, max_a: float, step_a: float, weight: float) -> _Range:
     fewest, most = steps_needed(min_a / step_a), whole_steps(max_a / step_a)
     low_a, high_a = fewest * step_a, most * step_a
     return _Range(
-        fewest,
-        most,
-        step_a,
-        steps_per_a(step_a),
-        low_a,
-        high_a,
-        (low_a, high_a, weight),
+        fewest=fewest,
+        most=most,
+        step_a=step_a,
+        steps_per_a=steps_per_a(step_a),
+        low_a=low_a,
+        high_a=high_a,
+        weight=weight,
+        kind=(low_a, high_a, weight),
     )

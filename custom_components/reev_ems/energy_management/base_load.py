@@ -29,7 +29,7 @@ there is no overload, or the first bound has it. One that falls is believed afte
 exceeded at most for the meter's latency plus the command and the ramp of the car (`Settings.follow_s`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from .frozen import replace
 from .model import Circuit, Settings
@@ -41,7 +41,7 @@ _NEW_SAMPLE_S = 0.05
 _SEEN_A = 0.5
 # A car that ramps moves the meter all the time; half a ramp (5 s, IEC 61851-1) without that, and it has ended.
 _STILL_S = 2.5
-_NONE: Sequence[Sequence[float]] = ((),) * 4
+_UNKNOWN: PartVector = (None, None, None, None)
 # A charge point measures a moment before it reports.
 _REPORT_LAG_S = 3.0
 
@@ -169,32 +169,31 @@ def estimate(
             Bounds(bucket=bucket, low=low, high=high, peak=reading),
         )
     spans = (bucket - bounds[0].bucket) * _BUCKET_S >= settings.align_s
-    lows = _parts([item.low for item in bounds])
-    peaks = highs = _NONE
+    lowest = _of_all(min, [item.low for item in bounds])
+    peak = first = _UNKNOWN
     if spans and bounds[0].bucket <= confirmed:
-        peaks = _parts([item.peak for item in bounds if item.bucket >= confirmed])
+        peak = _of_all(max, [item.peak for item in bounds if item.bucket >= confirmed])
     if spans and not memory.proven:
-        highs = _parts([item.high for item in bounds])
+        first = _of_all(min, [item.high for item in bounds])
     cut = _still_pending(memory.cut, reading, now_s, settings)
     still = _still(memory.still, reading, now_s)
     has_followed = cut is None and now_s - still.since_s >= _STILL_S
     certain = _less(reading, permitted if has_followed else most)
     if cut is not None:
         certain = _lower(certain, _grown(cut, reading))
-    known = memory.base or (None, None, None, None)
-    base = tuple(
-        None
-        if reading[index] is None
-        else _moved(
-            known[index],
-            lows[index],
-            peaks[index],
-            highs[index],
-            reported_low[index],
-            certain[index],
+    base = [
+        None if value is None else _moved(*part)
+        for value, *part in zip(
+            reading,
+            memory.base or _UNKNOWN,
+            lowest,
+            first,
+            peak,
+            reported_low,
+            certain,
+            strict=True,
         )
-        for index in range(4)
-    )
+    ]
     return MeterMemory(
         since_s=memory.since_s,
         sampled_s=memory.sampled_s,
@@ -253,39 +252,41 @@ def _grown(cut: Cut, reading: PartVector) -> PartVector:
 
 def _moved(
     known: float | None,
-    lows: Sequence[float],
-    peaks: Sequence[float],
-    first: Sequence[float],
+    lowest: float | None,
+    first: float | None,
+    peak: float | None,
     drawn: float,
     certain: float | None,
-) -> float:
+) -> float | None:
     """Return one part of the estimate.
 
     Args:
         known: what it was before.
-        lows: the lower bounds of the last while.
-        peaks: the readings that all connectors have confirmed, and those since; empty: none.
-        first: the upper bounds by the reports of their time, when there are enough to prove something; empty: not now.
+        lowest: the smallest lower bound of the last while.
+        first: the smallest upper bound by the reports of their time, when there are enough to prove something.
+        peak: the highest of the readings that all connectors have confirmed, and of those since; None: there are none.
         drawn: what the connectors drew at least.
         certain: the lower bound that holds now.
     """
-    lowest = min(lows)
-    value = lowest if known is None else max(known, lowest)
-    if first:
-        value = max(value, min(first))
-    if peaks:
-        value = min(value, max(peaks) - drawn)
-    return value if certain is None else max(value, certain)
+    value = _larger(_larger(known, lowest), first)
+    if peak is not None:
+        value = _smaller(value, peak - drawn)
+    return _larger(value, certain)
 
 
-def _parts(vectors: Sequence[PartVector]) -> list[list[float]]:
-    """Return the known values of each part."""
-    return [
-        [value for value in values if value is not None]
-        if None in values
-        else list(values)
-        for values in zip(*vectors, strict=True)
-    ]
+def _of_all(
+    best: Callable[..., float | None], vectors: Sequence[PartVector]
+) -> PartVector:
+    """Return the least or the most of each part, as far as it is known."""
+    parts: list[float | None] = []
+    for values in zip(*vectors, strict=True):
+        known = values if None not in values else filter(_is_known, values)
+        parts.append(best(known, default=None))
+    return parts[0], parts[1], parts[2], parts[3]
+
+
+def _is_known(value: float | None) -> bool:
+    return value is not None
 
 
 def _less(reading: PartVector, loads: Sequence[float]) -> PartVector:

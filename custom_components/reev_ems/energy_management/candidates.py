@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from .case import SITE_BUDGET
-from .circuits import Circuits
+from .circuits import Circuits, summed
 from .decision import Limit, LimitKind
 from .frozen import frozen, replace
 from .model import ChargingMode, PerPhase, Settings
@@ -37,7 +37,7 @@ def reserve(turns: Sequence[Turn], now_s: float, settings: Settings) -> None:
             turn.limit = Limit(kind=LimitKind.OFFLINE)
         elif not turn.steered:
             turn.reserved = True
-            turn.booked = turn.known_draw(now_s, settings) or NOTHING
+            turn.booked = turn.known or NOTHING
         elif memory.disobedient:
             turn.reserved = True
             turn.booked = turn.occupied(outlet.maximum)
@@ -99,9 +99,13 @@ def choose(
     site, settings = plan.site, plan.site.settings
     found: list[Turn] = []
     followers: list[Turn] = []
-    drawn = circuits.nothing()
+    others: list[tuple[Turn, Vector]] = []
     for turn in turns:
-        draw = _likely_draw(turn, now_s, settings)
+        if turn.seen.state is ConnectorState.OFFLINE:
+            # Without news it may draw by its permit, until that lapses and its draw becomes base load (S7).
+            draw = turn.known or turn.offline_load(now_s, settings, metered=True)
+        else:
+            draw = turn.likely_draw
         if not turn.reserved:
             mode = turn.outlet.connector.mode
             turn.follows = mode in _SOLAR and (
@@ -123,8 +127,7 @@ def choose(
                 if turn.follows:
                     draw = least(draw, turn.load(turn.outlet.minimum))
         if draw is not NOTHING:
-            drawn[turn.outlet.connector.circuit].append(draw)
-    others = circuits.sums(drawn)
+            others.append((turn, draw))
     battery = observation.battery
     free_w: dict[str, float] = {}
     surplus_a: dict[str, PerPhase] = {}
@@ -136,8 +139,10 @@ def choose(
     for budget, circuit in budgets.items():
         if not circuit.metered or circuit.id in circuits.failed:
             continue
-        away = others[circuit.id]
         of_site = budget == SITE_BUDGET
+        away = summed(
+            draw for turn, draw in others if of_site or circuit in turn.outlet.path
+        )
         spare_w = surplus_w(
             circuits.base_w.get(circuit.id),
             away[3],
@@ -209,15 +214,6 @@ def _claim(turn: Turn) -> tuple[bool, int, float, str]:
         turn.memory.queued_s,
         turn.name,
     )
-
-
-def _likely_draw(turn: Turn, now_s: float, settings: Settings) -> Vector:
-    """Return what a connector draws besides the base load, as far as one can know."""
-    if turn.seen.state is ConnectorState.OFFLINE:
-        # Without news it may draw by its permit, until that lapses and its draw becomes base load (S7).
-        known = turn.known_draw(now_s, settings)
-        return known or turn.offline_load(now_s, settings, metered=True)
-    return turn.likely_draw(now_s, settings)
 
 
 def _is_on(turn: Turn) -> bool:

@@ -127,10 +127,7 @@ class Circuits:
             if circuit.metered:
                 base = self.meters[name].base
                 if base is not None:
-                    total = [part or 0.0 for part in base]
-                    if base[3] is None:
-                        # Unknown to its own meter, it is not nothing to the circuits above (S2).
-                        total[3] = sum(total[:3]) * self._site.voltage_v
+                    total = _completed(base, circuit.reserve_a, self._site.voltage_v)
                 if base is None or name in self.failed:
                     self.base_a[name] = None
                 else:
@@ -186,17 +183,16 @@ class Circuits:
             add(total, self.reserved[name])
 
     def nothing(self, load: Load = NOTHING) -> dict[str, list[Load]]:
-        """Return for each circuit a list of loads with the first in it, an empty one."""
+        """Return for each circuit a list of loads with a first one in it that is nothing."""
         return {circuit.id: [load] for circuit in self._site.circuits}
 
     def sums(self, loads: Mapping[str, list[Load]]) -> dict[str, list[float]]:
         """Return what each circuit carries of the loads on it and below it, part by part; the lists are used up."""
         sums: dict[str, list[float]] = {}
         for circuit in self._plan.upwards:
-            total = [*map(sum, zip(*loads[circuit.id], strict=True))]
-            sums[circuit.id] = total
+            carried = sums[circuit.id] = summed(loads[circuit.id])
             if circuit.parent is not None:
-                loads[circuit.parent].append(total)
+                loads[circuit.parent].append(carried)
         return sums
 
     def note_cuts(self, turns: Iterable[Turn]) -> None:
@@ -262,6 +258,30 @@ class Circuits:
                 if base + margin_a > limit_a
             ]
         return issues
+
+
+def _completed(base: PartVector, reserve_a: PerPhase, voltage_v: float) -> list[float]:
+    """Return a base load for the circuits above: what its own meter does not tell is not nothing to them (S2).
+
+    An unknown current is the reserve, or all of the power that the known ones do not explain.
+    """
+    if None not in base:
+        return [part for part in base if part is not None]
+    power_w, instead_a = base[3], reserve_a
+    if power_w is not None:
+        known_a = sum([part for part in base[:3] if part is not None])
+        instead_a = (max(0.0, power_w / voltage_v - known_a),) * 3
+    parts = [
+        instead if part is None else part
+        for part, instead in zip(base[:3], instead_a, strict=True)
+    ]
+    parts.append(sum(parts) * voltage_v if power_w is None else power_w)
+    return parts
+
+
+def summed(loads: Iterable[Load]) -> list[float]:
+    """Return the sum of loads, part by part; of none it is of one Vector."""
+    return [*map(sum, zip(*loads, strict=True))] or [*NOTHING]
 
 
 def add(total: list[float], load: Load) -> None:

@@ -7,8 +7,10 @@ never raised, and one that is not a current that its connector can have (NaN, be
 connector) becomes a pause.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from math import ceil, isfinite, sumprod
 
 from .case import Case, Demand, PhaseCount
@@ -18,6 +20,7 @@ from .model import PHASES, Circuit, Phase
 _TOLERANCE_A = 1e-6
 """Rounding that is no violation."""
 
+_ANY = (0, 1, 2)
 _ALL = 3
 """The place of all phases together, after those of L1, L2 and L3."""
 
@@ -165,22 +168,19 @@ def _all_hold(
         for row in _group_rows(case, demands) + _pv_rows(case, demands)
     ):
         return False
+    pairs = _pair_rooms_a(case)
     own_a = {circuit.id: [0.0] * 4 for circuit in case.site.circuits}
-    skewed_a: dict[tuple[Phase, ...] | None, list[float]] = {}
+    skewed_a: defaultdict[tuple[Phase, ...] | None, list[float]] = defaultdict(
+        lambda: [0.0, 0.0]
+    )
     for name, demand in demands.items():
-        permit_a, phases = permits_a[name], demand.phases
-        count = demand.phase_count
+        permit_a, phases, count = permits_a[name], demand.phases, demand.phase_count
         mine = own_a[demand.connector.circuit]
         mine[_ALL] += count * permit_a
-        if phases is None or count == 3:
-            mine[0] += permit_a
-            mine[1] += permit_a
-            mine[2] += permit_a
-        else:
-            for phase in phases:
-                mine[PHASES.index(phase)] += permit_a
-        if count < 3:
-            skewed = skewed_a.setdefault(phases, [0.0, 0.0])
+        for place in _ANY if phases is None or count == 3 else _places(phases):
+            mine[place] += permit_a
+        if pairs and count < 3:
+            skewed = skewed_a[phases]
             skewed[0] += permit_a
             skewed[1] += min(_draw_a(demand), permit_a)
     carried_a = {name: [0.0] * 4 for name in own_a}
@@ -205,7 +205,7 @@ def _all_hold(
             + sum([help_a for on, (_, help_a) in skewed_a.items() if _helps(on, p, q)]),
         )
         <= _TOLERANCE_A
-        for p, q, room_a in _pair_rooms_a(case)
+        for p, q, room_a in pairs
     )
 
 
@@ -392,8 +392,16 @@ def _draw_a(demand: Demand) -> float:
     """Return what a connector with known phases surely draws from each of them."""
     if demand.measured_a is None or demand.phases is None:
         return 0.0
-    drawn = [demand.measured_a[PHASES.index(phase)] or 0.0 for phase in demand.phases]
-    return max(0.0, min(drawn))
+    # An unknown one is none that others could rely on (S2).
+    return max(
+        0.0, min([demand.measured_a[place] or 0.0 for place in _places(demand.phases)])
+    )
+
+
+@cache
+def _places(phases: tuple[Phase, ...]) -> tuple[int, ...]:
+    """Return the places in a PerPhase value of some phases."""
+    return tuple(PHASES.index(phase) for phase in phases)
 
 
 def _least_a(demand: Demand, voltage_v: float) -> float:

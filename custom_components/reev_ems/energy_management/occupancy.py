@@ -44,20 +44,18 @@ def reported(
         return both, both
     if seen.current_a is None:
         return None
-    count = outlet.phase_count
     known = [
-        max(0.0, value)
-        for value in seen.current_a[:count]
+        value if value > 0 else 0.0
+        for value in seen.current_a[: outlet.phase_count]
         if value is not None and isfinite(value)
     ]
-    if len(known) < count:
+    if len(known) < outlet.phase_count:
         return None
     total_w = sum(known) * outlet.voltage_v
     if power_w is not None:
         total_w = max(0.0, power_w)
-    phases = outlet.connector.phases
-    if phases is None:
-        low_a = min(known) if count == 3 else 0.0
+    if outlet.phases is None:
+        low_a = min(known) if len(known) == 3 else 0.0
         high_a = max(known)
         return (low_a, low_a, low_a, total_w), (high_a, high_a, high_a, total_w)
     on_line = [0.0, 0.0, 0.0]
@@ -138,10 +136,8 @@ def _spanned(
 ) -> tuple[Span, ...]:
     """Return the spans after a report; one that differs little belongs to the last."""
     last = spans[-1]
-    if reported_s < last.from_s + _SPAN_S or all(
-        last.high[phase] - high[phase] <= _SPAN_A
-        and low[phase] - last.low[phase] <= _SPAN_A
-        for phase in range(3)
+    if reported_s < last.from_s + _SPAN_S or not (
+        _falls(last.high, high) or _falls(low, last.low)
     ):
         grown = Span(
             from_s=last.from_s, low=least(last.low, low), high=most(last.high, high)
@@ -156,9 +152,13 @@ def _spanned(
     return (*spans[first:], Span(from_s=reported_s, low=low, high=high))
 
 
-def is_known(draw: Draw | None, now_s: float, settings: Settings) -> bool:
-    """Return whether the last report still counts as a measurement."""
-    return draw is not None and now_s - draw.reported_s <= settings.reading_timeout_s
+def _falls(first: Vector, then: Vector) -> bool:
+    """Return whether the current falls on a phase, by more than differs little."""
+    return (
+        first[0] - then[0] > _SPAN_A
+        or first[1] - then[1] > _SPAN_A
+        or first[2] - then[2] > _SPAN_A
+    )
 
 
 def settle(

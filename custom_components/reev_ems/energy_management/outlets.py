@@ -32,9 +32,13 @@ class Outlet:
     unit_a: float
     minimum: float
     maximum: float
+    min_a: float
+    max_a: float
     step: float
     floor: float
     """What it falls back to by itself (S4)."""
+    phases: tuple[Phase, ...] | None
+    """The grid's phases that it uses; None: unknown."""
     places: tuple[int, ...]
     """Places in a PerPhase value that it loads; unknown phases: all."""
     phase_count: int
@@ -176,16 +180,21 @@ def _outlet(site: Site, connector: Connector, path: tuple[Circuit, ...]) -> Outl
     count = connector.phase_count if phases is None else len(phases)
     per_a = _per_a(places, count, site.voltage_v)
     switches = phases is not None and len(phases) == 3
+    unit_a = 1 / (connector.efficiency * site.voltage_v * 3) if dc else 1.0
+    minimum = connector.min_w if dc else connector.min_a
     return Outlet(
         connector=connector,
         path=path,
         metered=tuple(circuit.id for circuit in path if circuit.metered),
         is_dc=dc,
-        unit_a=1 / (connector.efficiency * site.voltage_v * 3) if dc else 1.0,
-        minimum=connector.min_w if dc else connector.min_a,
+        unit_a=unit_a,
+        minimum=minimum,
         maximum=maximum,
+        min_a=minimum * unit_a,
+        max_a=maximum * unit_a,
         step=connector.step_w if dc else connector.step_a,
         floor=fallback,
+        phases=phases,
         places=places,
         phase_count=count,
         pairs=pairs_loaded(places, count, unknown=phases is None),

@@ -11,7 +11,7 @@ from .decision import Issue, IssueKind, Limit, LimitKind
 from .frozen import frozen, replace
 from .guard import guard
 from .imbalance import NAMES, PAIRS, bounds_a, supports
-from .model import PHASES, ChargingMode, PartPerPhase, PerPhase, Phase, Settings
+from .model import ChargingMode, PartPerPhase, PerPhase, Settings
 from .observation import ConnectorState, Observation
 from .outlets import Layout
 from .raises import booked_by_group
@@ -64,18 +64,21 @@ def share(
         for turn in candidates.turns:
             _end_turn(turn, now_s)
     case = _case(plan, candidates, circuits, observation, turns, now_s)
+    support_a: Mapping[str, float] | None = None
     skewed_s: Mapping[str, float] = {}
     issues: tuple[Issue, ...] = ()
     if plan.site.imbalance is not None and case.imbalance_base_a is not None:
+        support_a = supports(case)
         meter = circuits.readings.get(plan.root.id)
         case, skewed_s, issues = _with_imbalance_hold(
             case,
+            support_a,
             candidates.turns,
             state,
             now_s,
             measured_a=meter[:3] if meter else None,
         )
-    allocation = allocate(case)
+    allocation = allocate(case, support_a)
     _apply(case, allocation, candidates, circuits, settings, now_s)
     lacking = any(
         turn.target <= 0 and turn.limit.kind in LACKING for turn in candidates.turns
@@ -126,7 +129,9 @@ def _case(
     committed_w = candidates.sun.committed_w
     return Case(
         site=site,
-        demands=tuple(_demand(turn, site.settings, now_s) for turn in candidates.turns),
+        demands=tuple(
+            [_demand(turn, site.settings, now_s) for turn in candidates.turns]
+        ),
         base_a=circuits.base_a,
         base_w=circuits.base_w,
         reservations_a=reserved_a,
@@ -150,27 +155,26 @@ def _case(
 
 
 def _demand(turn: Turn, settings: Settings, now_s: float) -> Demand:
-    outlet, memory = turn.outlet, turn.memory
-    connector, unit_a = outlet.connector, outlet.unit_a
-    min_a, max_a = outlet.minimum * unit_a, outlet.maximum * unit_a
-    if memory.draw_limit_a is not None:
-        max_a = min(max_a, max(memory.draw_limit_a, min_a))
-    solar = turn.follows and connector.mode is ChargingMode.SOLAR
-    phases: tuple[Phase, ...] | None = PHASES if outlet.is_dc else connector.phases
+    outlet, memory, follows = turn.outlet, turn.memory, turn.follows
+    solar = follows and outlet.connector.mode is ChargingMode.SOLAR
+    max_a, limit_a = outlet.max_a, memory.draw_limit_a
+    if limit_a is not None:
+        max_a = min(max_a, max(limit_a, outlet.min_a))
+    phases = outlet.phases
     if turn.one_phase and phases:
         phases = phases[:1]
     measured_a = None
-    if memory.draw is not None and turn.known_draw(now_s, settings) is not None:
+    if memory.draw is not None and turn.known is not None:
         measured_a = memory.draw.low[:3]
     return Demand(
-        connector=connector,
-        min_a=min_a,
+        connector=outlet.connector,
+        min_a=outlet.min_a,
         max_a=max_a,
         priority=turn.priority,
         phases=phases,
         solar=solar,
-        solar_above_min=turn.follows and not solar,
-        pv_budgets=budgets_of(turn) if turn.follows else (),
+        solar_above_min=follows and not solar,
+        pv_budgets=budgets_of(turn) if follows else (),
         groups=turn.seen.groups,
         served_wh=_FULL_CAR_LAST_WH
         if turn.seen.state is ConnectorState.SUSPENDED_EV
@@ -185,6 +189,7 @@ def _demand(turn: Turn, settings: Settings, now_s: float) -> Demand:
 
 def _with_imbalance_hold(
     case: Case,
+    support_a: Mapping[str, float],
     turns: Sequence[Turn],
     state: ControllerState,
     now_s: float,
@@ -196,7 +201,7 @@ def _with_imbalance_hold(
     A violation is one that the meter shows: an estimate that is late on one phase is no reason to stop a car. It still
     keeps raises back.
     """
-    bounds = bounds_a(case, supports(case))
+    bounds = bounds_a(case, support_a)
     if bounds is None:
         return case, {}, ()
     loads_a = [0.0] * len(PAIRS)

@@ -12,7 +12,6 @@ from .occupancy import (
     follow,
     highest,
     in_force,
-    is_known,
     lowest,
     obey,
     settle,
@@ -48,6 +47,7 @@ class Turn:
         "booked",
         "failed",
         "follows",
+        "known",
         "late",
         "limit",
         "memory",
@@ -106,8 +106,12 @@ class Turn:
         self.booked: Vector = NOTHING
         self.limit = _NOT_CONNECTED
         self._allowed_load = self._most = self.load(self.allowed)
+        self.known: Vector | None = None
+        """What it draws at most by its last report; None: unknown."""
         if (draw := memory.draw) is not None:
             self._most = most(self._allowed_load, draw.high)
+            if now_s - draw.reported_s <= settings.reading_timeout_s:
+                self.known = draw.high
 
     def load(self, value: float) -> Vector:
         """Return the most that a permit can load the circuits with, during a change both sets of phases."""
@@ -120,19 +124,12 @@ class Turn:
         load, draw = self.load(value), self.memory.draw
         return load if draw is None else most(load, draw.high)
 
-    def known_draw(self, now_s: float, settings: Settings) -> Vector | None:
-        """Return what it draws at most by its last report; None: unknown."""
-        draw = self.memory.draw
-        if draw is None or not is_known(draw, now_s, settings):
-            return None
-        return draw.high
-
-    def likely_draw(self, now_s: float, settings: Settings) -> Vector:
+    @property
+    def likely_draw(self) -> Vector:
         """Return what it draws at most by its last report, or may draw by its permit if it does not report."""
-        known = self.known_draw(now_s, settings)
-        if known is None:
-            return self._allowed_load if self.steered else NOTHING
-        return known
+        if self.known is not None:
+            return self.known
+        return self._allowed_load if self.steered else NOTHING
 
     @property
     def told_s(self) -> float | None:
@@ -172,10 +169,10 @@ class Turn:
             and not memory.disobedient
         ):
             followed = self.load(self.before)
-        age_s = now_s - draw.reported_s
-        if age_s > settings.reading_timeout_s:
+        if self.known is None:
             return (*NOTHING, *upper, *upper, *followed)
-        low = lowest(draw, since_s) if age_s <= BELIEVED_S else NOTHING
+        believed = now_s - draw.reported_s <= BELIEVED_S
+        low = lowest(draw, since_s) if believed else NOTHING
         return (*low, *highest(draw, now_s - settings.align_s), *upper, *followed)
 
     def offline_load(
