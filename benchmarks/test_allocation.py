@@ -4,6 +4,7 @@ Run: .venv/bin/python -m pytest benchmarks --benchmark-only
 The table of results is in docs/benchmarks.md.
 """
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -98,6 +99,23 @@ def three_levels(
     )
 
 
+def limits_per_phase_only(case: Case) -> Case:
+    """Return the same car park with nothing but the limits per phase, all connectors with the same priority."""
+    return replace(
+        case,
+        site=replace(
+            case.site,
+            circuits=tuple(replace(item, limit_w=None) for item in case.site.circuits),
+            imbalance=None,
+        ),
+        demands=tuple(
+            Demand.of(replace(item.connector, priority=5, weight=1.0), VOLTAGE_V)
+            for item in case.demands
+        ),
+        external_limit_w=None,
+    )
+
+
 SCARCE, ENOUGH = 3.5, 7.0
 
 
@@ -105,6 +123,14 @@ SCARCE, ENOUGH = 3.5, 7.0
 def test_allocate(benchmark: Any, connectors: int) -> None:
     """Everybody charges, nearly everybody is limited."""
     case = three_levels(connectors, room=ENOUGH)
+    allocation = benchmark(allocate, case)
+    assert len(allocation.paused) < connectors * 0.1
+
+
+@pytest.mark.parametrize("connectors", [100, 500, 2000])
+def test_allocate_with_limits_per_phase_only(benchmark: Any, connectors: int) -> None:
+    """The same, without classes, weights and all other limits."""
+    case = limits_per_phase_only(three_levels(connectors, room=ENOUGH))
     allocation = benchmark(allocate, case)
     assert len(allocation.paused) < connectors * 0.1
 

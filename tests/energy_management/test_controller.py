@@ -348,7 +348,9 @@ def test_s7_offline_counts_in_the_external_limit_though_a_meter_sees_it() -> Non
     assert plant.permits() == {"c0": 6, "c1": 14}
 
 
-def _permit_above(house: Circuit, main: Circuit, seen: MeterObservation) -> float:
+def _decided_above(
+    house: Circuit, main: Circuit, seen: MeterObservation
+) -> tuple[float, Decision]:
     """Return what a car at the grid connection, which has no meter, is given besides a metered house."""
     site = Site(
         circuits=(main, house),
@@ -363,12 +365,12 @@ def _permit_above(house: Circuit, main: Circuit, seen: MeterObservation) -> floa
             connectors={"c0": ConnectorObservation(state=ConnectorState.CHARGING)},
         )
         state, decision = step(site, state, observation)
-    return decision.connectors["c0"].permit_a or 0.0
+    return decision.connectors["c0"].permit_a or 0.0, decision
 
 
 def test_s2_a_power_that_a_meter_does_not_tell_is_not_nothing_above_it() -> None:
     """Of 20 kW, 3 x 10 A below a meter without power leave 13.1 kW."""
-    permit_a = _permit_above(
+    permit_a, _ = _decided_above(
         Circuit(id="house", parent="main", limit_a=(32.0, 32.0, 32.0), metered=True),
         Circuit(id="main", limit_w=20_000.0),
         MeterObservation(current_a=(10.0, 10.0, 10.0), age_s=0.2),
@@ -391,12 +393,14 @@ def test_s2_currents_that_a_meter_does_not_tell_are_not_nothing_above_it(
     current_a: PartPerPhase | None, power_w: float | None, left_a: float
 ) -> None:
     """A meter whose circuit has no limit per phase may tell little; above it 32 A per phase are to hold."""
-    permit_a = _permit_above(
+    permit_a, decision = _decided_above(
         Circuit(id="house", parent="main", metered=True, reserve_a=(3.0, 7.0, 1.0)),
         Circuit(id="main", limit_a=(32.0, 32.0, 32.0)),
         MeterObservation(current_a=current_a, power_w=power_w, age_s=0.2),
     )
     assert permit_a == pytest.approx(left_a, abs=0.1)
+    # What is reckoned with is not told as if it was measured.
+    assert decision.circuits["house"].base_a == (current_a or (None, None, None))
 
 
 def test_s7_offline_counts_once_above_the_meter_that_sees_it() -> None:

@@ -12,7 +12,7 @@ from .base_load import (
     sample,
 )
 from .decision import CircuitDecision, Issue, IssueKind
-from .model import PHASES, PerPhase
+from .model import PHASES, PartPerPhase, PerPhase
 from .observation import ConnectorState, Observation
 from .outlets import Layout
 from .state import NOTHING, ControllerState, MeterMemory, PartVector
@@ -214,6 +214,10 @@ class Circuits:
         found: dict[str, CircuitDecision] = {}
         for circuit in self._site.circuits:
             base_a, used = self.base_a[circuit.id], self.used[circuit.id]
+            known_a: PartPerPhase | None = base_a
+            memory = self.meters.get(circuit.id)
+            if base_a is not None and memory is not None and memory.base is not None:
+                known_a = memory.base[:3]
             limit_a = circuit.limit_a
             available_a: PerPhase | None = None
             if limit_a is not None and base_a is not None:
@@ -223,7 +227,7 @@ class Circuits:
                     limit_a[2] - margin_a - base_a[2] - used[2],
                 )
             found[circuit.id] = CircuitDecision(
-                base_a=base_a,
+                base_a=known_a,
                 booked_a=(used[0], used[1], used[2]),
                 available_a=available_a,
             )

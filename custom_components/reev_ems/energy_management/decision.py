@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final, override
 
 from .frozen import frozen
-from .model import PerPhase
+from .model import PartPerPhase, PerPhase
 
 
 class SiteState(StrEnum):
@@ -167,7 +167,7 @@ class Issue:
 class CircuitDecision:
     """How a circuit stands, in A per phase."""
 
-    base_a: PerPhase | None
+    base_a: PartPerPhase | None
     """Load besides our connectors; None: unknown."""
     booked_a: PerPhase
     """What its connectors are booked with."""

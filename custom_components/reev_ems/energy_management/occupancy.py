@@ -109,6 +109,7 @@ def follow(
 
 def lowest(draw: Draw, since_s: float) -> Vector:
     """Return the least of all reports that were true at a time since `since_s`."""
+    # It holds the last report as well.
     last = draw.spans[-1]
     low = last.low
     if last.from_s > since_s:
