@@ -21,6 +21,7 @@ from custom_components.reev_ems.ocpp_server import (
     TransactionStarted,
     schemas,
 )
+from custom_components.reev_ems.ocpp_server.dialect import MEASURANDS
 from custom_components.reev_ems.sessions import SessionLog
 
 from . import conformity
@@ -424,3 +425,40 @@ async def test_a_charger_may_change_its_version(
     assert point.version == "2.0.1"
     both = await dial(protocols=("ocpp2.0.1", "ocpp1.6"))
     assert both.socket.subprotocol == "ocpp2.0.1"
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        pytest.param({"status": "Accepted"}, id="accepted, and never sent"),
+        pytest.param({"status": "Rejected"}, id="rejected"),
+        pytest.param(("NotImplemented", ""), id="not implemented"),
+    ],
+)
+async def test_who_does_not_tell_how_long_a_list_may_be_is_asked_for_all(
+    adopt: Any, station: Any, report: Any
+) -> None:
+    """Reports are optional: without one the whole list is tried."""
+
+    def variables(payload: Payload) -> Payload:
+        return {
+            "getVariableResult": [
+                {
+                    **asked,
+                    "attributeStatus": "Accepted",
+                    "attributeValue": "Voltage",
+                }
+                for asked in payload["getVariableData"]
+                if asked["variable"]["name"] == "TxUpdatedMeasurands"
+            ]
+        }
+
+    adopt()
+    box = await station(
+        handlers={"GetVariables": variables, "GetReport": lambda _: report}
+    )
+    await box.boot()
+    await box.client.until(lambda: box.client.sent("SetVariables"))
+    (written,) = box.client.sent("SetVariables")[0]["setVariableData"]
+    assert written["variable"]["name"] == "TxUpdatedMeasurands"
+    assert written["attributeValue"].split(",") == list(MEASURANDS)

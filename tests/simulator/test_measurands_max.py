@@ -72,7 +72,7 @@ async def test_on_the_wire(server: OcppServer) -> None:
             while not server.charge_points["ANY201"].learnt.without_measurands:
                 await asyncio.sleep(0.05)
         for name in LIMITED:
-            assert points[name].link.complaints == []
+            assert not points[name].link.complaints
             learnt = server.charge_points[name].learnt
             refused = REFUSED if name.startswith("ANY") else ()
             assert learnt.without_measurands == refused
