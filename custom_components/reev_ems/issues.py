@@ -9,7 +9,14 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.util.hass_dict import HassKey
 
-from .const import CONF_CIRCUIT, CONF_RATING_A, CONF_SENSORS, DOMAIN, SUBENTRY_METER
+from .const import (
+    CONF_CIRCUIT,
+    CONF_PARENT,
+    CONF_RATING_A,
+    CONF_SENSORS,
+    DOMAIN,
+    SUBENTRY_METER,
+)
 from .energy_management.decision import Issue, IssueKind
 from .site import connector_id
 
@@ -58,6 +65,9 @@ EXTERNAL_LIMIT_LOST = "external_limit_lost"
 LINE_PHASES_DIFFER = "line_phases_differ"
 # A circuit's limit that its meter cannot measure, by whichever of the two was changed last.
 LIMIT_ABOVE_RATING = "limit_above_rating"
+# What a circuit that was removed has left behind.
+CIRCUIT_REMOVED = "circuit_removed"
+METER_WITHOUT_CIRCUIT = "meter_without_circuit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +123,7 @@ def async_update_issues(coordinator: ReevCoordinator, issues: Iterable[Issue]) -
             shown.line_phases = dict(_line_phase_findings(coordinator))
         found |= shown.line_phases
         found |= dict(_rating_findings(coordinator))
+        found |= dict(_circuit_findings(coordinator))
     for issue_id in shown.keys.keys() - found.keys():
         ir.async_delete_issue(hass, DOMAIN, issue_id)
     for issue_id, finding in found.items():
@@ -251,6 +262,24 @@ def _rating_findings(coordinator: ReevCoordinator) -> Iterator[tuple[str, _Findi
                     "rating": f"{rating_a:g}",
                 },
                 meter.subentry_id,
+            ),
+        )
+
+
+def _circuit_findings(coordinator: ReevCoordinator) -> Iterator[tuple[str, _Finding]]:
+    """Return what names a circuit that was removed."""
+    entry = coordinator.config_entry
+    for subentry in entry.subentries.values():
+        circuit = subentry.data.get(CONF_CIRCUIT) or subentry.data.get(CONF_PARENT)
+        if circuit is None or circuit in coordinator.circuit_names:
+            continue
+        is_meter = subentry.subentry_type == SUBENTRY_METER
+        yield (
+            f"{entry.entry_id}_{CIRCUIT_REMOVED}_{subentry.subentry_id}",
+            _Finding(
+                METER_WITHOUT_CIRCUIT if is_meter else CIRCUIT_REMOVED,
+                ir.IssueSeverity.WARNING,
+                {"site": entry.title, "name": subentry.title},
             ),
         )
 

@@ -6,7 +6,7 @@ import logging
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import entity_registry as er, issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -37,6 +37,16 @@ def left_of(hass: HomeAssistant, entry: MockConfigEntry, gone: str) -> list[str]
     return silent + [
         item.entity_id for item in entities if item.config_subentry_id == gone
     ]
+
+
+def left_hanging(hass: HomeAssistant) -> set[tuple[str, str]]:
+    """Return the repair issues about a circuit that was removed: which, and of what."""
+    return {
+        (issue.translation_key or "", (issue.translation_placeholders or {})["name"])
+        for issue in ir.async_get(hass).issues.values()
+        if issue.translation_key in {"circuit_removed", "meter_without_circuit"}
+        and issue.active
+    }
 
 
 @pytest.mark.parametrize("title", ["Yard", "Garage", "Grid meter", "Ada"])
@@ -87,5 +97,31 @@ async def test_while_it_runs(
     shown = state(hass, entry, "sensor", "Garage left", "1_limited_by")
     assert shown.state != STATE_UNAVAILABLE
     if title == "Garage":
+        assert left_hanging(hass) == {("circuit_removed", "Garage left")}
         connectors = entry.runtime_data.data.site.connectors
         assert {item.circuit for item in connectors} == {"main"}
+        left = entry.subentries[subentry_id(entry, "Garage left")]
+        hass.config_entries.async_update_subentry(
+            entry, left, data={**left.data, "circuit": "main"}
+        )
+        await hass.async_block_till_done()
+    assert left_hanging(hass) == set()
+
+
+async def test_a_meter_without_a_circuit(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """What it measures counts for nothing, above all not for the grid connection; a repair issue says so."""
+    meter = entry.subentries[subentry_id(entry, "Grid meter")]
+    hass.config_entries.async_update_subentry(
+        entry, meter, data={**meter.data, "circuit": "garage"}
+    )
+    await hass.async_block_till_done()
+    assert left_hanging(hass) == set()
+    hass.config_entries.async_remove_subentry(entry, subentry_id(entry, "Garage"))
+    await hass.async_block_till_done()
+    assert left_hanging(hass) == {
+        ("circuit_removed", "Garage left"),
+        ("meter_without_circuit", "Grid meter"),
+    }
+    assert entry.runtime_data.data.observation.meters.get("main") is None
