@@ -297,6 +297,28 @@ STEP = [
         "controller.py::test_s2_a_phase_that_nobody_loads_may_be_missing",
     ),
     Mutation(
+        "S1 each lowering has its own time", "commands", "turn.standing", "turn.allowed",
+        "overload.py::test_s1_loads_that_jump_drift_and_flicker_break_no_limit_for_long",
+    ),
+    Mutation(
+        "S1 reports from before a lowering", "turns",
+        "upper, followed = self._allowed_load, self.load(self.before)", "followed = self.load(self.before)",
+        "overload.py::test_s1_loads_that_jump_drift_and_flicker_break_no_limit_for_long",
+    ),
+    Mutation(
+        "S1 loads that drift", "base_load", "_DRIFT_A_PER_S = 0.4", "_DRIFT_A_PER_S = 0.0",
+        "overload.py::test_s1_a_load_that_drifts_is_followed",
+    ),
+    Mutation(
+        "S1 lowerings that no meter shows", "circuits", "max(total[:3]) > SHOWN_A", "max(total[:3]) > 0",
+        "overload.py::test_s1_a_load_that_drifts_is_followed",
+    ),
+    Mutation(
+        "S6 who was lowered may draw less than he reported", "turns",
+        "if obeys:\n                low", "if False:\n                low",
+        "overload.py::test_s6_a_reading_that_is_looked_at_twice_raises_nobody",
+    ),
+    Mutation(
         "S2 a battery that fell silent", "surplus",
         "return None if battery_expected else free_w", "return free_w",
         "closed_loop.py::test_s2_a_battery_that_falls_silent_leaves_no_surplus",
@@ -376,8 +398,7 @@ STEP = [
     # S6: raises into room that is there.
     Mutation(
         "S6 the car is booked till it followed", "occupancy",
-        "if permit.lowered_s is not None and now_s < permit.lowered_s + settings.follow_s:\n        value = max(value, permit.before)",
-        "",
+        "            value = left.value", "            pass",
         "rules.py::test_s6_a_car_is_booked_with_what_it_had_until_it_followed",
     ),
     Mutation(
@@ -474,8 +495,7 @@ STEP = [
     ),
     Mutation(
         "S8 a car has time to follow", "occupancy",
-        "if lowered_s is not None and draw.reported_s < lowered_s + settings.follow_s:\n            return memory",
-        "",
+        "draw.current_a <= value * outlet.unit_a + settings.disobedient_a", "False",
         "rules.py::test_s8_a_car_that_has_not_followed_yet_is_not_disobedient",
     ),
     Mutation(

@@ -57,10 +57,10 @@ def test_s1_s6_nobody_is_raised_beyond_what_is_there(
             if given.value <= max(seen.permit_a or 0.0, seen.permit_w or 0.0):
                 # The charge point says that it was permitted as much already.
                 continue
-            if (
-                given.lowered_s is not None
-                and observation.at_s < given.lowered_s + site.settings.follow_s
-                and given.value <= given.before
+            if any(
+                observation.at_s < left.at_s + site.settings.follow_s
+                and given.value <= left.value
+                for left in given.left
             ):
                 # Lowered a moment ago, its car may still draw as much: nothing is booked on top.
                 continue

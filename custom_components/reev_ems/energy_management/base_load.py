@@ -6,17 +6,17 @@ jump of the base load that is not there, the rule reacts to it, the cars ramp ag
 
 So the estimate is held, and only evidence moves it. Each reading M gives bounds:
 
-- certain: base ≥ M − Σ of the most that each connector may be drawing (latest report, permit in force, permit that it
-  may not have left yet). This moves the estimate *at once*. Hence, as estimate + Σ booked ≥ M always holds, every
+- certain: base ≥ M − Σ of the most that each connector may be drawing (latest report, unless a permit was lowered since
+  and its time to follow is over; permit in force; permits that it may not have left yet). This moves the estimate *at once*. Hence, as estimate + Σ booked ≥ M always holds, every
   overload that the meter shows lowers the permits in the same step by at least its size.
-  Where the meter fell after a lowering and has stood still since, the cars have followed: then they draw no more than
-  their permits, whatever they reported before. (Loads of different power factors add up to less than the sum of
+  Where the meter fell after a lowering and has stood still since (or drifts as no car that ramps does), the cars have
+  followed: then they draw no more than their permits, whatever they reported before. (Loads of different power factors add up to less than the sum of
   their currents; so an overload of a few per cent may remain after the first answer.)
-  Only while permits were just lowered and the meter does not show any of it, it may be the meter that is late:
-  then the estimate rises by what the meter rose since. Otherwise one overload would be answered twice.
+  Only while permits were just lowered, by more than a meter shows as noise, and it does not show any of it, it may be
+  the meter that is late: then the estimate rises by what the meter rose since. Otherwise one overload would be answered twice.
 - likely: base ≥ M − Σ highest reports. This raises the estimate only if all readings of the last 16 s or more
   (`Settings.align_s`) agree, so that a car which ramps by itself, seen by the meter before it reports, moves nothing.
-- confirmed: base ≤ M − Σ lowest reports. This lowers the estimate if all readings agree since every connector that
+- confirmed: base ≤ M − Σ lowest reports, or permits if these were lowered below. This lowers the estimate if all readings agree since every connector that
   draws has reported, or for 16 s; the lowest reports are those since a while before that, by as much as
   the meter may be late (`Settings.meter_lag_s`).
 
@@ -39,6 +39,9 @@ from .state import Bounds, Cut, MeterMemory, PartVector, Still
 _BUCKET_S = 4.0
 _NEW_SAMPLE_S = 0.05
 _SEEN_A = 0.5
+SHOWN_A = 2 * _SEEN_A
+"""A meter shows it when permits are lowered by more than this, all together."""
+_DRIFT_A_PER_S = 0.4
 # A car that ramps moves the meter all the time; half a ramp (5 s, IEC 61851-1) without that, and it has ended.
 _STILL_S = 2.5
 _UNKNOWN: PartVector = (None, None, None, None)
@@ -217,15 +220,18 @@ def lowered(memory: MeterMemory, reading: PartVector, now_s: float) -> MeterMemo
 
 def _still(still: Still | None, reading: PartVector, now_s: float) -> Still:
     """Return since when the meter has stood still."""
-    if still is None or any(map(_differs, reading[:3], still.reading[:3], strict=True)):
+    if still is None:
+        return Still(since_s=now_s, reading=reading)
+    # Loads that drift are no car that ramps.
+    within_a = _SEEN_A + _DRIFT_A_PER_S * min(now_s - still.since_s, _STILL_S)
+    for value, then in zip(reading[:3], still.reading[:3], strict=True):
+        if value is None or then is None:
+            if value is then:
+                continue
+        elif abs(value - then) <= within_a:
+            continue
         return Still(since_s=now_s, reading=reading)
     return still
-
-
-def _differs(value: float | None, then: float | None) -> bool:
-    if value is None or then is None:
-        return value is not then
-    return abs(value - then) > _SEEN_A
 
 
 def _still_pending(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from .base_load import (
+    SHOWN_A,
     age,
     age_of,
     compared_from,
@@ -196,17 +197,19 @@ class Circuits:
         return sums
 
     def note_cuts(self, turns: Iterable[Turn]) -> None:
-        """Remember which circuits will carry less because permits were lowered."""
-        fallen = {
-            circuit
-            for turn in turns
-            if turn.new < turn.before - turn.outlet.step / 2
-            for circuit in turn.outlet.metered
-        }
-        for name in fallen & self.readings.keys():
-            self.meters[name] = lowered(
-                self.meters[name], self.readings[name], self._now_s
-            )
+        """Remember which circuits will carry so much less because permits were lowered that their meters will show it."""
+        lowered_by = self.nothing()
+        for turn in turns:
+            if turn.new < turn.before:
+                more, less = turn.load(turn.before), turn.load(turn.new)
+                lowered_by[turn.outlet.connector.circuit].append(
+                    [before - after for before, after in zip(more, less, strict=True)]
+                )
+        for name, total in self.sums(lowered_by).items():
+            if name in self.readings and max(total[:3]) > SHOWN_A:
+                self.meters[name] = lowered(
+                    self.meters[name], self.readings[name], self._now_s
+                )
 
     def decisions(self) -> dict[str, CircuitDecision]:
         """Return how the circuits stand."""

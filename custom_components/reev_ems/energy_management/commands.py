@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from .decision import Command
 from .frozen import replace
 from .model import ChargingMode, Settings
+from .occupancy import leaving
 from .outlets import Outlet
 from .sharing import LACKING
 from .state import ConnectorMemory, Permit
@@ -105,7 +106,7 @@ def _changed(permit: Permit, turn: Turn, now_s: float, settings: Settings) -> Pe
         expires_s=now_s + _life_s(value, turn.outlet, settings),
         raised_s=now_s if raised else permit.raised_s,
         lowered_s=permit.lowered_s if raised else now_s,
-        before=permit.before if raised else turn.allowed,
+        left=permit.left if raised else leaving(permit, turn.standing, now_s, settings),
     )
 
 

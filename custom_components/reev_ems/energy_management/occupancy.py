@@ -11,7 +11,7 @@ from .frozen import replace
 from .model import Settings
 from .observation import ConnectorObservation
 from .outlets import Outlet
-from .state import ConnectorMemory, Draw, Permit, Span, Vector, least, most
+from .state import ConnectorMemory, Draw, Left, Permit, Span, Vector, least, most
 
 _NEW_REPORT_S = 0.05
 """Reports whose times differ by less are the same: ages are differences of a running clock."""
@@ -201,7 +201,10 @@ def obey(
     allowed_a = permit * outlet.unit_a + settings.disobedient_a
     if draw.current_a > allowed_a:
         lowered_s = memory.permit.lowered_s
-        if lowered_s is not None and draw.reported_s < lowered_s + settings.follow_s:
+        value = still_allowed(memory.permit, permit, draw.reported_s, settings)
+        if (lowered_s is not None and draw.reported_s < lowered_s) or (
+            draw.current_a <= value * outlet.unit_a + settings.disobedient_a
+        ):
             return memory
         over_s = draw.reported_s if memory.over_s is None else memory.over_s
         disobedient = (
@@ -229,24 +232,34 @@ def in_force(permit: Permit, outlet: Outlet, now_s: float) -> float:
     return outlet.floor
 
 
-def still_allowed(
-    permit: Permit,
-    outlet: Outlet,
-    now_s: float,
-    accepted: float | None,
-    settings: Settings,
+def standing(
+    permit: Permit, outlet: Outlet, now_s: float, accepted: float | None
 ) -> float:
-    """Return the highest permit that the car may still be drawing by.
-
-    That is the permit in force, a higher one that the charge point has not yet replaced, and a higher one that the
-    car has not yet had the time to leave.
-    """
-    value = outlet.floor
-    if permit.expires_s is None or now_s < permit.expires_s:
-        if permit.expires_s is not None:
-            value = permit.value
-        if accepted is not None and accepted > value:
-            value = min(accepted, outlet.maximum)
-    if permit.lowered_s is not None and now_s < permit.lowered_s + settings.follow_s:
-        value = max(value, permit.before)
+    """Return the highest permit that stands: the one in force, or a higher one that the charge point has yet to replace."""
+    value = in_force(permit, outlet, now_s)
+    lapsed = permit.expires_s is not None and now_s >= permit.expires_s
+    if accepted is not None and accepted > value and not lapsed:
+        value = min(accepted, outlet.maximum)
     return value
+
+
+def still_allowed(
+    permit: Permit, value: float, now_s: float, settings: Settings
+) -> float:
+    """Return the highest permit that the car may still be drawing by: a value, or a higher one that it is leaving."""
+    for left in permit.left:
+        if left.value > value and now_s < left.at_s + settings.follow_s:
+            value = left.value
+    return value
+
+
+def leaving(
+    permit: Permit, value: float, now_s: float, settings: Settings
+) -> tuple[Left, ...]:
+    """Return the higher permits that were left lately, with one that is left now."""
+    before = [
+        left
+        for left in permit.left
+        if left.value > value and now_s < left.at_s + settings.follow_s
+    ]
+    return (*before, Left(value=value, at_s=now_s))

@@ -75,6 +75,14 @@ class Draw:
 
 
 @frozen
+class Left:
+    """A higher permit that was left."""
+
+    value: float
+    at_s: float
+
+
+@frozen
 class Permit:
     """The permit that was last commanded, in the connector's own unit: A (AC) or W (DC)."""
 
@@ -84,8 +92,8 @@ class Permit:
     """When it lapses to the floor by itself; None: it is the floor."""
     raised_s: float | None = None
     lowered_s: float | None = None
-    before: float = 0.0
-    """What it was before it was last lowered; the car needs a moment to follow."""
+    left: tuple[Left, ...] = ()
+    """The higher ones that it was lowered from lately; the car needs a moment to follow each time."""
     sent_s: float | None = None
     """When it was last put into a command; None: never."""
     one_phase: bool = False

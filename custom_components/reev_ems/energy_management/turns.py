@@ -12,13 +12,15 @@ from .occupancy import (
     follow,
     highest,
     in_force,
+    leaving,
     lowest,
     obey,
     settle,
+    standing,
     still_allowed,
 )
 from .outlets import Outlet
-from .state import NOTHING, ConnectorMemory, Permit, Vector, most
+from .state import NOTHING, ConnectorMemory, Left, Permit, Vector, least, most
 
 STEERED: Final = frozenset(
     {
@@ -58,6 +60,7 @@ class Turn:
         "priority",
         "reserved",
         "seen",
+        "standing",
         "steered",
         "switching",
         "target",
@@ -86,9 +89,9 @@ class Turn:
         if self.steered:
             self.accepted = seen.permit_w if outlet.is_dc else seen.permit_a
         self.before = self.new = in_force(memory.permit, outlet, now_s)
-        self.allowed = still_allowed(
-            memory.permit, outlet, now_s, self.accepted, settings
-        )
+        self.standing = standing(memory.permit, outlet, now_s, self.accepted)
+        """The highest permit that stands for its charge point."""
+        self.allowed = still_allowed(memory.permit, self.standing, now_s, settings)
         """The highest permit that the car may still be drawing by."""
         self.one_phase = memory.one_phase
         self.switching = (
@@ -163,16 +166,21 @@ class Turn:
             high = upper if state is ConnectorState.CHARGING else NOTHING
             return (*NOTHING, *high, *upper, *upper)
         followed = upper
+        obeys = memory.over_s is None and not memory.disobedient
         if (
-            lowered_s is not None
+            obeys
+            and lowered_s is not None
             and draw.reported_s < lowered_s + settings.follow_s
-            and not memory.disobedient
         ):
-            followed = self.load(self.before)
+            # From before it had to have followed, the report tells no more than the permits.
+            upper, followed = self._allowed_load, self.load(self.before)
         if self.known is None:
             return (*NOTHING, *upper, *upper, *followed)
-        believed = now_s - draw.reported_s <= BELIEVED_S
-        low = lowest(draw, since_s) if believed else NOTHING
+        low = NOTHING
+        if now_s - draw.reported_s <= BELIEVED_S:
+            low = lowest(draw, since_s)
+            if obeys:
+                low = least(low, self.load(self.before))
         return (*low, *highest(draw, now_s - settings.align_s), *upper, *followed)
 
     def offline_load(
@@ -214,7 +222,9 @@ def _followed(
         memory = _arrived(outlet, memory, state, now_s, settings)
     permit = memory.permit
     if permit.expires_s is not None and now_s >= permit.expires_s:
-        memory = replace(memory, permit=_lapsed(permit, permit.expires_s, outlet))
+        memory = replace(
+            memory, permit=_lapsed(permit, permit.expires_s, outlet, settings)
+        )
     if state is ConnectorState.AVAILABLE:
         return memory
     draw, new = follow(memory.draw, outlet, seen, now_s, settings)
@@ -261,7 +271,10 @@ def _arrived(
     ended = state in _NO_SESSION and was not in _NO_SESSION
     if ended or (was in _NO_SESSION and state in STEERED):
         # A session's permits end with it; its car may draw for a moment yet.
-        allowed = still_allowed(memory.permit, outlet, now_s, None, settings)
+        permit = memory.permit
+        value = in_force(permit, outlet, now_s)
+        if ended:
+            value = still_allowed(permit, value, now_s, settings)
         return ConnectorMemory(
             state=state,
             arrived_s=now_s,
@@ -270,8 +283,8 @@ def _arrived(
                 value=outlet.floor,
                 set_s=now_s,
                 expires_s=None,
-                lowered_s=now_s if ended else memory.permit.lowered_s,
-                before=allowed if ended else memory.permit.before,
+                lowered_s=now_s if ended else permit.lowered_s,
+                left=(Left(value=value, at_s=now_s),) if ended else permit.left,
             ),
             draw=memory.draw if state is ConnectorState.FINISHING else None,
             disobedient=memory.disobedient,
@@ -283,7 +296,9 @@ def _arrived(
     return replace(memory, state=state, permit=permit)
 
 
-def _lapsed(permit: Permit, expired_s: float, outlet: Outlet) -> Permit:
+def _lapsed(
+    permit: Permit, expired_s: float, outlet: Outlet, settings: Settings
+) -> Permit:
     """Return the floor that a permit lapsed to by itself (S5)."""
     fell = permit.value > outlet.floor
     return Permit(
@@ -291,6 +306,8 @@ def _lapsed(permit: Permit, expired_s: float, outlet: Outlet) -> Permit:
         set_s=expired_s,
         expires_s=None,
         lowered_s=expired_s if fell else permit.lowered_s,
-        before=permit.value if fell else permit.before,
+        left=leaving(permit, permit.value, expired_s, settings)
+        if fell
+        else permit.left,
         sent_s=permit.sent_s,
     )
