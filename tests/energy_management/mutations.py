@@ -271,7 +271,7 @@ STEP = [
     # S1: nothing is booked with less than it draws or may draw.
     Mutation(
         "S1 booked with its draw", "turns",
-        "return load if draw is None else most(load, draw.high)", "return load",
+        "self._most = most(self._allowed_load, draw.high)", "pass",
         "controller.py::test_s1_a_car_that_draws_a_little_more_is_booked_with_what_it_draws",
     ),
     Mutation(
