@@ -99,7 +99,7 @@ async def test_any_other_reason_is_told_at_once(
         assert shown == ("circuit_phase" if kind is LimitKind.RAISE_WAIT else kind)
 
 
-@pytest.mark.parametrize("kind", set(LimitKind) - HEIGHTS)
+@pytest.mark.parametrize("kind", sorted(set(LimitKind) - HEIGHTS))
 def test_what_is_over_is_not_told_any_longer(kind: LimitKind) -> None:
     """Once readings are fresh, the turn has come or the failsafe has ended, "about to be raised" is the truth."""
     steady = SteadyLimit()
