@@ -70,7 +70,12 @@ def test_s3_age_only_lowers(
     with_older = permits(step(site, state, older)[1])
     floors = permits(step(site, ControllerState(), replace(older, connectors={}))[1])
     for name, value in with_older.items():
-        most = max(held.get(name, floors[name]), with_fresh[name])
+        had = held.get(name, floors[name])
+        if name not in held and (seen := older.connectors.get(name)) is not None:
+            # Who is seen for the first time keeps what it accepted or draws.
+            drawn = (*(seen.current_a or ()), seen.power_w)
+            had = max(had, *(x or 0.0 for x in (seen.permit_a, seen.permit_w, *drawn)))
+        most = max(had, with_fresh[name])
         # A profile that lapses leads to the floor whatever anybody measures.
         lapsed = value == floors[name]
         assert value <= most + _SLACK or lapsed

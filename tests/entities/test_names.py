@@ -14,10 +14,12 @@ import yaml
 from custom_components.reev_ems.energy_management.decision import IssueKind
 from custom_components.reev_ems.issues import (
     CHARGE_POINT_PROBLEMS,
+    CIRCUIT_REMOVED,
     EXTERNAL_LIMIT_LOST,
     LIMIT_ABOVE_RATING,
     LINE_PHASES_DIFFER,
     METER_TROUBLES,
+    METER_WITHOUT_CIRCUIT,
     SCHEDULE_WITHOUT_LIMIT,
 )
 from custom_components.reev_ems.meter_profiles import ISSUE_FILE_REFUSED
@@ -149,6 +151,7 @@ def test_every_issue_has_a_text(texts: Any) -> None:
     keys = set(IssueKind) | set(CHARGE_POINT_PROBLEMS)
     keys |= {f"{IssueKind.METER_SILENT}_{trouble}" for trouble in METER_TROUBLES}
     keys |= {EXTERNAL_LIMIT_LOST, LIMIT_ABOVE_RATING}
+    keys |= {CIRCUIT_REMOVED, METER_WITHOUT_CIRCUIT}
     keys |= {ISSUE_FILE_REFUSED, LINE_PHASES_DIFFER, SCHEDULE_WITHOUT_LIMIT}
     assert keys == set(texts["issues"])
     assert set(Trouble) <= METER_TROUBLES
@@ -168,6 +171,7 @@ def test_every_issue_has_a_text(texts: Any) -> None:
         "rating",
         "told",
         "in_force",
+        "name",
     }
     of_files = {"file", "folder", "line", "reason"}
     for key, issue in texts["issues"].items():
