@@ -302,8 +302,13 @@ STEP = [
     ),
     Mutation(
         "S1 reports from before a lowering", "turns",
-        "upper, followed = self._allowed_load, self.load(self.before)", "followed = self.load(self.before)",
+        "            upper = allowed\n", "            pass\n",
         "overload.py::test_s1_loads_that_jump_drift_and_flicker_break_no_limit_for_long",
+    ),
+    Mutation(
+        "S1 permits end with the session", "turns",
+        "            allowed = followed = NOTHING\n", "",
+        "overload.py::test_s1_a_session_that_ended_hides_no_load",
     ),
     Mutation(
         "S1 loads that drift", "base_load", "_DRIFT_A_PER_S = 0.4", "_DRIFT_A_PER_S = 0.0",

@@ -15,7 +15,10 @@ from custom_components.reev_ems.energy_management.model import (
     Settings,
     Site,
 )
-from custom_components.reev_ems.energy_management.observation import Observation
+from custom_components.reev_ems.energy_management.observation import (
+    ConnectorState,
+    Observation,
+)
 
 from .plant import Car, Plant
 
@@ -171,3 +174,22 @@ def test_s6_a_reading_that_is_looked_at_twice_raises_nobody() -> None:
         _, second = step(loop.site, loop.state, again)
         for name, decision in second.connectors.items():
             assert (decision.permit_a or 0.0) <= (first.connectors[name].permit_a or 0)
+
+
+def test_s1_a_session_that_ended_hides_no_load() -> None:
+    """Its charge point says nothing any more; a load that comes minutes later is answered in full."""
+
+    def base(at_s: float) -> Loads:
+        return {"main": NOTHING, "garage": (20.0 if at_s > 200 else 0.0,) * 3}
+
+    loop = plant(base, {})
+    loop.run(120)
+    for name in ("c1", "c2"):
+        loop.cars[name].state = ConnectorState.FINISHING
+        loop.cars[name].report_s = 0.0
+    loop.cars["c3"].wants_a = 32.0
+    loop.run(79)
+    assert overload_as(loop, 60) == 0
+    memory = loop.state.meters["garage"]
+    assert memory.base is not None
+    assert memory.base[0] == pytest.approx(20.0, abs=0.5)

@@ -157,15 +157,20 @@ class Turn:
         if state is ConnectorState.OFFLINE:
             load = self.offline_load(now_s, settings, metered=True)
             return (*NOTHING, *load, *load, *load)
-        upper = self._most
+        upper, allowed, followed = (
+            self._most,
+            self._allowed_load,
+            self.load(self.before),
+        )
         if state in _NO_SESSION and (
             lowered_s is None or now_s >= lowered_s + settings.follow_s
         ):
+            # The permits ended with the session.
+            allowed = followed = NOTHING
             upper = NOTHING if draw is None else draw.high
         if draw is None:
             high = upper if state is ConnectorState.CHARGING else NOTHING
             return (*NOTHING, *high, *upper, *upper)
-        followed = upper
         obeys = memory.over_s is None and not memory.disobedient
         if (
             obeys
@@ -173,7 +178,9 @@ class Turn:
             and draw.reported_s < lowered_s + settings.follow_s
         ):
             # From before it had to have followed, the report tells no more than the permits.
-            upper, followed = self._allowed_load, self.load(self.before)
+            upper = allowed
+        else:
+            followed = upper
         if self.known is None:
             return (*NOTHING, *upper, *upper, *followed)
         low = NOTHING
