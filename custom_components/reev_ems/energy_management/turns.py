@@ -157,11 +157,10 @@ class Turn:
         if state is ConnectorState.OFFLINE:
             load = self.offline_load(now_s, settings, metered=True)
             return (*NOTHING, *load, *load, *load)
-        upper, allowed, followed = (
-            self._most,
-            self._allowed_load,
-            self.load(self.before),
-        )
+        upper = self._most
+        allowed = permitted = followed = self._allowed_load
+        if self.before != self.allowed:
+            permitted = followed = self.load(self.before)
         if state in _NO_SESSION and (
             lowered_s is None or now_s >= lowered_s + settings.follow_s
         ):
@@ -187,7 +186,7 @@ class Turn:
         if now_s - draw.reported_s <= BELIEVED_S:
             low = lowest(draw, since_s)
             if obeys:
-                low = least(low, self.load(self.before))
+                low = least(low, permitted)
         return (*low, *highest(draw, now_s - settings.align_s), *upper, *followed)
 
     def offline_load(
