@@ -21,6 +21,7 @@ from .listener import (
     async_release_server,
     async_setup_shared,
     async_stop_unused_server,
+    async_withdraw_offers,
 )
 from .meter_profiles import async_load_meter_profiles
 from .passwords import async_follow_passwords
@@ -87,6 +88,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: ReevConfigEntry) -> bool
     await async_register_devices(hass, coordinator)
     async_follow_passwords(coordinator)
     async_follow_certificates(coordinator)
+    async_withdraw_offers(hass, entry)
     for platform in PLATFORMS:
         # One by one: Home Assistant gives each a minute, and all together may take longer on a slow machine.
         await hass.config_entries.async_forward_entry_setups(entry, [platform])

@@ -223,6 +223,7 @@ class ReevConfigFlow(
                 errors[CONF_OCPP_PORT] = error
             if not errors and (
                 problem := floor_problem(
+                    self.hass,
                     draft_site(entry),
                     draft_site(entry, data=limits),
                     circuit_names(self.hass, entry),

@@ -19,6 +19,7 @@ from .const import (
 )
 from .energy_management.decision import Issue, IssueKind
 from .site import connector_id
+from .texts import async_number
 
 if TYPE_CHECKING:
     # The coordinator imports this module.
@@ -218,7 +219,7 @@ def _schedule_findings(
     coordinator: ReevCoordinator, subentry_id: str
 ) -> Iterator[tuple[str, _Finding]]:
     """Return the connectors of a charge point that have another limit in force than they were told."""
-    entry = coordinator.config_entry
+    hass, entry = coordinator.hass, coordinator.config_entry
     charge_point = coordinator.charge_points[subentry_id]
     for number, mismatch in charge_point.schedule_mismatches.items():
         in_force = mismatch.in_force
@@ -231,8 +232,8 @@ def _schedule_findings(
                 {
                     "site": entry.title,
                     "connector": coordinator.connector_names[item_id],
-                    "told": f"{mismatch.told:g} {mismatch.unit}",
-                    "in_force": f"{in_force or 0:g} {mismatch.unit}",
+                    "told": f"{async_number(hass, f'{mismatch.told:g}')} {mismatch.unit}",
+                    "in_force": f"{async_number(hass, f'{in_force or 0:g}')} {mismatch.unit}",
                 },
                 subentry_id,
             ),
@@ -241,7 +242,7 @@ def _schedule_findings(
 
 def _rating_findings(coordinator: ReevCoordinator) -> Iterator[tuple[str, _Finding]]:
     """Return the meters that would not see their circuit overloaded."""
-    entry = coordinator.config_entry
+    hass, entry = coordinator.hass, coordinator.config_entry
     limits = {item.id: item.limit_a for item in coordinator.data.site.circuits}
     for meter in entry.get_subentries_of_type(SUBENTRY_METER):
         rating_a = meter.data.get(CONF_RATING_A)
@@ -258,8 +259,8 @@ def _rating_findings(coordinator: ReevCoordinator) -> Iterator[tuple[str, _Findi
                     "site": entry.title,
                     "circuit": coordinator.circuit_names.get(circuit, entry.title),
                     "meter": meter.title,
-                    "limit": f"{max(limit_a):g}",
-                    "rating": f"{rating_a:g}",
+                    "limit": async_number(hass, f"{max(limit_a):g}"),
+                    "rating": async_number(hass, f"{rating_a:g}"),
                 },
                 meter.subentry_id,
             ),
@@ -358,5 +359,7 @@ def _placeholders(coordinator: ReevCoordinator, issue: Issue) -> dict[str, str]:
         "circuit": coordinator.circuit_names.get(issue.circuit or "", entry.title),
         "phase": issue.phase or "L1, L2, L3",
         "connector": coordinator.connector_names.get(issue.connector or "", ""),
-        "value": "?" if issue.value is None else f"{issue.value:.1f}",
+        "value": "?"
+        if issue.value is None
+        else async_number(coordinator.hass, f"{issue.value:.1f}"),
     }

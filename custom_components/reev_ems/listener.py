@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from ssl import SSLContext
 
-from homeassistant.config_entries import SOURCE_INTEGRATION_DISCOVERY
+from homeassistant.config_entries import SOURCE_INTEGRATION_DISCOVERY, ConfigEntry
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.helpers import discovery_flow
@@ -20,7 +20,7 @@ from homeassistant.helpers.event import async_call_later, async_track_time_inter
 from homeassistant.util.hass_dict import HassKey
 
 from .certificates import async_note_certificate
-from .const import CONF_CHARGE_POINT_ID, DOMAIN, LOGGER
+from .const import CONF_CHARGE_POINT_ID, DOMAIN, LOGGER, SUBENTRY_CHARGE_POINT
 from .energy_management.controller import ControllerState
 from .energy_management.observation import MeterReading
 from .meters import ModbusGateways
@@ -223,6 +223,21 @@ def _offer(hass: HomeAssistant, entry_id: str, unknown: UnknownChargePoint) -> N
             "model": unknown.model,
         },
     )
+
+
+@callback
+def async_withdraw_offers(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Withdraw the offers of charge points that were added in another way: nobody can adopt them twice."""
+    added = {
+        subentry.unique_id
+        for subentry in entry.get_subentries_of_type(SUBENTRY_CHARGE_POINT)
+    }
+    flows = hass.config_entries.flow
+    for offer in flows.async_progress_by_handler(
+        DOMAIN, match_context={"source": SOURCE_INTEGRATION_DISCOVERY}
+    ):
+        if offer["context"].get("unique_id") in added:
+            flows.async_abort(offer["flow_id"])
 
 
 async def _async_stop(data: SharedData, port: int) -> None:

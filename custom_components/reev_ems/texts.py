@@ -1,7 +1,7 @@
 """Texts in the language of Home Assistant, for what the frontend cannot translate by itself."""
 
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.translation import async_get_cached_translations
+from homeassistant.helpers.translation import LOCALE_EN, async_get_cached_translations
 
 from .const import DOMAIN, ROOT_CIRCUIT
 from .energy_management.decision import Limit, LimitKind
@@ -11,10 +11,22 @@ from .energy_management.decision import Limit, LimitKind
 def async_text(hass: HomeAssistant, category: str, path: str) -> str:
     """Return a text of `translations`, which Home Assistant loads when it sets the integration up.
 
-    The language is that of the system: neither a state nor the placeholder of a form knows who will read it.
+    The language is that of the system: neither a state nor the placeholder of a form knows who will read it. Just after
+    it was changed its texts are not loaded yet; the English ones are.
     """
-    texts = async_get_cached_translations(hass, hass.config.language, category, DOMAIN)
-    return texts.get(f"component.{DOMAIN}.{category}.{path}", path)
+    key = f"component.{DOMAIN}.{category}.{path}"
+    for language in (hass.config.language, LOCALE_EN):
+        texts = async_get_cached_translations(hass, language, category, DOMAIN)
+        if text := texts.get(key):
+            return text
+    return path
+
+
+@callback
+def async_number(hass: HomeAssistant, number: str) -> str:
+    """Return a number that was written with a decimal point as the language of Home Assistant writes it."""
+    mark = async_text(hass, "selector", "number_format.options.decimal_mark")
+    return number.replace(".", mark)
 
 
 @callback

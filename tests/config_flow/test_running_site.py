@@ -90,6 +90,24 @@ async def test_charge_point_that_knocks_is_offered_and_adopted(
         assert not site.runtime_data.server.unknown
 
 
+async def test_offer_ends_with_a_charge_point_that_is_added_by_hand(
+    hass: HomeAssistant, site: ConfigEntry
+) -> None:
+    """Nobody is led to add it twice; the offer of another one stays."""
+    site.runtime_data.set_pairing(True)
+    port = site.data["ocpp_port"]
+    flows = hass.config_entries.flow
+    async with Charger(port, "BOX-1") as charger, Charger(port, "BOX-2"):
+        await charger.until(lambda: len(flows.async_progress()) == 2)
+        by_hand = await open_subentry(hass, site, "charge_point")
+        await by_hand.submit(charge_point_input(charge_point_id="BOX-1"), "connector")
+        await by_hand.submit(connector_input())
+        by_hand.created()
+        await hass.async_block_till_done()
+        offered = [flow["context"]["unique_id"] for flow in flows.async_progress()]
+        assert offered == ["charge_point_BOX-2"]
+
+
 async def test_second_site_shares_the_port(
     hass: HomeAssistant, site: ConfigEntry, meter: ModbusServer
 ) -> None:

@@ -300,6 +300,7 @@ class ChargePointSetup:
             subentry_id=self._subentry_id,
         )
         if problem := floor_problem(
+            self._hass,
             draft_site(self._entry),
             draft_site(self._entry, subentry=draft),
             circuit_names(self._hass, self._entry),

@@ -88,6 +88,7 @@ class CircuitSubentryFlow(ConfigSubentryFlow):
                     SUBENTRY_CIRCUIT, data, title=title, subentry_id=subentry_id
                 )
                 if problem := floor_problem(
+                    self.hass,
                     draft_site(entry),
                     draft_site(entry, subentry=draft),
                     {**names, subentry_id: title},

@@ -55,7 +55,7 @@ from .fields import (
     seconds,
 )
 from .meter_map import CONF_MAP, MAP_TEMPLATE, async_store_profile, new_profile
-from .meter_texts import MeterTexts, bullets, hints, measured
+from .meter_texts import MeterTexts, bullets, hints
 from .sensor_meter import SensorSetup
 
 DEFAULT_MODBUS_PORT = 502
@@ -143,7 +143,7 @@ class MeterSetup:
         self._subentry = subentry
         self._connection = dict(subentry.data) if subentry else {}
         self._new_profile: dict[str, Any] | None = None
-        self.sensors = SensorSetup(hass, subentry)
+        self.sensors = SensorSetup(hass, texts, subentry)
         """What is chosen instead of an address."""
         self.map_shown: dict[str, Any] = {CONF_MAP: MAP_TEMPLATE}
         """The register map as it was entered last."""
@@ -444,9 +444,9 @@ class MeterSetup:
         """What was found, by its place in the list, told apart by name and values."""
         return {
             str(index): f"{found.probe.profile.name}: "
-            f"{measured(found.probe.reading.voltage_v[0], 'V')}, "
-            f"{measured(found.probe.reading.current_a[0], 'A')}, "
-            f"{measured(found.probe.reading.power_total_w, 'W')}"
+            f"{self._texts.measured(found.probe.reading.voltage_v[0], 'V')}, "
+            f"{self._texts.measured(found.probe.reading.current_a[0], 'A')}, "
+            f"{self._texts.measured(found.probe.reading.power_total_w, 'W')}"
             for index, found in enumerate(self.found)
         }
 
@@ -454,6 +454,7 @@ class MeterSetup:
     def placeholders(self) -> dict[str, str]:
         """The live values for the confirmation, corrected as the person chose."""
         reading = self._corrected(self._probe.reading)
+        measured = self._texts.measured
 
         def per_phase(name: str, values: PartPerPhase, unit: str) -> dict[str, str]:
             """Return the value of every phase of the grid."""

@@ -47,6 +47,17 @@ class MeterTexts:
             **placeholders
         )
 
+    def measured(self, value: float | None, unit: str) -> str:
+        """Return a value for the table of live values; unknown is a dash, never zero (S2)."""
+        if value is None:
+            return "–"
+        return self.number(f"{value:.0f}" if unit == "W" else f"{value:.1f}", unit)
+
+    def number(self, number: str, unit: str) -> str:
+        """Return a number that was written with a decimal point as this language writes it."""
+        mark = self._text("number_format", "decimal_mark") or "."
+        return f"{number.replace('.', mark)} {unit}"
+
     def alert(self, kind: str, key: str, **placeholders: str) -> str:
         """Return a hint in a box of its own, whose kind is info, success or warning."""
         text = (self._text("meter_hint", key) or key).format(**placeholders)
@@ -56,13 +67,6 @@ class MeterTexts:
 def bullets(lines: Iterable[str]) -> str:
     """Return lines as a list; a dash if there is none."""
     return "\n".join(f"- {line}" for line in lines) or "–"
-
-
-def measured(value: float | None, unit: str) -> str:
-    """Return a value for the table of live values; unknown is a dash, never zero (S2)."""
-    if value is None:
-        return "–"
-    return f"{value:.0f} {unit}" if unit == "W" else f"{value:.1f} {unit}"
 
 
 def hints(
@@ -76,7 +80,7 @@ def hints(
 ) -> str:
     """Return what the values, and their change since the reading before, say about the mounting of the meter."""
     found = [
-        texts.alert("warning", doubt, **_numbers(doubt, limit_a, rating_a))
+        texts.alert("warning", doubt, **_numbers(texts, doubt, limit_a, rating_a))
         for doubt in doubts(
             reading, limit_a=limit_a, rating_a=rating_a, is_dark=is_dark
         )
@@ -95,7 +99,10 @@ def hints(
 
 
 def _numbers(
-    doubt: Doubt, limit_a: PerPhase | None, rating_a: float | None
+    texts: MeterTexts,
+    doubt: Doubt,
+    limit_a: PerPhase | None,
+    rating_a: float | None,
 ) -> dict[str, str]:
     """Return what the text of a doubt is filled with."""
     numbers: dict[str, str] = {}
@@ -103,7 +110,7 @@ def _numbers(
         Doubt.LIMIT_ABOVE_RATING,
         Doubt.CURRENT_ABOVE_RATING,
     ):
-        numbers["rating"] = f"{rating_a:g} A"
+        numbers["rating"] = texts.number(f"{rating_a:g}", "A")
     if limit_a is not None and doubt is Doubt.LIMIT_ABOVE_RATING:
-        numbers["limit"] = f"{max(limit_a):g} A"
+        numbers["limit"] = texts.number(f"{max(limit_a):g}", "A")
     return numbers

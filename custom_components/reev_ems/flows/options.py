@@ -195,6 +195,7 @@ class ReevOptionsFlow(OptionsFlow):
                 errors[at] = "out_of_range"
                 placeholders |= about
             elif problem := floor_problem(
+                self.hass,
                 draft_site(entry),
                 draft_site(entry, options=options),
                 circuit_names(self.hass, entry),

@@ -21,7 +21,7 @@ from ..energy_management.observation import MeterReading
 from ..meters import SENSOR_QUANTITIES, MeterError, Wiring
 from ..sensor_meter import converter_of, read_sensors, value_of
 from .fields import choice
-from .meter_texts import measured
+from .meter_texts import MeterTexts
 
 
 def _entity(quantity: str) -> EntitySelector:
@@ -52,9 +52,12 @@ class SensorSetup:
 
     _reading: MeterReading
 
-    def __init__(self, hass: HomeAssistant, subentry: ConfigSubentry | None) -> None:
+    def __init__(
+        self, hass: HomeAssistant, texts: MeterTexts, subentry: ConfigSubentry | None
+    ) -> None:
         """Initialize."""
         self._hass = hass
+        self._texts = texts
         self.detail = ""
         """What is wrong: an entity, or values."""
         self.shown: Mapping[str, Any] = {}
@@ -132,6 +135,7 @@ class SensorSetup:
     def placeholders(self) -> dict[str, str]:
         """The live values for the confirmation."""
         reading = self._reading
+        measured = self._texts.measured
         found = {"power_total": measured(reading.power_total_w, "W")}
         for index, phase in enumerate(PHASES):
             key = phase.lower()

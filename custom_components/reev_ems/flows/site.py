@@ -20,7 +20,7 @@ from ..energy_management.model import Site
 from ..energy_management.outlets import layout
 from ..listener import is_own_port
 from ..site import Controls, build_site
-from ..texts import async_grid_connection
+from ..texts import async_grid_connection, async_number
 
 # Placeholders of a form that names no floor sum.
 NO_FLOOR_PROBLEM = {"over_circuit": "", "over_phase": "", "over_value": ""}
@@ -116,7 +116,7 @@ def draft_site(
 
 
 def floor_problem(
-    before: Site, after: Site, names: Mapping[str, str]
+    hass: HomeAssistant, before: Site, after: Site, names: Mapping[str, str]
 ) -> dict[str, str] | None:
     """Return the placeholders that describe a floor sum above a limit, or None if a change may be saved (S9).
 
@@ -129,7 +129,7 @@ def floor_problem(
             return {
                 "over_circuit": names.get(circuit, circuit),
                 "over_phase": phase or "L1 + L2 + L3",
-                "over_value": f"{excess_a:.1f} A",
+                "over_value": f"{async_number(hass, f'{excess_a:.1f}')} A",
             }
     return None
 
