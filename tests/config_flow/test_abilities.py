@@ -3,11 +3,12 @@
 from typing import Any
 
 from homeassistant.core import HomeAssistant
+import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.charge_point_config import charge_point_config
 from custom_components.reev_ems.energy_management.model import Settings
-from custom_components.reev_ems.flows.charge_point_abilities import abilities_schema
+from custom_components.reev_ems.flows.charge_point_abilities import ABILITIES_SCHEMA
 from custom_components.reev_ems.ocpp_server.abilities import Way
 from custom_components.reev_ems.ocpp_server.model import BootInfo
 from custom_components.reev_ems.ocpp_server.profiles import Kind, Purpose, Unit
@@ -98,13 +99,48 @@ async def test_all_that_can_be_said_reaches_the_server(
     assert "quirks" not in entry.subentries[left].data
 
 
+@pytest.mark.parametrize(
+    ("group", "field", "value", "about"),
+    [
+        ("limits", "max_stack_level", -1, ("Highest stack level", "0", "99")),
+        ("limits", "max_periods", 1025, ("Most schedule periods", "1", "1024")),
+        ("limits", "car_phases", 4, ("Phases of the cars", "1", "3")),
+        (
+            "metering",
+            "meter_interval_s",
+            4,
+            ("Interval of measured values", "5", "3600 s"),
+        ),
+    ],
+)
+async def test_number_out_of_range(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    group: str,
+    field: str,
+    value: float,
+    about: tuple[str, str, str],
+) -> None:
+    """It is refused in its section, by its name and with its bounds; what was entered is still there."""
+    left = await added(hass, entry)
+    form = await open_subentry(hass, entry, "charge_point", left)
+    await form.choose("abilities")
+    wrong = {**FILLED, group: {**FILLED[group], field: value}}
+    await form.submit(wrong, "abilities", **{group: "out_of_range"})
+    assert (
+        tuple(form.placeholders[it] for it in ("field", "lowest", "highest")) == about
+    )
+    assert form.suggested == wrong
+    await form.submit(FILLED)
+    form.aborted("reconfigure_successful")
+
+
 async def test_every_option_is_understood(
     hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:
     """No choice of the form is one that the OCPP server refuses."""
     left = await added(hass, entry)
-    schema, _ = abilities_schema(entry, entry.subentries[left])
-    for group, part in schema.schema.items():
+    for group, part in ABILITIES_SCHEMA.schema.items():
         for field, selector in part.schema.schema.items():
             for option in selector.config.get("options", []):
                 many = selector.config.get("multiple")

@@ -27,7 +27,13 @@ from ..const import (
 )
 from ..downloads import async_bundle_link
 from ..security import PortSecurity
-from .charge_point_abilities import abilities_schema, show_abilities, take_abilities
+from .charge_point_abilities import (
+    ABILITIES_SCHEMA,
+    abilities_error,
+    said_and_known,
+    show_abilities,
+    take_abilities,
+)
 from .charge_point_setup import (
     LOGIN_GENERATE,
     LOGIN_KEYS,
@@ -39,7 +45,7 @@ from .charge_point_setup import (
     take_login,
     unknown_charge_points,
 )
-from .fields import named_choice, with_errors_open
+from .fields import NOT_OUT_OF_RANGE, named_choice, with_errors_open
 from .security import ocpp_url
 from .site import circuit_names
 
@@ -250,18 +256,29 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
         """Ask what a person knows better of the charge point than the table of models."""
         entry = self._get_entry()
         subentry = self._get_reconfigure_subentry()
+        errors: dict[str, str] = {}
+        placeholders = NOT_OUT_OF_RANGE
         if user_input is not None:
-            data = {**subentry.data, CONF_QUIRKS: take_abilities(user_input)}
-            if not data[CONF_QUIRKS]:
-                del data[CONF_QUIRKS]
-            return self.async_update_and_abort(entry, subentry, data=data)
-        schema, placeholders = abilities_schema(entry, subentry)
+            if wrong := abilities_error(self.hass, user_input):
+                at, placeholders = wrong
+                errors[at] = "out_of_range"
+            else:
+                data = {**subentry.data, CONF_QUIRKS: take_abilities(user_input)}
+                if not data[CONF_QUIRKS]:
+                    del data[CONF_QUIRKS]
+                return self.async_update_and_abort(entry, subentry, data=data)
         return self.async_show_form(
             step_id="abilities",
             data_schema=self.add_suggested_values_to_schema(
-                schema, show_abilities(subentry.data.get(CONF_QUIRKS, {}))
+                ABILITIES_SCHEMA,
+                user_input or show_abilities(subentry.data.get(CONF_QUIRKS, {})),
             ),
-            description_placeholders={"name": subentry.title, **placeholders},
+            errors=errors,
+            description_placeholders={
+                "name": subentry.title,
+                **said_and_known(entry, subentry),
+                **placeholders,
+            },
         )
 
     async def async_step_firmware(

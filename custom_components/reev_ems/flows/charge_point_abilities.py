@@ -5,6 +5,7 @@ from typing import Any
 
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState, ConfigSubentry
 from homeassistant.const import UnitOfTime
+from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
     NumberSelector,
@@ -17,10 +18,11 @@ from homeassistant.helpers.selector import (
 )
 import probatio
 
+from ..const import SUBENTRY_CHARGE_POINT
 from ..ocpp_server.abilities import Way
 from ..ocpp_server.dialect import MEASURANDS
 from ..ocpp_server.profiles import Kind, Purpose, Unit
-from .fields import choice
+from .fields import choice, out_of_range, unbounded
 
 SECTION_LIMITS = "limits"
 SECTION_METERING = "metering"
@@ -61,21 +63,29 @@ _METER_INTERVAL = "meter_interval_s"
 _WITHOUT_MEASURANDS = "without_measurands"
 
 
-def abilities_schema(
-    entry: ConfigEntry[Any], subentry: ConfigSubentry
-) -> tuple[probatio.Schema, dict[str, str]]:
-    """Return the form, and what its text says about the charge point."""
-    limits: dict[probatio.Marker, Any] = {
-        probatio.Optional(name): choice(key, options)
-        for name, (key, options) in _ABILITY_CHOICES.items()
-    }
-    for name, (low, high) in _ABILITY_NUMBERS.items():
-        limits[probatio.Optional(name)] = _whole(low, high)
-    limits[probatio.Optional(_CAR_PHASES)] = _whole(1, 3)
-    limits[probatio.Optional(_VENDOR_KEY)] = TextSelector()
-    metering = {
-        probatio.Optional(_METER_INTERVAL): _whole(5, 3600, UnitOfTime.SECONDS),
-        probatio.Optional(_WITHOUT_MEASURANDS): SelectSelector(
+def _whole(minimum: int, maximum: int, unit: str | None = None) -> NumberSelector:
+    """Return a box for a whole number that may be left empty."""
+    config = NumberSelectorConfig(
+        min=minimum, max=maximum, step=1, mode=NumberSelectorMode.BOX
+    )
+    if unit is not None:
+        config["unit_of_measurement"] = unit
+    return NumberSelector(config)
+
+
+SECTIONS: dict[str, dict[str, Any]] = {
+    SECTION_LIMITS: {
+        **{
+            name: choice(key, options)
+            for name, (key, options) in _ABILITY_CHOICES.items()
+        },
+        **{name: _whole(low, high) for name, (low, high) in _ABILITY_NUMBERS.items()},
+        _CAR_PHASES: _whole(1, 3),
+        _VENDOR_KEY: TextSelector(),
+    },
+    SECTION_METERING: {
+        _METER_INTERVAL: _whole(5, 3600, UnitOfTime.SECONDS),
+        _WITHOUT_MEASURANDS: SelectSelector(
             SelectSelectorConfig(
                 options=list(_MEASURANDS),
                 translation_key="measurand",
@@ -83,26 +93,35 @@ def abilities_schema(
                 mode=SelectSelectorMode.DROPDOWN,
             )
         ),
+    },
+    SECTION_BEHAVIOR: {name: choice("yes_no", _YES_NO) for name in _BEHAVIOR_CHOICES},
+}
+
+ABILITIES_SCHEMA = probatio.Schema(
+    {
+        probatio.Required(name): section(
+            probatio.Schema(
+                {
+                    probatio.Optional(key): unbounded(selector)
+                    for key, selector in fields.items()
+                }
+            )
+        )
+        for name, fields in SECTIONS.items()
     }
-    behavior = {
-        probatio.Optional(name): choice("yes_no", _YES_NO) for name in _BEHAVIOR_CHOICES
-    }
-    groups = {
-        SECTION_LIMITS: limits,
-        SECTION_METERING: metering,
-        SECTION_BEHAVIOR: behavior,
-    }
-    schema = probatio.Schema(
-        {
-            probatio.Required(name): section(probatio.Schema(fields))
-            for name, fields in groups.items()
-        }
-    )
-    return schema, _said(entry, subentry)
+)
 
 
-def _said(entry: ConfigEntry[Any], subentry: ConfigSubentry) -> dict[str, str]:
-    """Return what the charge point says of itself, and which entries of the table of models are about it."""
+def abilities_error(
+    hass: HomeAssistant, user_input: Mapping[str, Mapping[str, Any]]
+) -> tuple[str, dict[str, str]] | None:
+    """Return the section of the first number that is not possible, and what to say about it."""
+    step = ("config_subentries", f"{SUBENTRY_CHARGE_POINT}.step.abilities")
+    return out_of_range(hass, step, SECTIONS, user_input)
+
+
+def said_and_known(entry: ConfigEntry[Any], subentry: ConfigSubentry) -> dict[str, str]:
+    """Return, for the text of the form, what the charge point says of itself, and which entries of the table of models are about it."""
     said, known = "–", "–"
     if entry.state is ConfigEntryState.LOADED:
         charge_point = entry.runtime_data.charge_points.get(subentry.subentry_id)
@@ -181,13 +200,3 @@ def show_abilities(quirks: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def _key(options: Mapping[str, Any], value: Any) -> str:
     """Return the option that stands for a stored value."""
     return next(key for key, option in options.items() if option == value)
-
-
-def _whole(minimum: int, maximum: int, unit: str | None = None) -> NumberSelector:
-    """Return a box for a whole number that may be left empty."""
-    config = NumberSelectorConfig(
-        min=minimum, max=maximum, step=1, mode=NumberSelectorMode.BOX
-    )
-    if unit is not None:
-        config["unit_of_measurement"] = unit
-    return NumberSelector(config)

@@ -26,6 +26,7 @@ import probatio
 from ..const import CONF_LIMIT_A, CONF_LIMIT_W
 from ..energy_management.model import Site
 from ..site import ConnectorControls
+from ..texts import async_text
 from ..validation import limit_error, power_limit_error
 
 SECTION_PHASE_LIMITS = "phase_limits"
@@ -168,6 +169,52 @@ def named_choice(
     if translation_key is not None:
         config["translation_key"] = translation_key
     return SelectSelector(config)
+
+
+def unbounded(selector: Any) -> Any:
+    """Return a field of a section that takes any number; the flow asks out_of_range instead.
+
+    In a section Home Assistant names what it refuses by its path only.
+    """
+    if not isinstance(selector, NumberSelector):
+        return selector
+    config = selector.config.copy()
+    config.pop("min", None)
+    config.pop("max", None)
+    return NumberSelector(config)
+
+
+# Placeholders of a form whose numbers are all possible.
+NOT_OUT_OF_RANGE = {"field": "", "lowest": "", "highest": ""}
+
+
+def out_of_range(
+    hass: HomeAssistant,
+    step: tuple[str, str],
+    sections: Mapping[str, Mapping[str, Any]],
+    user_input: Mapping[str, Mapping[str, Any]],
+) -> tuple[str, dict[str, str]] | None:
+    """Return the section of the first number that is too small or too large, and what to say about it.
+
+    `step` is where the texts of the form are: their category, and the path below it.
+    """
+    category, path = step
+    for name, fields in sections.items():
+        for key, selector in fields.items():
+            value = user_input[name].get(key)
+            if value is None or not isinstance(selector, NumberSelector):
+                continue
+            low, high = selector.config["min"], selector.config["max"]
+            if low <= value <= high:
+                continue
+            unit = selector.config.get("unit_of_measurement", "")
+            field = async_text(hass, category, f"{path}.sections.{name}.data.{key}")
+            return name, {
+                "field": field,
+                "lowest": f"{low:g}",
+                "highest": f"{high:.0f} {unit}".rstrip(),
+            }
+    return None
 
 
 def with_errors_open(

@@ -11,7 +11,6 @@ from homeassistant.helpers.selector import (
     EntitySelector,
     EntitySelectorConfig,
     EntityWithDeviceFilterSelectorConfig,
-    NumberSelector,
 )
 import probatio
 
@@ -32,20 +31,21 @@ from ..const import (
 from ..energy_management.model import FailsafeAction, Settings, SharingPolicy
 from ..external_limit import CONTACT_DOMAINS, NUMBER_DOMAINS
 from ..people import Access
-from ..texts import async_text
 from .fields import (
+    NOT_OUT_OF_RANGE,
     amperes,
     choice,
     has_power_unit,
     number,
+    out_of_range,
     seconds,
+    unbounded,
     watts,
     with_errors_open,
 )
 from .site import NO_FLOOR_PROBLEM, circuit_names, draft_site, floor_problem
 
-# Placeholders of a form whose numbers are all possible.
-NOT_OUT_OF_RANGE = {"field": "", "lowest": "", "highest": ""}
+_TEXTS = ("options", "step.init")
 
 SECTION_SHARING = "sharing_of_power"
 SECTION_FAILSAFE = "failsafe_behavior"
@@ -149,16 +149,6 @@ SECTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def _unbounded(selector: Any) -> Any:
-    """Return a field for any number: in a section, Home Assistant names a refused one by its path only."""
-    if not isinstance(selector, NumberSelector):
-        return selector
-    config = selector.config.copy()
-    config.pop("min", None)
-    config.pop("max", None)
-    return NumberSelector(config)
-
-
 OPTIONS_SCHEMA = probatio.Schema(
     {
         probatio.Required(name): section(
@@ -166,7 +156,7 @@ OPTIONS_SCHEMA = probatio.Schema(
                 {
                     probatio.Required(key, default=DEFAULTS[key])
                     if key in DEFAULTS
-                    else probatio.Optional(key): _unbounded(fields[key])
+                    else probatio.Optional(key): unbounded(fields[key])
                     for key in fields
                 }
             ),
@@ -190,7 +180,7 @@ class ReevOptionsFlow(OptionsFlow):
         if user_input is not None:
             options = _flatten(user_input)
             errors = self._errors(options)
-            if wrong := self._out_of_range(user_input):
+            if wrong := out_of_range(self.hass, _TEXTS, SECTIONS, user_input):
                 at, about = wrong
                 errors[at] = "out_of_range"
                 placeholders |= about
@@ -219,28 +209,6 @@ class ReevOptionsFlow(OptionsFlow):
             errors=errors,
             description_placeholders=placeholders,
         )
-
-    def _out_of_range(
-        self, user_input: Mapping[str, Mapping[str, Any]]
-    ) -> tuple[str, dict[str, str]] | None:
-        """Return the section of the first number that is too small or too large, and what to say about it."""
-        for name, fields in SECTIONS.items():
-            for key, selector in fields.items():
-                if not isinstance(selector, NumberSelector):
-                    continue
-                low, high = selector.config["min"], selector.config["max"]
-                if low <= user_input[name][key] <= high:
-                    continue
-                unit = selector.config["unit_of_measurement"]
-                field = async_text(
-                    self.hass, "options", f"step.init.sections.{name}.data.{key}"
-                )
-                return name, {
-                    "field": field,
-                    "lowest": f"{low:g}",
-                    "highest": f"{high:.0f} {unit}",
-                }
-        return None
 
     def _errors(self, options: Mapping[str, Any]) -> dict[str, str]:
         """Return the errors by section."""
