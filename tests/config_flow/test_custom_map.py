@@ -11,6 +11,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.meter_profiles import async_load_meter_profiles
 from custom_components.reev_ems.meters import load_profiles
+from custom_components.reev_ems.meters.flaws import Flaw
 from tests.meters.wire import Device, ModbusServer
 
 from .inputs import (
@@ -22,6 +23,7 @@ from .inputs import (
     site_input,
     subentry_id,
 )
+from .texts import TEXTS
 
 NAMES = [
     f"{quantity}_{phase}"
@@ -99,6 +101,28 @@ async def test_wrong_map(form: Form, register_map: Any, error: str) -> None:
     assert form.placeholders["detail"]
     assert form.suggested == entered
     await form.submit({"name": "Meter", "map": MAP}, "confirm")
+
+
+async def test_wrong_map_is_told_in_the_language_that_is_set(
+    form: Form, meter: ModbusServer, hass: HomeAssistant
+) -> None:
+    """Where it is wrong is said as in the map, and what is wrong in people's words."""
+    hass.config.language = "de"
+    german = await open_site(hass)
+    await german.submit(site_input(name="Hof"), "meter")
+    await german.submit(meter_input(meter.port, profile="custom"), "custom")
+    far = {**MAP["quantities"], "voltage_l1": {"address": 70_000}}
+    entered = {"name": "Zähler", "map": {**MAP, "quantities": far}}
+    await german.submit(entered, "custom", map="map_invalid")
+    assert german.placeholders["detail"] == (
+        "quantities.voltage_l1.address: muss eine ganze Zahl von 0 bis 65535 sein"
+    )
+
+
+def test_every_flaw_of_a_map_has_its_text() -> None:
+    """The English texts are those of the log; a key without a text would be told in English."""
+    texts = TEXTS["selector"]["map_flaw"]["options"]
+    assert texts == {flaw.key: flaw.value for flaw in Flaw}
 
 
 @pytest.mark.parametrize("nothing", ["volts", ["voltage_l1"], 4711])

@@ -206,7 +206,7 @@ class MeterSetup:
         try:
             profile = parse_profile(raw)
         except InvalidProfile as err:
-            self.error_placeholders["detail"] = str(err)
+            self.error_placeholders["detail"] = self._texts.flaw(err)
             return {CONF_MAP: "map_invalid"}
         errors = await self._async_probe(profile)
         if not errors:

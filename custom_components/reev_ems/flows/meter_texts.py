@@ -8,7 +8,14 @@ from homeassistant.helpers.translation import async_get_translations
 from ..const import DOMAIN
 from ..energy_management.model import PerPhase
 from ..energy_management.observation import MeterReading
-from ..meters import Doubt, Remark, doubts, is_inverted, phase_that_moved
+from ..meters import (
+    Doubt,
+    InvalidProfile,
+    Remark,
+    doubts,
+    is_inverted,
+    phase_that_moved,
+)
 
 
 class MeterTexts:
@@ -46,6 +53,10 @@ class MeterTexts:
         return (self._text("meter_remark", remark.oddity) or remark.oddity).format(
             **placeholders
         )
+
+    def flaw(self, error: InvalidProfile) -> str:
+        """Return what is wrong with a register map."""
+        return error.told(self._text("map_flaw", error.flaw.key) or error.flaw.value)
 
     def measured(self, value: float | None, unit: str) -> str:
         """Return a value for the table of live values; unknown is a dash, never zero (S2)."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from .flaws import Flaw
 from .profile import MeterProfile
 from .schema import InvalidProfile, parse_profile
 
@@ -103,9 +104,7 @@ def _inherit(name: str, raw: _Raw, seen: tuple[str, ...]) -> dict[str, Any]:
     base: dict[str, Any] = {}
     if parent is not None:
         if not isinstance(parent, str) or parent not in raw or parent in (*seen, name):
-            raise InvalidProfile(
-                ("extends",), f"{parent} is not a profile that can be extended"
-            )
+            raise InvalidProfile(("extends",), Flaw.NOT_EXTENDABLE, profile=parent)
         base = _inherit(parent, raw, (*seen, name))
     for key, value in data.items():
         inherited = base.get(key)

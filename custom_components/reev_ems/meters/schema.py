@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 import math
 import re
-from typing import Any
+from typing import Any, override
 
+from .flaws import Flaw
 from .profile import (
     CT_PRIMARY,
     PHASE_CURRENTS,
@@ -34,10 +35,22 @@ _WORD_ORDERS: dict[str, WordOrder] = {"big": "big", "little": "little"}
 class InvalidProfile(ValueError):
     """A profile breaks the schema; `path` leads to the value at fault."""
 
-    def __init__(self, path: tuple[str, ...], reason: str) -> None:
-        """Name the value by its path, as there may be no file with lines."""
-        super().__init__(f"{'.'.join(path)}: {reason}" if path else reason)
+    def __init__(self, path: tuple[str, ...], flaw: Flaw, **facts: object) -> None:
+        """Name the value by its path, as there may be no file with lines; `facts` fill the sentence of the flaw."""
+        super().__init__(path, flaw, facts)
         self.path = path
+        self.flaw = flaw
+        self.facts = facts
+
+    @override
+    def __str__(self) -> str:
+        """Return the English sentence."""
+        return self.told(self.flaw.value)
+
+    def told(self, sentence: str) -> str:
+        """Return what is wrong and where, in the words of a sentence of any language."""
+        sentence = sentence.format(**self.facts)
+        return f"{'.'.join(self.path)}: {sentence}" if self.path else sentence
 
 
 class _Fields:
@@ -45,7 +58,7 @@ class _Fields:
 
     def __init__(self, value: object, path: tuple[str, ...]) -> None:
         if not isinstance(value, Mapping):
-            raise InvalidProfile(path, "must be a mapping")
+            raise InvalidProfile(path, Flaw.NOT_A_MAPPING)
         self._left: dict[str, object] = {str(key): item for key, item in value.items()}
         self.path = path
 
@@ -56,13 +69,13 @@ class _Fields:
         """Return the value of a key, or None."""
         return self._left.pop(key, None)
 
-    def problem(self, key: str, reason: str) -> InvalidProfile:
-        return InvalidProfile((*self.path, key), reason)
+    def problem(self, key: str, flaw: Flaw, **facts: object) -> InvalidProfile:
+        return InvalidProfile((*self.path, key), flaw, **facts)
 
     def text(self, key: str, default: str | None = None) -> str:
         value = self._left.pop(key, default)
         if not isinstance(value, str) or not value.strip():
-            raise self.problem(key, "must be a text")
+            raise self.problem(key, Flaw.NOT_A_TEXT)
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
@@ -70,7 +83,7 @@ class _Fields:
         if not isinstance(value, list) or not all(
             isinstance(item, str) for item in value
         ):
-            raise self.problem(key, "must be a list of texts")
+            raise self.problem(key, Flaw.NOT_TEXTS)
         return tuple(value)
 
     def integer(self, key: str, low: int, high: int, default: int | None = None) -> int:
@@ -81,7 +94,7 @@ class _Fields:
     ) -> tuple[int, ...]:
         value = self._left.pop(key, list(default))
         if not isinstance(value, list):
-            raise self.problem(key, "must be a list of whole numbers")
+            raise self.problem(key, Flaw.NOT_WHOLE_NUMBERS)
         return tuple(self._integer(key, item, low, high) for item in value)
 
     def _integer(self, key: str, value: object, low: int, high: int) -> int:
@@ -90,7 +103,7 @@ class _Fields:
             or not isinstance(value, int)
             or not low <= value <= high
         ):
-            raise self.problem(key, f"must be a whole number from {low} to {high}")
+            raise self.problem(key, Flaw.WHOLE_OUT_OF_RANGE, low=low, high=high)
         return value
 
     def number(self, key: str, low: float, high: float, default: float) -> float:
@@ -100,13 +113,13 @@ class _Fields:
             or not isinstance(value, int | float)
             or not low <= value <= high
         ):
-            raise self.problem(key, f"must be a number from {low} to {high}")
+            raise self.problem(key, Flaw.OUT_OF_RANGE, low=low, high=high)
         return float(value)
 
     def flag(self, key: str) -> bool:
         value = self._left.pop(key, False)
         if not isinstance(value, bool):
-            raise self.problem(key, "must be true or false")
+            raise self.problem(key, Flaw.NOT_A_FLAG)
         return value
 
     def choice[T](self, key: str, choices: Mapping[Any, T], default: object) -> T:
@@ -116,13 +129,15 @@ class _Fields:
             or not isinstance(value, int | str)
             or value not in choices
         ):
-            raise self.problem(key, f"must be one of {', '.join(map(str, choices))}")
+            raise self.problem(
+                key, Flaw.NOT_A_CHOICE, choices=", ".join(map(str, choices))
+            )
         return choices[value]
 
     def end(self) -> None:
         """Refuse keys that nobody asked for: most likely they are misspelt."""
         for key in self._left:
-            raise self.problem(key, "is not a known key")
+            raise self.problem(key, Flaw.UNKNOWN_KEY)
 
 
 def parse_profile(
@@ -135,7 +150,7 @@ def parse_profile(
     fields = _Fields(data, ())
     profile_id = fields.text("id")
     if not _ID.fullmatch(profile_id):
-        raise fields.problem("id", "must be lower case letters, digits and underscores")
+        raise fields.problem("id", Flaw.BAD_ID)
     space = fields.choice("function_code", _SPACES, 3)
     order = fields.choice("word_order", _WORD_ORDERS, "big")
     value_type = fields.choice("type", {name: name for name in WORDS}, "float32")
@@ -174,7 +189,7 @@ def parse_profile(
             block.holds(part.space, part.address, part.count) for block in id_blocks
         ):
             raise InvalidProfile(
-                ("identification", name), "lies outside all identification blocks"
+                ("identification", name), Flaw.OUTSIDE_IDENTIFICATION_BLOCKS
             )
     profile = MeterProfile(
         id=profile_id,
@@ -206,14 +221,12 @@ def parse_profile(
     fields.end()
     ct_primary = identification.get(CT_PRIMARY)
     if ct_primary is not None and ct_primary.type == "string":
-        raise InvalidProfile(("identification", CT_PRIMARY, "type"), "must be a number")
+        raise InvalidProfile(("identification", CT_PRIMARY, "type"), Flaw.NOT_A_NUMBER)
     if not profile.unit_ids:
-        raise fields.problem("unit_ids", "must name at least one unit id")
+        raise fields.problem("unit_ids", Flaw.NO_UNIT_ID)
     kinds = (profile.quantities, profile.sunspec_models, profile.candidates)
     if sum(bool(kind) for kind in kinds) != 1:
-        raise InvalidProfile(
-            (), "needs exactly one of quantities, sunspec_models and candidates"
-        )
+        raise InvalidProfile((), Flaw.NOT_ONE_KIND)
     return profile
 
 
@@ -225,11 +238,11 @@ def _named(
     if value is None:
         return
     if not isinstance(value, Mapping):
-        raise fields.problem(key, "must be a mapping")
+        raise fields.problem(key, Flaw.NOT_A_MAPPING)
     for name, item in value.items():
         if allowed is not None and name not in allowed:
             raise InvalidProfile(
-                (key, str(name)), f"is not a quantity; known are {', '.join(allowed)}"
+                (key, str(name)), Flaw.UNKNOWN_QUANTITY, known=", ".join(allowed)
             )
         if item is not None:
             yield str(name), item
@@ -246,14 +259,14 @@ def _parse_quantity(
     fields = _Fields(data, ("quantities", name))
     given = [kind for kind in Combine if fields.has(kind)]
     if len(given) != 1:
-        raise InvalidProfile(fields.path, "needs exactly one of address, sum and minus")
+        raise InvalidProfile(fields.path, Flaw.NOT_ONE_SOURCE)
     combine = given[0]
     if combine is Combine.ONE:
         addresses: tuple[int, ...] = (fields.integer("address", 0, 65535),)
     else:
         addresses = fields.integers(combine, 0, 65535)
         if len(addresses) < 2 or (combine is Combine.MINUS and len(addresses) != 2):
-            raise fields.problem(combine, "needs two addresses")
+            raise fields.problem(combine, Flaw.NOT_TWO_ADDRESSES)
     quantity = Quantity(
         combine=combine,
         addresses=addresses,
@@ -274,11 +287,11 @@ def _parse_quantity(
     )
     fields.end()
     if quantity.scale == 0 or math.isnan(quantity.scale):
-        raise fields.problem("scale", "must not be 0")
+        raise fields.problem("scale", Flaw.SCALE_IS_ZERO)
     if quantity.sign_from is not None and name not in PHASE_CURRENTS:
-        raise fields.problem("sign_from", "is for currents only")
+        raise fields.problem("sign_from", Flaw.SIGN_OF_NO_CURRENT)
     if max(addresses) + WORDS[quantity.type] > 65536:
-        raise InvalidProfile(fields.path, "reaches beyond the last register")
+        raise InvalidProfile(fields.path, Flaw.BEYOND_LAST_REGISTER)
     return quantity
 
 
@@ -289,13 +302,11 @@ def _check_quantities(
     if not quantities:
         return
     if "current_l1" not in quantities:
-        raise fields.problem(
-            "quantities", "current_l1 is missing: limits are kept per phase"
-        )
+        raise fields.problem("quantities", Flaw.NO_CURRENT)
     if not quantities.keys() & {*PHASE_VOLTAGES, "frequency"}:
         raise fields.problem(
             "quantities",
-            "voltage_l1 or frequency is needed: zeros of a dead device would be taken for no load",
+            Flaw.NO_SIGN_OF_LIFE,
         )
     spans = sorted(
         {
@@ -307,13 +318,17 @@ def _check_quantities(
     for before, after in pairwise(spans):
         if before[0] == after[0] and after[1] < before[2]:
             raise InvalidProfile(
-                ("quantities", after[3]), f"overlaps {before[3]} at address {after[1]}"
+                ("quantities", after[3]),
+                Flaw.OVERLAPS_QUANTITY,
+                quantity=before[3],
+                address=after[1],
             )
     for name, quantity in quantities.items():
         if quantity.sign_from is not None and quantity.sign_from not in quantities:
             raise InvalidProfile(
                 ("quantities", name, "sign_from"),
-                f"{quantity.sign_from} is not among the quantities",
+                Flaw.SIGN_FROM_NOTHING,
+                quantity=quantity.sign_from,
             )
         places = [
             [
@@ -324,19 +339,17 @@ def _check_quantities(
             for address in quantity.addresses
         ]
         if not all(places):
-            raise InvalidProfile(("quantities", name), "lies outside all blocks")
+            raise InvalidProfile(("quantities", name), Flaw.OUTSIDE_BLOCKS)
         scale = quantity.scale_register
         if scale is not None and not any(
             block.holds(quantity.space, scale, 1) for block in blocks
         ):
             raise InvalidProfile(
-                ("quantities", name, "scale_register"), "lies outside all blocks"
+                ("quantities", name, "scale_register"), Flaw.OUTSIDE_BLOCKS
             )
         # Import and export that are read in two requests may belong to two moments.
         if quantity.combine is Combine.MINUS and not set(places[0]) & set(places[1]):
-            raise InvalidProfile(
-                ("quantities", name), "both addresses must lie in the same block"
-            )
+            raise InvalidProfile(("quantities", name), Flaw.TWO_BLOCKS)
 
 
 def _parse_blocks(
@@ -351,7 +364,7 @@ def _parse_blocks(
     if data is None:
         return _cover(spans, max_read)
     if not isinstance(data, list):
-        raise fields.problem(key, "must be a list of [start, count]")
+        raise fields.problem(key, Flaw.NOT_BLOCKS)
     blocks = []
     for index, item in enumerate(data):
         if (
@@ -359,7 +372,7 @@ def _parse_blocks(
             or len(item) != 2
             or any(isinstance(part, bool) or not isinstance(part, int) for part in item)
         ):
-            raise InvalidProfile((key, str(index)), "must be [start, count]")
+            raise InvalidProfile((key, str(index)), Flaw.NOT_A_BLOCK)
         start, count = item
         if (
             not 0 <= start <= 65535
@@ -367,14 +380,14 @@ def _parse_blocks(
             or start + count > 65536
         ):
             raise InvalidProfile(
-                (key, str(index)), f"must start in 0 to 65535 and count 1 to {max_read}"
+                (key, str(index)), Flaw.BLOCK_OUT_OF_RANGE, largest=max_read
             )
         blocks.append(Block(space=space, start=start, count=count))
     ordered = sorted(blocks, key=lambda block: block.start)
     for before, after in pairwise(ordered):
         if after.start < before.start + before.count:
             raise fields.problem(
-                key, f"[{after.start}, {after.count}] overlaps another block"
+                key, Flaw.OVERLAPS_BLOCK, start=after.start, count=after.count
             )
     other = {span for span in spans if span[0] != space}
     return (*blocks, *_cover(other, max_read))
@@ -396,9 +409,7 @@ def _cover(spans: set[tuple[Space, int, int]], max_read: int) -> tuple[Block, ..
                 blocks[-1] = Block(space=space, start=last.start, count=joined)
                 continue
             if start < last.start + last.count:
-                raise InvalidProfile(
-                    ("quantities",), f"values overlap at address {start}"
-                )
+                raise InvalidProfile(("quantities",), Flaw.OVERLAP, address=start)
         blocks.append(Block(space=space, start=start, count=count))
     return tuple(blocks)
 
@@ -418,7 +429,7 @@ def _parse_identifier(
     wanted = str if value_type == "string" else int
     if any(isinstance(item, bool) or not isinstance(item, wanted) for item in expected):
         raise fields.problem(
-            "expect", "must be a text" if wanted is str else "must be a whole number"
+            "expect", Flaw.NOT_A_TEXT if wanted is str else Flaw.NOT_WHOLE
         )
     identifier = Identifier(
         space=fields.choice("function_code", {**_SPACES, space: space}, space),
@@ -439,5 +450,5 @@ def _parse_candidates(
     names = fields.texts("candidates")
     for name in names:
         if name not in known:
-            raise fields.problem("candidates", f"{name} is not a known profile")
+            raise fields.problem("candidates", Flaw.UNKNOWN_PROFILE, profile=name)
     return tuple(known[name] for name in names)
