@@ -6,9 +6,9 @@ A real Home Assistant with a recorder runs the integration; charge points and th
 third process (scale_charge_points.py). Each charge point sends MeterValues every 10 s and changes its status every
 minute: the car rests, then draws what it is permitted again, so that the load management has its hands full: those that
 do not rest ask for 16 A each, and 13 A each are there. Measured are, inside Home Assistant, processor time, lag of the
-event loop and memory, less those of the same Home Assistant without a site; then all connections are cut at once, and it
-is measured how long it takes until every charge point is back with a message answered, and that no session was lost or
-doubled.
+event loop and memory, less those of the same Home Assistant without a site, and whether it grows; then all connections are
+cut at once, and it is measured how long it takes until every charge point is back with a message answered and has been
+permitted anew what it draws, and that no session was lost or doubled.
 """
 
 import argparse
@@ -235,9 +235,9 @@ async def loaded(
                 home_assistant, "profile", seconds=min(seconds, 50), file=str(profile)
             )
         await probe(home_assistant, "measure")
-        await asyncio.sleep(seconds)
+        sizes = await _watch(home_assistant, seconds)
         found = await probe(home_assistant, "measure")
-        found |= {"drawn_a": (await others.report())["drawn_a"]}
+        found |= {"sizes": sizes, "drawn_a": (await others.report())["drawn_a"]}
         before = await others.report()
         found["sessions"] = before["sessions"]
         await home_assistant.post(
@@ -252,6 +252,16 @@ async def loaded(
         await others.stop()
 
 
+async def _watch(home_assistant: HomeAssistant, seconds: float) -> list[dict[str, Any]]:
+    """Return the sizes of Home Assistant over so many seconds, one a minute."""
+    sizes = [await probe(home_assistant, "sizes")]
+    until_s = time.monotonic() + seconds
+    while (left_s := until_s - time.monotonic()) > 0:
+        await asyncio.sleep(min(left_s, 60.0))
+        sizes.append(await probe(home_assistant, "sizes"))
+    return sizes
+
+
 async def _storm(
     home_assistant: HomeAssistant, others: Others, count: int
 ) -> dict[str, Any]:
@@ -263,22 +273,26 @@ async def _storm(
     cut = await others.report()
     # They come back while the site is still being set up.
     began_s = time.monotonic()
+    took_s = regulated_s = 0.0
     await home_assistant.command(
         "config_entries/disable", entry_id="scale", disabled_by=None
     )
-    async with asyncio.timeout(STORM_TIMEOUT_S):
-        while True:
-            state = await others.report(cut["at"])
-            if state["answered"] == count:
-                break
-            await asyncio.sleep(0.2)
-    took_s = time.monotonic() - began_s
+    while (now_s := time.monotonic() - began_s) < STORM_TIMEOUT_S:
+        state = await others.report(cut["at"])
+        if state["answered"] < count:
+            took_s = now_s
+        if state["permitted"] < count:
+            regulated_s = now_s
+        elif state["answered"] == count:
+            break
+        await asyncio.sleep(0.2)
     history = await home_assistant.post(
         f"/api/services/{DOMAIN}/get_sessions?return_response", {}
     )
     sessions = history["service_response"]["sessions"]
     return {
         "storm_s": took_s,
+        "regulated_s": regulated_s,
         "sessions_recorded": len(sessions),
         "sessions_ended": sum(item["stopped_at"] is not None for item in sessions),
     }
@@ -327,7 +341,7 @@ def verdict(base: dict[str, Any], found: dict[str, Any]) -> str:
         f"{found['gc_max_ms']:.0f} ms), "
         f"memory {found['rss_mib'] - base['rss_mib']:.0f} MiB above {base['rss_mib']:.0f} MiB, "
         f"{found['states']} entities; reload dropped {found['dropped_by_reload']} connections; "
-        f"all back after {found['storm_s']:.1f} s, {found['sessions_recorded']} sessions, "
+        f"all back after {found['storm_s']:.1f} s, permitted after {found['regulated_s']:.1f} s, {found['sessions_recorded']} sessions, "
         f"{found['sessions_ended']} of them ended\n{json.dumps(found)}\n"
     )
 

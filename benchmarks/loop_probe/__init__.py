@@ -7,6 +7,7 @@ import asyncio
 import cProfile
 import gc
 from pathlib import Path
+import threading
 import time
 from typing import Any
 
@@ -68,6 +69,15 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
         before.update(now)
         return answer
 
+    async def sizes(call: ServiceCall) -> ServiceResponse:
+        """Return what must not grow for as long as the site stays the same."""
+        return {
+            "rss_mib": _rss_mib(),
+            "tasks": len(asyncio.all_tasks()),
+            "threads": threading.active_count(),
+            "files": sum(1 for _ in Path("/proc/self/fd").iterdir()),
+        }
+
     async def profile(call: ServiceCall) -> ServiceResponse:
         """Profile the event loop's thread for some seconds, into a file."""
         profiler = cProfile.Profile()
@@ -83,6 +93,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
     for name, action in (
         ("measure", measure),
+        ("sizes", sizes),
         ("profile", profile),
         ("collect", collect),
     ):

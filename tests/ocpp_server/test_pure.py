@@ -106,6 +106,61 @@ def sample(
             3,
             Measured(voltage_v=230),
         ),
+        # Decimal commas and gaps between thousands; what may mean either is nothing.
+        (
+            [
+                sample("16,1", "Current.Import", phase="L1"),
+                sample(" 15,9 ", "Current.Import", phase="l2", unit=" A "),
+                sample("16,000", "Current.Import", phase="L3"),
+                sample("11 040,5", "Power.Active.Import", unit="W "),
+                sample("1\u00a0234\u00a0567", unit="Wh"),
+            ],
+            3,
+            Measured(current_a=(16.1, 15.9, None), power_w=11040.5, energy_wh=1234567),
+        ),
+        ([sample("1 2", "Current.Import"), sample("1,2,3", "SoC")], 3, Measured()),
+        (
+            [
+                sample("16", "Current.Import", unit="Amp"),
+                sample("230", "Voltage", unit="Volt"),
+            ],
+            1,
+            Measured(current_a=(16, 0, 0), voltage_v=230),
+        ),
+        # The one phase of a charge point may have the name that it has in the grid.
+        ([sample("8", "Current.Import", phase="L2")], 1, Measured(current_a=(8, 0, 0))),
+        (
+            [
+                sample(value, "Current.Import", phase=phase)
+                for phase, value in (("L1", "0"), ("L2", "0"), ("L3", "8"))
+            ],
+            1,
+            Measured(current_a=(8, 0, 0)),
+        ),
+        (
+            [
+                sample(value, "Current.Import", phase=phase)
+                for phase, value in (("L1", "8"), ("L2", "0"), ("L3", "8"))
+            ],
+            2,
+            Measured(current_a=(None, None, 0)),
+        ),
+        # Voltages and currents between phases: the former are not those of a phase, the latter tell nothing.
+        ([sample("400", "Voltage", phase="L1-L2")], 3, Measured()),
+        (
+            [
+                sample("398.37", "Voltage"),
+                sample("48", "Current.Import"),
+                sample("11040", "Power.Active.Import"),
+            ],
+            3,
+            Measured(
+                current_a=(16, 16, 16),
+                power_w=11040,
+                voltage_v=pytest.approx(230, abs=0.01),
+            ),
+        ),
+        ([sample("16", "Current.Import", phase="L1-L2")], 3, Measured()),
     ],
 )
 def test_meter_values(
@@ -113,6 +168,28 @@ def test_meter_values(
 ) -> None:
     """What chargers send, and what it means."""
     assert read(samples, supply=Supply.AC, phases=phases) == expected
+
+
+@pytest.mark.parametrize(
+    ("currents", "phases", "expected"),
+    [
+        (("-16", "-16", "-16"), 3, (None, None, None)),
+        (("16", "-16", "16"), 3, (16, None, 16)),
+        (("-0.2", "0", "0.1"), 3, (-0.2, 0, 0.1)),
+        (("-16", "0", "0"), 1, (None, 0, 0)),
+    ],
+)
+def test_s2_reversed_currents_are_unknown(
+    currents: tuple[str, ...], phases: int, expected: tuple[float | None, ...]
+) -> None:
+    """A car that seems to feed the grid would count as one that draws nothing."""
+    samples = [
+        sample(current, "Current.Import", phase=f"L{phase}")
+        for phase, current in enumerate(currents, 1)
+    ]
+    samples.append(sample("-3680", "Power.Active.Import"))
+    measured = read(samples, supply=Supply.AC, phases=phases)
+    assert (measured.current_a, measured.power_w) == (expected, None)
 
 
 def test_dc_has_power_but_no_grid_current() -> None:

@@ -6,6 +6,8 @@ are no numbers. What cannot be understood is absent (S2).
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import sqrt
+import re
 
 from ..energy_management.model import PartPerPhase, Supply
 from . import fields
@@ -17,7 +19,7 @@ _IGNORED_LOCATIONS = frozenset({"inlet", "ev", "upstream"})
 
 _FACTORS = {
     "": 1.0, "w": 1.0, "kw": 1000.0, "va": 1.0, "kva": 1000.0, "wh": 1.0, "kwh": 1000.0, "a": 1.0, "ma": 0.001,
-    "v": 1.0, "mv": 0.001, "kv": 1000.0, "percent": 1.0, "%": 1.0, "celsius": 1.0, "celcius": 1.0, "c": 1.0,
+    "watt": 1.0, "amp": 1.0, "amps": 1.0, "ampere": 1.0, "volt": 1.0, "v": 1.0, "mv": 0.001, "kv": 1000.0, "percent": 1.0, "%": 1.0, "celsius": 1.0, "celcius": 1.0, "c": 1.0,
 }  # fmt: skip
 _KELVIN, _FAHRENHEIT = frozenset({"k", "kelvin"}), frozenset({"fahrenheit", "f"})
 _ZERO_CELSIUS_K = 273.15
@@ -36,6 +38,13 @@ _LIMITS = {
 
 _SUM_TOLERANCE = 0.2
 _DRAWING_A = 1.0
+_REVERSED_A, _REVERSED_W = -1.0, -250.0
+"""Below these a charge point would feed the grid: its current transformers are the wrong way round (S2)."""
+_LINE_TO_LINE_V = 300.0
+"""A voltage above is between two phases."""
+_GAP = re.compile(r"(?<=\d)[ \u00a0\u202f](?=\d{3}(?!\d))")
+_DECIMAL_COMMA = re.compile(r"\s*([+-]?\d*),(\d{1,2}|\d{4,})\s*")
+"""Three digits behind a comma may also be thousands, and are nothing that can be known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +97,7 @@ def read(
         location = (fields.text(sample, "location") or "").lower()
         if value is None or (location in _IGNORED_LOCATIONS and measurand != "SoC"):
             continue
-        phase = fields.text(sample, "phase")
+        phase = (fields.text(sample, "phase") or "").upper() or None
         if phase is not None and phase not in _PHASES:
             continue
         context = fields.text(sample, "context")
@@ -108,7 +117,11 @@ def read(
     voltage_v = _mean(values.get("Voltage"))
     current_a: PartPerPhase | None = None
     currents = values.get("Current.Import")
+    if power_w is not None and power_w < _REVERSED_W:
+        power_w = None
     if supply is Supply.AC:
+        if voltage_v is not None and voltage_v > _LINE_TO_LINE_V:
+            voltage_v /= sqrt(3.0)
         current_a = _currents(currents, phases, power_w, voltage_v)
     elif power_w is None and voltage_v is not None and currents and None in currents:
         power_w = voltage_v * currents[None]
@@ -128,7 +141,7 @@ def read(
 def _value(measurand: str, sample: Mapping[str, object]) -> float | None:
     """Return a sample in base units; None if it is no number, unknown or impossible."""
     limit = _LIMITS.get(measurand)
-    value = fields.number(sample.get("value"))
+    value = _number(sample.get("value"))
     if limit is None or value is None or sample.get("format") == "SignedData":
         return None
     nested = fields.mapping(sample, "unitOfMeasure")
@@ -146,6 +159,15 @@ def _value(measurand: str, sample: Mapping[str, object]) -> float | None:
     else:
         return None
     return value if abs(value) <= limit else None
+
+
+def _number(value: object) -> float | None:
+    """Return a number, also with a decimal comma or with gaps between thousands."""
+    if isinstance(value, str):
+        value = _GAP.sub("", value)
+        if (comma := _DECIMAL_COMMA.fullmatch(value)) is not None:
+            value = ".".join(comma.groups())
+    return fields.number(value)
 
 
 def _total(values: _Values | None) -> float | None:
@@ -184,6 +206,17 @@ def _currents(
             if abs(power_w - volts * each_a) <= _SUM_TOLERANCE * power_w:
                 each_a /= phases
         per_phase = dict.fromkeys(range(phases), each_a)
+    reversed_ones = {n for n, each in per_phase.items() if each < _REVERSED_A}
+    elsewhere = [per_phase.pop(n) for n in range(phases, 3) if n in per_phase]
+    if phases == 1:
+        # Some name the one phase as that of the grid.
+        per_phase[0] = max([*per_phase.values(), *elsewhere])
+        reversed_ones = {0} if reversed_ones else set()
+    elif any(each > _DRAWING_A for each in elsewhere):
+        # Which of its phases that is cannot be told.
+        per_phase.clear()
+    for phase in reversed_ones:
+        per_phase.pop(phase, None)
     l1, l2, l3 = (
         per_phase.get(index, None if index < phases else 0.0) for index in range(3)
     )
