@@ -300,7 +300,9 @@ async def test_s12_bad_ids_get_404_even_while_pairing(server: OcppServer) -> Non
 async def test_ids_come_in_several_spellings(server: OcppServer, adopt: Any) -> None:
     """Any prefix, percent-encoding, and the query of some Autel chargers."""
     point, _ = adopt("CP 1")
-    for path in ("/CP%201", "/a/b/c/CP%201", "/ws/webSocket?=CP%201", "/ocpp/CP%201/"):
+    paths = ("/CP%201", "/a/b/c/CP%201", "/ws/webSocket?=CP%201", "/ocpp/CP%201/")
+    # A slash too many, at the end of the address that was entered.
+    for path in (*paths, "//CP%201", "/ocpp//CP%201//", "/CP%201?token=x/y"):
         client = WireChargePoint()
         await client.connect(f"ws://127.0.0.1:{server.port}{path}")
         await client.ask("Heartbeat")

@@ -40,6 +40,8 @@ BOOT_WAIT_S = 3.0
 reconnects sends none."""
 RECONNECT_WAIT_S = 1.0
 LEARN_WAIT_S = 20.0
+BOOT_REST_S = 60.0
+"""Some announce themselves again and again over one connection: they are set up no more often than this."""
 METER_WATCH_S = 30.0
 _LATE_INTERVALS = 3
 _CERTIFICATE_WAIT_S = 0.5
@@ -69,6 +71,8 @@ class ChargePoint(RemoteControl, Reports):
         self._problems: tuple[str, ...] = ()
         self._tasks: set[asyncio.Task[None]] = set()
         self._setting_up: asyncio.Task[None] | None = None
+        self._set_up_at_s = 0.0
+        self._resting: asyncio.Task[None] | None = None
         self._booted = asyncio.Event()
         self._introduced = False
         self._awaiting_boot = False
@@ -456,16 +460,30 @@ class ChargePoint(RemoteControl, Reports):
         self._introduced = True
         if info != known:
             self._know_model()
+        repeated = self._booted.is_set() and info == known
         self._booted.set()
         asked, self._boot_asked = self._boot_asked, False
         if not asked:
-            self.problem("restart_needed", present=False)
-            self._configured = False
-            self.steering.install_floor()
-            self.steering.start_afresh()
+            rest_s = self._set_up_at_s + BOOT_REST_S - self.clock()
+            if not repeated or rest_s <= 0:
+                self._set_up_again()
+            elif self._resting is None or self._resting.done():
+                self._resting = self._start(self._set_up_later(rest_s))
         self.emit(Booted(charge_point_id=self.id, info=info))
-        if not self._awaiting_boot and not asked:
+
+    def _set_up_again(self) -> None:
+        """Set all that a charge point may have forgotten when it started."""
+        self._set_up_at_s = self.clock()
+        self.problem("restart_needed", present=False)
+        self._configured = False
+        self.steering.install_floor()
+        self.steering.start_afresh()
+        if not self._awaiting_boot:
             self._begin_set_up()
+
+    async def _set_up_later(self, rest_s: float) -> None:
+        await asyncio.sleep(rest_s)
+        self._set_up_again()
 
     def _know_model(self) -> None:
         """Apply what is known of the model, and what the person set."""

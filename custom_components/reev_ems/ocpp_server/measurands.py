@@ -77,6 +77,20 @@ class Measured:
         )
 
 
+def gathered(
+    values: Iterable[Mapping[str, object]],
+) -> list[Mapping[str, object]]:
+    """Return meter values in their order, those of one moment as one: some send each sampled value in one of its own."""
+    sets: dict[object, list[Mapping[str, object]]] = {}
+    for value in values:
+        samples = sets.setdefault(fields.text(value, "timestamp"), [])
+        samples += fields.mappings(value, "sampledValue")
+    return [
+        {"timestamp": timestamp, "sampledValue": samples}
+        for timestamp, samples in sets.items()
+    ]
+
+
 type _Values = dict[int | None, float]
 """By phase index; None for the total."""
 

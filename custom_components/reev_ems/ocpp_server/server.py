@@ -11,7 +11,7 @@ import logging
 import re
 from ssl import SSLContext, VerifyMode
 import time
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
@@ -47,6 +47,8 @@ _FALL_BACK_S = 2.0
 
 _ID = re.compile(r"[!-~](?:[ -~]{0,46}[!-~])?")
 """1 to 48 printable characters, none of them a blank at an end."""
+
+_VERSION_NAME = re.compile(r"[\w.-]+", re.ASCII)
 
 
 def _accept_all(_charge_point_id: str, _id_tag: str) -> Authorization:
@@ -302,6 +304,7 @@ class OcppServer:
         if "Connection" not in request.headers:
             # Some chargers (Autel firmware 1.38) leave it out.
             request.headers["Connection"] = "Upgrade"
+        _tidy_protocols(request)
         charge_point_id = _charge_point_id(request.path)
         point = self._charge_points.get(charge_point_id or "")
         guests = len(self._guests)
@@ -384,6 +387,15 @@ class OcppServer:
         task.add_done_callback(self._closing.discard)
 
 
+def _tidy_protocols(request: Request) -> None:
+    """Make of what some charge points send as versions (empty, with separators of their own) the list that it means."""
+    offered = request.headers.get_all("Sec-WebSocket-Protocol")
+    if offered:
+        del request.headers["Sec-WebSocket-Protocol"]
+        if names := _VERSION_NAME.findall(" ".join(offered)):
+            request.headers["Sec-WebSocket-Protocol"] = ", ".join(names)
+
+
 def _select_protocol(
     _connection: ServerConnection, offered: Sequence[Subprotocol]
 ) -> Subprotocol | None:
@@ -393,14 +405,12 @@ def _select_protocol(
 
 def _charge_point_id(path: str) -> str | None:
     """Return the charge point's id, the last part of the path; None if it is none."""
-    try:
-        url = urlsplit(path)
-    except ValueError:
-        return None
-    name = unquote(url.path.rstrip("/").rpartition("/")[2], errors="replace")
-    if url.query.startswith("="):
+    # Not by urlsplit: of a URL that was entered with a slash too many, //CP1, it would make a host.
+    place, _, query = path.partition("?")
+    name = unquote(place.rstrip("/").rpartition("/")[2], errors="replace")
+    if query.startswith("="):
         # Autel: /ws/webSocket?=serial
-        name = unquote(url.query[1:], errors="replace")
+        name = unquote(query[1:], errors="replace")
     return (
         name
         if _ID.fullmatch(name) and "/" not in name and name not in {".", ".."}

@@ -308,7 +308,9 @@ class Session:
             if message is None:
                 return
             answer = orjson.dumps(message).decode()
-            self._answers[message_id] = (fingerprint, answer)
+            if action != "Heartbeat":
+                # Who counts no messages would be told the time of its first one for ever.
+                self._answers[message_id] = (fingerprint, answer)
             if len(self._answers) > _REMEMBERED_ANSWERS:
                 self._answers.popitem(last=False)
         try:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 _CALL_TIMEOUT_S = 20.0
+_LONGEST_CALL_S = 80.0
+"""A charge point whose answer did not come in time is given twice the time at the next try, up to this."""
 _FLOOR_RETRY_S = 60.0
 _PROFILES_AGAIN_S = 600.0
 _PERMIT_RETRY_S = 10.0
@@ -73,6 +75,7 @@ class Steering:
         self._held_until_s: dict[int, float] = {}
         self._ladder_again_s = 0.0
         self._floor_not_before_s = 0.0
+        self._patience_s = _CALL_TIMEOUT_S
         self._wake = asyncio.Event()
 
     @property
@@ -154,7 +157,8 @@ class Steering:
         self._wake.set()
 
     def start_afresh(self) -> None:
-        """Wait for nothing any more: the charge point has connected or booted."""
+        """Wait for nothing any more: the charge point has connected or booted, and may have lost what it was told."""
+        self._due |= set(self._wanted)
         self._ladder_again_s = 0.0
         self._floor_not_before_s = 0.0
         self._not_before_s.clear()
@@ -471,7 +475,8 @@ class Steering:
                 connector.permit_expires_at_s, wanted.expires_at_s
             )
         self._due.add(connector_id)
-        self._not_before_s[connector_id] = self._point.clock() + _PERMIT_RETRY_S
+        if reason != "disconnected":
+            self._not_before_s[connector_id] = self._point.clock() + _PERMIT_RETRY_S
         self._rejected(connector_id, wanted.permit, reason)
 
     async def set_profile(self, session: Session, build: Callable[[], Profile]) -> str:
@@ -482,14 +487,19 @@ class Steering:
             _LOGGER.debug("%s: %s", self._point.id, profile)
             return self._point.dialect.set_profile(profile)
 
+        began_s = self._point.clock()
         try:
             answer = await session.call(
-                "SetChargingProfile", payload, urgent=True, timeout_s=_CALL_TIMEOUT_S
+                "SetChargingProfile", payload, urgent=True, timeout_s=self._patience_s
             )
         except CallError as error:
             if error.key in {"refused", "invalid_answer"}:
                 return error.status or "Refused"
+            if error.key == "timeout":
+                self._patience_s = min(2.0 * self._patience_s, _LONGEST_CALL_S)
             raise
+        if self._point.clock() - began_s < _CALL_TIMEOUT_S:
+            self._patience_s = _CALL_TIMEOUT_S
         return str(answer.get("status", "")).strip().capitalize()
 
 

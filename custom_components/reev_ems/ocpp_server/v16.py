@@ -189,7 +189,9 @@ class V16(Requests16):
             None if transaction_id is None else await self._session_of(transaction_id)
         )
         if session_id is not None:
-            for value in fields.mappings(payload, "transactionData"):
+            for value in measurands.gathered(
+                fields.mappings(payload, "transactionData")
+            ):
                 await self._record(
                     session_id, self._read(0, value), fields.moment(value, "timestamp")
                 )
@@ -215,7 +217,7 @@ class V16(Requests16):
             session_id = self._running_session(connector_id, transaction_id)
             if session_id is None:
                 session_id = await self._session_of(transaction_id)
-        for value in fields.mappings(payload, "meterValue"):
+        for value in measurands.gathered(fields.mappings(payload, "meterValue")):
             at = fields.moment(value, "timestamp")
             point.saw_time(at)
             measured = self._read(connector_id, value)

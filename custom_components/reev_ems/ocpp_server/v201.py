@@ -203,7 +203,7 @@ class V201(Requests201):
         evse = fields.integer(fields.mapping(payload, "evse"), "id")
         if evse is None:
             evse = await self._evse_of(remote_id)
-        values = fields.mappings(payload, "meterValue")
+        values = measurands.gathered(fields.mappings(payload, "meterValue"))
         transaction = await self._transaction(
             remote_id, evse, kind, point.our_time(at), payload
         )
@@ -342,7 +342,8 @@ class V201(Requests201):
 
     async def _meter(self, payload: Payload) -> Payload:
         evse = fields.required_integer(payload, "evseId")
-        await self._record(evse, None, fields.mappings(payload, "meterValue"))
+        values = measurands.gathered(fields.mappings(payload, "meterValue"))
+        await self._record(evse, None, values)
         return {}
 
     async def _notify_report(self, payload: Payload) -> Payload:
