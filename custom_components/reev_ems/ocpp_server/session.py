@@ -18,6 +18,7 @@ import orjson
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
+from . import keepalive
 from .fields import MissingField
 from .model import CallError, Payload
 from .schemas import Schemas
@@ -145,6 +146,7 @@ class Session:
         self._closed = False
         self._tokens = float(BURST)
         self._refilled_s = time.monotonic()
+        self._heard_s = 0.0
 
     @property
     def open(self) -> bool:
@@ -153,15 +155,20 @@ class Session:
 
     async def run(self) -> None:
         """Serve the connection until it closes."""
+        watching = asyncio.get_running_loop().create_task(
+            keepalive.watch(self._connection, lambda: self._heard_s)
+        )
         try:
             while True:
                 frame = await self._connection.recv()
+                self._heard_s = time.monotonic()
                 await self._throttle()
                 await self._turns.take()
                 await self._receive(frame)
         except ConnectionClosed as error:
             _LOGGER.debug("%s: connection closed: %s", self.charge_point_id, error)
         finally:
+            watching.cancel()
             self._closed = True
             for action, future in self._pending.values():
                 if not future.done():
