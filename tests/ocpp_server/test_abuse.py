@@ -176,13 +176,13 @@ async def test_timeouts_do_not_add_up(adopt: Any, dial: Any) -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
     results = await asyncio.gather(
-        *(point.raw_call("Reset", {"type": "Soft"}, timeout_s=0.3) for _ in range(3)),
+        *(point.raw_call("Reset", {"type": "Soft"}, timeout_s=0.5) for _ in range(3)),
         return_exceptions=True,
     )
     assert [result.key for result in results if isinstance(result, CallError)] == [
         "timeout"
     ] * 3
-    assert loop.time() - began < 0.6
+    assert loop.time() - began < 1.4
 
 
 async def test_calls_go_one_at_a_time_and_urgent_ones_first(
