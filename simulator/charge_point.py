@@ -9,8 +9,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from math import inf
 
+from .car import Car, Connector, Supply
 from .id_tags import IdTags
 from .link import Json, Link, LinkConfig
+from .load import PerPhase
 from .maintenance import Maintenance
 from .outbox import Message, Outbox
 from .outlets import (
@@ -21,7 +23,6 @@ from .outlets import (
     Status,
     Transaction,
 )
-from .plant import Car, Connector, PerPhase, Supply
 from .profiles import (
     ChargingProfile,
     Limit,

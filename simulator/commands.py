@@ -5,9 +5,10 @@ from typing import Any
 
 import voluptuous as vol
 
+from .car import Car
 from .curve import Curve
+from .house import BaseLoad
 from .modbus import Fault
-from .plant import BaseLoad, Car
 from .quirks import Quirks
 from .site import Site
 from .site_file import CAR, NOT_NEGATIVE, NUMBER, POSITIVE, QUIRKS, SiteError, per_phase

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from .car import Supply
 from .link import Json
 from .measurands import MEASURANDS
 from .outlets import ChargePointConfig, Outlet
-from .plant import Supply
 from .profiles import Unit
 
 _MOST_KEYS = 50

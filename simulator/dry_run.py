@@ -15,8 +15,9 @@ from pathlib import Path
 import time
 from typing import Any, TextIO
 
+from .car import Connector, Supply
 from .modbus import Meter
-from .plant import Connector, Measurement, Supply
+from .plant import Measurement
 from .site_file import SiteConfig
 from .visits import Visits
 

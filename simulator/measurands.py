@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from .car import Supply
+from .load import PerPhase
 from .outlets import Outlet
-from .plant import PerPhase, Supply
 
 _DC_VOLTAGE_V = 400.0
 

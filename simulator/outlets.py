@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from .plant import Connector, Supply
+from .car import Connector, Supply
 from .profiles import ChargingProfile, Limit, Unit, Wiring
 
 

@@ -9,22 +9,15 @@ from typing import Any
 import voluptuous as vol
 import yaml
 
+from .car import Car, Connector, Supply
 from .curve import Curve
+from .house import BaseLoad, HomeBattery, SolarPlant
 from .layouts import LAYOUTS
 from .link import LinkConfig
+from .load import PerPhase
 from .modbus import MeterConfig
 from .outlets import ChargePointConfig
-from .plant import (
-    BaseLoad,
-    Car,
-    Circuit,
-    Connector,
-    HomeBattery,
-    PerPhase,
-    Plant,
-    SolarPlant,
-    Supply,
-)
+from .plant import Circuit, Plant
 from .profiles import Unit
 from .quirks import Quirks
 from .visits import Visit

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from .car import Supply
 from .charge_point import ChargePoint
 from .link import Json
 from .outlets import ChargePointConfig, Outlet
-from .plant import Supply
 from .profiles import ChargingProfile, Kind, Purpose, Unit, composite_schedule
 from .quirks import Quirks
 

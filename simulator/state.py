@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from .car import Supply
 from .charge_point import ChargePoint
 from .modbus import Meter
 from .outlets import Outlet
-from .plant import Circuit, Plant, Supply
+from .plant import Circuit, Plant
 from .site import Site
 
 type Json = dict[str, Any]

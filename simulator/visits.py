@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .plant import Car
+from .car import Car
 
 _DAY_S = 86400.0
 

@@ -52,7 +52,8 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
             "loop": _loop_cpu_s(),
         }
         took_s = now["at"] - before["at"]
-        pauses = sorted(collections) or [0.0]
+        pauses = [took_s for took_s, _ in collections] or [0.0]
+        of_all = [took_s for took_s, generation in collections if generation == 2]
         collections.clear()
         answer: JsonObjectType = {
             "seconds": took_s,
@@ -61,8 +62,10 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
             "lag_p50_ms": 1000 * found[len(found) // 2],
             "lag_p99_ms": 1000 * found[len(found) * 99 // 100],
             "lag_max_ms": 1000 * found[-1],
-            "gc_max_ms": 1000 * pauses[-1],
+            "gc_max_ms": 1000 * max(pauses),
             "gc_sum_ms": 1000 * sum(pauses),
+            "gc_full_sum_ms": 1000 * sum(of_all),
+            "gc_full_count": len(of_all),
             "rss_mib": _rss_mib(),
             "states": len(hass.states.async_entity_ids()),
         }
@@ -75,7 +78,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
             "rss_mib": _rss_mib(),
             "tasks": len(asyncio.all_tasks()),
             "threads": threading.active_count(),
-            "files": sum(1 for _ in Path("/proc/self/fd").iterdir()),
+            "files": await hass.async_add_executor_job(_open_files),
         }
 
     async def profile(call: ServiceCall) -> ServiceResponse:
@@ -103,18 +106,18 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     return True
 
 
-def _watch_collections() -> list[float]:
-    """Return the list that each garbage collection's duration in s is put into from now on."""
-    durations: list[float] = []
+def _watch_collections() -> list[tuple[float, int]]:
+    """Return the list that each garbage collection's duration in s and generation are put into from now on."""
+    durations: list[tuple[float, int]] = []
     began_s = 0.0
 
-    def note(phase: str, _info: dict[str, Any]) -> None:
+    def note(phase: str, info: dict[str, Any]) -> None:
         """Note a collection; nothing else of the interpreter runs during one."""
         nonlocal began_s
         if phase == "start":
             began_s = time.perf_counter()
         else:
-            durations.append(time.perf_counter() - began_s)
+            durations.append((time.perf_counter() - began_s, info["generation"]))
 
     gc.callbacks.append(note)
     return durations
@@ -123,6 +126,11 @@ def _watch_collections() -> list[float]:
 def _loop_cpu_s() -> float:
     """Return the processor time of this thread, which is the event loop's."""
     return time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)
+
+
+def _open_files() -> int:
+    """Return the number of files and sockets that are open."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def _rss_mib() -> float:

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from simulator.plant import Car
+from simulator.car import Car
 from simulator.site import running_site
 from simulator.site_file import parse_site
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from simulator.car import Car
 from simulator.charge_point import Outlet
-from simulator.plant import Car
 from simulator.site import Site, running_site
 from simulator.site_file import parse_site
 

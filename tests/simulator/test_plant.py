@@ -4,18 +4,11 @@ import math
 
 import pytest
 
+from simulator.car import Car, Connector, Supply
 from simulator.curve import Curve
-from simulator.plant import (
-    BaseLoad,
-    Car,
-    Circuit,
-    Connector,
-    HomeBattery,
-    PerPhase,
-    Plant,
-    SolarPlant,
-    Supply,
-)
+from simulator.house import BaseLoad, HomeBattery, SolarPlant
+from simulator.load import PerPhase
+from simulator.plant import Circuit, Plant
 
 
 def constant(*values: float) -> Curve:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from simulator.plant import Car
+from simulator.car import Car
 
 from .conftest import Running
 from .csms import Csms, eventually

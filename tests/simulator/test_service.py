@@ -39,8 +39,8 @@ from custom_components.reev_ems.ocpp_server import (
 )
 from custom_components.reev_ems.sessions import SessionLog
 from simulator import maintenance
+from simulator.car import Car
 from simulator.outlets import Outlet, Status
-from simulator.plant import Car
 from simulator.site import Site, running_site
 from simulator.site_file import SiteError, parse_site
 

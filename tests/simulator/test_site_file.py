@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from simulator.plant import Supply
+from simulator.car import Supply
 from simulator.profiles import Unit
 from simulator.site_file import SiteError, parse_site
 
