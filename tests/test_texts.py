@@ -7,7 +7,7 @@ import pytest
 from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.energy_management.decision import Limit, LimitKind
 from custom_components.reev_ems.flows.meter_texts import MeterTexts
-from custom_components.reev_ems.texts import async_limit_text, async_number
+from custom_components.reev_ems.texts import async_limit_text, async_number, phase_text
 
 pytestmark = pytest.mark.usefixtures("enable_custom_integrations")
 
@@ -18,10 +18,21 @@ async def test_texts_of_a_language_that_was_just_chosen(hass: HomeAssistant) -> 
     """Until they are loaded the English ones do, and never a key."""
     await async_load_integrations(hass, {DOMAIN})
     assert async_limit_text(hass, LIMIT) == "Current limit: Garage, L3"
-    hass.config.language = "de"
+    # The tests share what is loaded, and no other one speaks Frisian.
+    hass.config.language = "fy"
     assert async_limit_text(hass, LIMIT) == "Current limit: Garage, L3"
+    hass.config.language = "de"
     await async_load_integrations(hass, {DOMAIN})
     assert async_limit_text(hass, LIMIT) == "Stromgrenze: Garage, L3"
+
+
+async def test_pairs_of_phases(hass: HomeAssistant) -> None:
+    """The two phases of an imbalance read alike in every language."""
+    hass.config.language = "de"
+    await async_load_integrations(hass, {DOMAIN})
+    limit = Limit(kind=LimitKind.IMBALANCE, phase="L1 over L3")
+    assert async_limit_text(hass, limit) == "Schieflast: L1 > L3"
+    assert phase_text("L2") == "L2"
 
 
 async def test_numbers(hass: HomeAssistant) -> None:

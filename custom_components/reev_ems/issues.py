@@ -19,7 +19,7 @@ from .const import (
 )
 from .energy_management.decision import Issue, IssueKind
 from .site import connector_id
-from .texts import async_number
+from .texts import async_number, phase_text
 
 if TYPE_CHECKING:
     # The coordinator imports this module.
@@ -357,7 +357,7 @@ def _placeholders(coordinator: ReevCoordinator, issue: Issue) -> dict[str, str]:
     return {
         "site": entry.title,
         "circuit": coordinator.circuit_names.get(issue.circuit or "", entry.title),
-        "phase": issue.phase or "L1, L2, L3",
+        "phase": phase_text(issue.phase) if issue.phase else "L1, L2, L3",
         "connector": coordinator.connector_names.get(issue.connector or "", ""),
         "value": "?"
         if issue.value is None

@@ -7,6 +7,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
 from .const import DOMAIN
+from .flows.meter_texts import MeterTexts
 from .meters import MeterProfile, ProfileError, load_profiles
 
 ISSUE_FILE_REFUSED = "meter_file_refused"
@@ -16,13 +17,18 @@ async def async_load_meter_profiles(hass: HomeAssistant) -> Mapping[str, MeterPr
     """Return all meter profiles by their id; of a file that is refused a repair issue tells why."""
     folder = Path(hass.config.path(DOMAIN, "meters"))
     loaded = await hass.async_add_executor_job(load_profiles, folder)
-    _async_update_issues(hass, folder, loaded.errors)
+    # Nobody waits for texts of errors that are not there.
+    texts = await MeterTexts.async_load(hass) if loaded.errors else MeterTexts({})
+    _async_update_issues(hass, folder, loaded.errors, texts)
     return loaded.profiles
 
 
 @callback
 def _async_update_issues(
-    hass: HomeAssistant, folder: Path, errors: Iterable[ProfileError]
+    hass: HomeAssistant,
+    folder: Path,
+    errors: Iterable[ProfileError],
+    texts: MeterTexts,
 ) -> None:
     """Show an issue for each refused file, and for no other."""
     refused = {f"{ISSUE_FILE_REFUSED}_{error.file}": error for error in errors}
@@ -45,6 +51,6 @@ def _async_update_issues(
                 "file": error.file,
                 "folder": str(folder),
                 "line": "–" if error.line is None else str(error.line),
-                "reason": error.reason,
+                "reason": texts.flaw(error.invalid) if error.invalid else error.reason,
             },
         )

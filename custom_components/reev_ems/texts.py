@@ -4,7 +4,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.translation import LOCALE_EN, async_get_cached_translations
 
 from .const import DOMAIN, ROOT_CIRCUIT
-from .energy_management.decision import Limit, LimitKind
+from .energy_management.decision import Limit
 
 
 @callback
@@ -41,13 +41,16 @@ def async_model(hass: HomeAssistant, kind: str) -> str:
     return async_text(hass, "selector", f"device_model.options.{kind}")
 
 
+def phase_text(phase: str) -> str:
+    """Return a phase, or of an imbalance the pair ("L1 over L3"), as it reads in any language."""
+    return phase.replace(" over ", " > ")
+
+
 @callback
 def async_limit_text(hass: HomeAssistant, limit: Limit) -> str:
     """Return in one line what limits a connector, where, and for how long: "Waiting for PV surplus (40 s)"."""
     text = async_text(hass, "entity", f"sensor.limited_by.state.{limit.kind}")
-    phase = limit.phase
-    if phase and limit.kind is LimitKind.IMBALANCE:
-        phase = phase.replace(" over ", " > ")
+    phase = limit.phase and phase_text(limit.phase)
     if place := ", ".join(filter(None, (limit.circuit, limit.group, phase))):
         text = f"{text}: {place}"
     return text if limit.remaining_s is None else f"{text} ({limit.remaining_s:.0f} s)"

@@ -26,6 +26,9 @@ SILENT = Issue(kind=IssueKind.METER_SILENT, circuit="main", value=16.0)
 OVER = Issue(
     kind=IssueKind.BASE_LOAD_OVER_LIMIT, circuit="garage", phase="L2", value=3.25
 )
+UNEVEN = Issue(
+    kind=IssueKind.IMBALANCE_RESIDUAL, circuit="main", phase="L1 over L3", value=2.0
+)
 DISOBEDIENT = Issue(kind=IssueKind.DISOBEDIENT, connector="CP-YARD:2", value=4.0)
 
 
@@ -55,8 +58,11 @@ async def test_issues_come_and_go(
     placeholders = found["disobedient"].translation_placeholders
     assert placeholders
     assert placeholders["connector"] == "Yard, connector 2"
-    async_update_issues(coordinator, [OVER])
-    assert set(shown(hass)) == {"base_load_over_limit"}
+    async_update_issues(coordinator, [OVER, UNEVEN])
+    assert set(shown(hass)) == {"base_load_over_limit", "imbalance_residual"}
+    placeholders = shown(hass)["imbalance_residual"].translation_placeholders
+    assert placeholders
+    assert placeholders["phase"] == "L1 > L3"
     async_update_issues(coordinator, [])
     assert shown(hass) == {}
 

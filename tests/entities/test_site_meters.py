@@ -31,6 +31,7 @@ def refused(hass: HomeAssistant) -> dict[str, dict[str, str]]:
 
 async def test_refused_meter_file(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     """A wrong file is told with line and reason, a right one beside it is used; a reload after its removal ends it."""
+    hass.config.language = "de"
     folder = Path(hass.config.path(DOMAIN, "meters"))
     folder.mkdir(parents=True)
     good = "name: Mine\nquantities:\n" + "".join(
@@ -51,7 +52,9 @@ async def test_refused_meter_file(hass: HomeAssistant, entry: MockConfigEntry) -
     (told,) = refused(hass).values()
     line = int(told["line"])
     assert "70000" in bad.splitlines()[line - 1]
-    assert "65535" in told["reason"]
+    assert told["reason"] == (
+        "quantities.current_l2.address: muss eine ganze Zahl von 0 bis 65535 sein"
+    )
     (folder / "bad.yaml").unlink()
     await set_up(hass, entry)
     assert refused(hass) == {}

@@ -27,6 +27,9 @@ class ProfileError:
     file: str
     line: int | None
     reason: str
+    """In English, for the log."""
+    invalid: InvalidProfile | None = None
+    """What breaks the schema; None where the file is no such data at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,10 @@ def load_profiles(folder: Path | None = None) -> LoadedProfiles:
             except InvalidProfile as err:
                 errors.append(
                     ProfileError(
-                        file=file_name, line=_line(lines, err.path), reason=str(err)
+                        file=file_name,
+                        line=_line(lines, err.path),
+                        reason=str(err),
+                        invalid=err,
                     )
                 )
     return LoadedProfiles(profiles=dict(sorted(profiles.items())), errors=tuple(errors))
