@@ -70,6 +70,9 @@ LIMIT_ABOVE_RATING = "limit_above_rating"
 CIRCUIT_REMOVED = "circuit_removed"
 METER_WITHOUT_CIRCUIT = "meter_without_circuit"
 
+# The remedy is the form of the charge point, instead of its restart (repairs.py).
+REMEDY_FORM = "form"
+
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
@@ -80,7 +83,7 @@ class _Finding:
     severity: ir.IssueSeverity
     placeholders: Mapping[str, str]
     subentry_id: str | None = None
-    """The meter or charge point with which it can be fixed (repairs.py); None: not by a dialog."""
+    """The meter, circuit or charge point with which it can be fixed (repairs.py); None: not by a dialog."""
     remedy: Mapping[str, str | int] = field(default_factory=dict)
     """What the dialog has to know beside it."""
 
@@ -281,6 +284,8 @@ def _circuit_findings(coordinator: ReevCoordinator) -> Iterator[tuple[str, _Find
                 METER_WITHOUT_CIRCUIT if is_meter else CIRCUIT_REMOVED,
                 ir.IssueSeverity.WARNING,
                 {"site": entry.title, "name": subentry.title},
+                subentry.subentry_id,
+                {REMEDY_FORM: 1},
             ),
         )
 

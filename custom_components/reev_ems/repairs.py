@@ -23,9 +23,9 @@ from .const import (
     CONF_PHASES,
     DOMAIN,
     SUBENTRY_CHARGE_POINT,
-    SUBENTRY_METER,
 )
 from .coordinator import ReevConfigEntry
+from .issues import REMEDY_FORM
 from .ocpp_server import CallError
 
 
@@ -36,12 +36,13 @@ async def async_create_fix_flow(
     if data is None:
         raise ValueError(f"nothing is known that fixes {issue_id}")
     entry_id, subentry_id = str(data["entry_id"]), str(data["subentry_id"])
+    subentry_type = str(data["subentry_type"])
     if "phases" in data:
         phases = str(data["phases"]).split(",")
         return LinePhasesFlow(entry_id, subentry_id, int(str(data["number"])), phases)
-    if data["subentry_type"] == SUBENTRY_CHARGE_POINT:
+    if subentry_type == SUBENTRY_CHARGE_POINT and not data.get(REMEDY_FORM):
         return RestartFlow(entry_id, subentry_id)
-    return MeterFlow(entry_id, subentry_id)
+    return FormFlow(entry_id, subentry_id, subentry_type)
 
 
 class _SubentryFlow(RepairsFlow):
@@ -128,19 +129,24 @@ class RestartFlow(_SubentryFlow):
         return self.async_abort(reason="restarted")
 
 
-class MeterFlow(_SubentryFlow):
-    """Leads to the form with the meter's address and model."""
+class FormFlow(_SubentryFlow):
+    """Leads to the form in which a meter, a circuit or a charge point is changed."""
+
+    def __init__(self, entry_id: str, subentry_id: str, subentry_type: str) -> None:
+        """Initialize."""
+        super().__init__(entry_id, subentry_id)
+        self.subentry_type = subentry_type
 
     @override
     async def async_fix(self, entry: ReevConfigEntry) -> RepairsFlowResult:
         """Open the form."""
         form = await self.hass.config_entries.subentries.async_init(
-            (entry.entry_id, SUBENTRY_METER),
+            (entry.entry_id, self.subentry_type),
             context=SubentryFlowContext(
                 source=SOURCE_RECONFIGURE, subentry_id=self.subentry_id
             ),
         )
         return self.async_abort(
-            reason="meter_form",
+            reason=f"{self.subentry_type}_form",
             next_flow=(FlowType.CONFIG_SUBENTRIES_FLOW, form["flow_id"]),
         )

@@ -18,7 +18,7 @@ from custom_components.reev_ems.energy_management.decision import Issue, IssueKi
 from custom_components.reev_ems.issues import async_update_issues
 
 from .charger import Charger
-from .site import state
+from .site import state, subentry_id
 
 type Push = Callable[..., SiteData]
 
@@ -183,6 +183,30 @@ async def test_charge_point_that_has_to_be_restarted(
     keys[0]["value"] = "true"
     async with Charger(entry.data["ocpp_port"], "CP-LEFT", answers=answers) as charger:
         await charger.until(lambda: "restart_needed" not in shown(hass))
+
+
+async def test_what_lost_its_circuit_leads_to_its_form(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """A charge point is not restarted for it: its circuit is chosen in its settings, as that of a meter."""
+    meter = entry.subentries[subentry_id(entry, "Grid meter")]
+    hass.config_entries.async_update_subentry(
+        entry, meter, data={**meter.data, "circuit": "gone"}
+    )
+    hass.config_entries.async_remove_subentry(entry, subentry_id(entry, "Garage"))
+    await hass.async_block_till_done()
+    for key, title, reason in (
+        ("circuit_removed", "Garage left", "charge_point_form"),
+        ("meter_without_circuit", "Grid meter", "meter_form"),
+    ):
+        flow = await fix(hass, shown(hass)[key])
+        assert flow["description_placeholders"]["name"] == title
+        flow = await confirm(hass, flow)
+        assert (flow["type"], flow["reason"]) == (FlowResultType.ABORT, reason)
+        _, form_id = flow["next_flow"]
+        form = hass.config_entries.subentries.async_get(form_id)
+        assert form["step_id"] == "reconfigure"
+        assert form["context"]["subentry_id"] == subentry_id(entry, title)
 
 
 async def fix(hass: HomeAssistant, issue: ir.IssueEntry) -> Any:
