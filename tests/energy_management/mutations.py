@@ -518,6 +518,11 @@ STEP = [
         "controller.py::test_s8_the_permit_is_sent_again_when_the_car_begins_to_charge",
     ),
     Mutation(
+        "S8 sent again to who comes back", "turns",
+        "memory = replace(memory, permit=replace(memory.permit, sent_s=None))", "pass",
+        "overload.py::test_s8_who_comes_back_is_told_its_permit_again",
+    ),
+    Mutation(
         "S8 sent again if not accepted", "commands",
         "if _is_refused(turn, permit) and now_s - permit.sent_s >= resend_s:", "if False:",
         "controller.py::test_s8_a_permit_that_was_not_accepted_is_sent_again_and_stays_booked",

@@ -193,3 +193,21 @@ def test_s1_a_session_that_ended_hides_no_load() -> None:
     memory = loop.state.meters["garage"]
     assert memory.base is not None
     assert memory.base[0] == pytest.approx(20.0, abs=0.5)
+
+
+def test_s8_who_comes_back_is_told_its_permit_again() -> None:
+    """A charge point that was without power dropped its pause, and charges with its floor."""
+
+    def base(at_s: float) -> Loads:
+        return {"main": (62.0,) * 3 if at_s > 60 else NOTHING, "garage": NOTHING}
+
+    loop = plant(base, {})
+    loop.run(120)
+    car = loop.cars["c4"]
+    assert car.draw_a == 0
+    car.state = ConnectorState.OFFLINE
+    loop.run(30)
+    car.state = ConnectorState.CHARGING
+    car.permit_a, car.expires_s = car.floor_a, float("inf")
+    assert overload_as(loop, 60) == 0
+    assert car.draw_a == 0

@@ -231,6 +231,9 @@ def _followed(
         memory = replace(
             memory, permit=_lapsed(permit, permit.expires_s, outlet, settings)
         )
+    if state is ConnectorState.OFFLINE and memory.permit.sent_s is not None:
+        # Who comes back may have dropped what it accepted (S8).
+        memory = replace(memory, permit=replace(memory.permit, sent_s=None))
     if state is ConnectorState.AVAILABLE:
         return memory
     draw, new = follow(memory.draw, outlet, seen, now_s, settings)
