@@ -46,7 +46,7 @@ class Car:
         self._is_resting = number % 2 == 1
         self.connected_at = 0.0
         self.answered_at = 0.0
-        self.permitted_at = 0.0
+        self.steered_at = 0.0
 
     @property
     def current_a(self) -> float:
@@ -182,7 +182,7 @@ class Car:
             self._floor_a = limit_a
         else:
             self._permit_a = limit_a
-            self.permitted_at = time.monotonic()
+        self.steered_at = time.monotonic()
 
 
 async def run(url: str, count: int) -> None:
@@ -227,7 +227,7 @@ async def run(url: str, count: int) -> None:
                 at=time.monotonic(),
                 connected=sum(car.connected_at > since for car in cars),
                 answered=sum(car.answered_at > since for car in cars),
-                permitted=sum(car.permitted_at > since for car in cars),
+                steered=sum(car.steered_at > since for car in cars),
                 drawn_a=sum(car.current_a for car in cars),
                 sessions=len({car.transaction for car in cars} - {None}),
             )

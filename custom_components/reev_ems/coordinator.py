@@ -153,8 +153,10 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         shared = self.hass.data[DATA]
         self.profiles = profiles
         self._site = build_site(entry, self.controls)
-        kept = shared.kept.pop(entry.entry_id, KeptOverReload(self._state, {}))
-        self._state = kept.state
+        kept = shared.kept.pop(entry.entry_id, None)
+        if kept is not None and kept.server is self.server:
+            # A server that stopped sent its charge points to their floors: to a new one all is to be said again.
+            self._state = kept.state
         entry.async_on_unload(self._keep)
         entry.async_on_unload(self._async_save_controls)
 
@@ -177,7 +179,8 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         shared.adopted[entry.entry_id] = adopted
 
         self.gateways.start(shared.gateways)
-        self._meters.start(self._site, shared.gateways, profiles, kept.readings)
+        readings = {} if kept is None else kept.readings
+        self._meters.start(self._site, shared.gateways, profiles, readings)
 
         entry.async_on_unload(self.async_add_listener(self.publisher.turn))
         await self._step()
@@ -394,6 +397,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
     def _keep(self) -> None:
         """Keep over a reload what was learnt and measured; readings only get older."""
         self.hass.data[DATA].kept[self.config_entry.entry_id] = KeptOverReload(
+            self.server,
             self._state,
             {
                 subentry_id: status.reading

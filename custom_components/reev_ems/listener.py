@@ -63,6 +63,8 @@ class _Listener:
 class KeptOverReload:
     """What an entry that is being reloaded must not forget, or an edited name would put every car on its floor."""
 
+    server: OcppServer
+    """Whose charge points were told what the state remembers."""
     state: ControllerState
     readings: Mapping[str, MeterReading]
     """The last reading of each meter, by its subentry."""

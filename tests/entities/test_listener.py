@@ -25,6 +25,7 @@ from custom_components.reev_ems.security import PortSecurity, SecurityProfile
 
 from .charger import Charger
 from .site import entity_id, set_up, state, until
+from .test_services import LEFT
 
 
 async def pass_time(hass: HomeAssistant, time: timedelta) -> None:
@@ -65,6 +66,42 @@ async def test_server_ends_some_time_after_its_site(
     assert entry.state is ConfigEntryState.LOADED
     async with Charger(port, "CP-LEFT"):
         pass
+
+
+def working_profiles(charger: Charger) -> list[object]:
+    """Return the working profiles that a charge point was sent."""
+    profiles = [
+        payload["csChargingProfiles"]
+        for action, payload in charger.asked
+        if action == "SetChargingProfile"
+    ]
+    return [
+        profile
+        for profile in profiles
+        if profile["chargingProfilePurpose"] == "TxProfile"
+    ]
+
+
+async def test_s5_permits_are_told_anew_by_a_new_server(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """The former one sent all to their floors at its end: a paused one would charge until its permit was renewed."""
+    port = entry.data["ocpp_port"]
+    enabled = entity_id(hass, entry, "switch", LEFT, "1_charging_enabled")
+    async with Charger(port, "CP-LEFT") as charger:
+        await charger.start()
+        await charger.status("Charging")
+        await hass.services.async_call(
+            "switch", "turn_off", {"entity_id": enabled}, blocking=True
+        )
+        await charger.until(lambda: bool(working_profiles(charger)))
+        assert await hass.config_entries.async_unload(entry.entry_id)
+        await pass_time(hass, RELEASE_GRACE)
+        assert "ClearChargingProfile" in dict(charger.asked)
+    await set_up(hass, entry)
+    async with Charger(port, "CP-LEFT") as charger:
+        await charger.status("Charging")
+        await charger.until(lambda: bool(working_profiles(charger)))
 
 
 @pytest.fixture
