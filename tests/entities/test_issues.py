@@ -29,7 +29,7 @@ OVER = Issue(
 UNEVEN = Issue(
     kind=IssueKind.IMBALANCE_RESIDUAL, circuit="main", phase="L1 over L3", value=2.0
 )
-DISOBEDIENT = Issue(kind=IssueKind.DISOBEDIENT, connector="CP-YARD:2", value=4.0)
+DISOBEDIENT = Issue(kind=IssueKind.DISOBEDIENT, connector="CP-YARD:2")
 
 
 def shown(hass: HomeAssistant) -> dict[str, ir.IssueEntry]:
