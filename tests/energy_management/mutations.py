@@ -442,6 +442,36 @@ STEP = [
     ),
     # S7: offline is not gone.
     Mutation(
+        "S7 who comes back was base load", "circuits",
+        "if turn.emerged is not NOTHING:", "if False:",
+        "lost_charging.py::test_s7_a_restart_costs_nobody_his_session",
+    ),
+    Mutation(
+        "S7 who is away says nothing", "turns",
+        "replace(memory, guess=Guess(), draw=None)", "memory",
+        "lost_charging.py::test_s7_who_comes_back_costs_nobody_his_session",
+    ),
+    Mutation(
+        "S8 what was permitted before a restart", "turns",
+        "permit.expires_s is permit.raised_s is permit.lowered_s is None", "False",
+        "lost_charging.py::test_s7_a_restart_costs_nobody_his_session",
+    ),
+    Mutation(
+        "S6 nothing is raised into a guess", "circuits",
+        "if turn.doubt is not NOTHING:", "if False:",
+        "controller.py::test_dc_is_permitted_in_watts",
+    ),
+    Mutation(
+        "S2 a guess ends", "turns",
+        "elif now_s >= since_s + settings.reading_timeout_s:", "elif False:",
+        "controller.py::test_dc_is_permitted_in_watts",
+    ),
+    Mutation(
+        "a raise outdates a report", "turns",
+        "if raised_s is not None and draw.reported_s < raised_s + settings.follow_s:", "if False:",
+        "lost_charging.py::test_a_report_from_before_a_raise_takes_nothing_back",
+    ),
+    Mutation(
         "S2 a power that is not told", "circuits",
         "sum(parts) * voltage_v if power_w is None", "0.0 if power_w is None",
         "controller.py::test_s2_a_power_that_a_meter_does_not_tell_is_not_nothing_above_it",

@@ -24,6 +24,10 @@ The first estimate takes every connector at its latest report, or at its permit 
 restart cars are charging, and their draw must not count twice before they could say a word. Nothing is raised in that
 time. After it, whoever still does not report is taken to draw nothing, so that all of the load counts.
 
+So does that of a charge point which comes later, or comes back from being away (S7): until it says what it draws, but
+no longer than a report counts, its permit is taken out of the base load that its draw has been part of (`Guess`).
+Nothing is raised into what is only guessed.
+
 A base load that rises while cars draw less than their permits is therefore believed one report later; until then
 there is no overload, or the first bound has it. One that falls is believed after everybody's next report. The limit is
 exceeded at most for the meter's latency plus the command and the ramp of the car (`Settings.follow_s`).
@@ -209,6 +213,13 @@ def estimate(
         cut=cut,
         still=still,
     )
+
+
+def emerged(memory: MeterMemory, load: Sequence[float]) -> MeterMemory:
+    """Return the memory after it became known of a part of the base load that a connector draws it."""
+    if memory.base is None:
+        return memory
+    return replace(memory, base=_less(memory.base, load))
 
 
 def lowered(memory: MeterMemory, reading: PartVector, now_s: float) -> MeterMemory:

@@ -8,6 +8,7 @@ from .base_load import (
     age_of,
     compared_from,
     confirmed_bucket,
+    emerged,
     estimate,
     lowered,
     sample,
@@ -91,8 +92,12 @@ class Circuits:
     def estimate_base(self, turns: Iterable[Turn]) -> None:
         """Estimate the base load of the circuits that were read, and put all base loads down."""
         settings, now_s = self._settings, self._now_s
+        metered = [turn for turn in turns if turn.outlet.metered]
+        for turn in metered:
+            if turn.emerged is not NOTHING:
+                for name in turn.outlet.metered:
+                    self.meters[name] = emerged(self.meters[name], turn.emerged)
         if self.readings:
-            metered = [turn for turn in turns if turn.outlet.metered]
             confirmed = confirmed_bucket(
                 now_s,
                 [at_s for turn in metered if (at_s := turn.told_s) is not None],
@@ -179,6 +184,8 @@ class Circuits:
         for turn in turns:
             if not turn.reserved:
                 booked[turn.outlet.connector.circuit].append(turn.booked)
+                if turn.doubt is not NOTHING:
+                    booked[turn.outlet.metered[0]].append(turn.doubt)
         self.used = self.sums(booked)
         for name, total in self.used.items():
             add(total, self.reserved[name])

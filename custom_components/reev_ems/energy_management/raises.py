@@ -13,7 +13,7 @@ from .decision import Limit, LimitKind
 from .frozen import frozen, replace
 from .model import Circuit, Settings, Site, UserGroup
 from .observation import ConnectorState
-from .state import Vector
+from .state import Vector, beyond
 from .turns import Turn
 
 _ROUNDING = 1e-6
@@ -82,7 +82,7 @@ def take(
                 connector=name,
                 path=turn.outlet.path,
                 groups=turn.seen.groups,
-                more=_beyond(turn.load(turn.target), turn.booked),
+                more=beyond(turn.load(turn.target), turn.booked),
             )
             for name, turn in wanted.items()
         ],
@@ -145,7 +145,7 @@ def _raise(turn: Turn, part: float, settings: Settings, circuits: Circuits) -> N
     booked = turn.booked
     turn.new = min(value, turn.target)
     turn.booked = turn.occupied(turn.new)
-    more = _beyond(turn.booked, booked)
+    more = beyond(turn.booked, booked)
     for circuit in outlet.path:
         add(circuits.used[circuit.id], more)
 
@@ -273,13 +273,3 @@ def _cut(rooms: Sequence[float | None], asked: Sequence[float]) -> Sequence[floa
         else max(0.0, room) / more
         for room, more in zip(rooms, asked, strict=True)
     ]
-
-
-def _beyond(load: Vector, booked: Vector) -> Vector:
-    """Return what a load takes beyond what is booked already."""
-    return (
-        max(0.0, load[0] - booked[0]),
-        max(0.0, load[1] - booked[1]),
-        max(0.0, load[2] - booked[2]),
-        max(0.0, load[3] - booked[3]),
-    )

@@ -45,6 +45,16 @@ def least(first: Vector, second: Vector) -> Vector:
     )
 
 
+def beyond(load: Vector, booked: Vector) -> Vector:
+    """Return what a load takes beyond what is booked already."""
+    return (
+        max(0.0, load[0] - booked[0]),
+        max(0.0, load[1] - booked[1]),
+        max(0.0, load[2] - booked[2]),
+        max(0.0, load[3] - booked[3]),
+    )
+
+
 @frozen
 class Span:
     """The bounds of the reports that came within a few seconds; the last of them is true until the next span."""
@@ -126,6 +136,15 @@ class Sun:
 
 
 @frozen
+class Guess:
+    """What a connector is taken to draw that has not said it yet."""
+
+    load: Vector = NOTHING
+    since_s: float | None = None
+    """Since when; None: it is away, and its draw part of the base load (S7)."""
+
+
+@frozen
 class ConnectorMemory:
     """What is remembered of a connector."""
 
@@ -145,6 +164,8 @@ class ConnectorMemory:
     obeyed_s: float | None = None
     """Since when a disobedient one keeps to its permit again."""
     disobedient: bool = False
+    guess: Guess | None = None
+    """What it is taken to draw; None: it has said so since it was first seen, and since it was away."""
     room_s: float | None = None
     """Since when there is room for a raise."""
     on_s: float | None = None

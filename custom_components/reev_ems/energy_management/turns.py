@@ -20,7 +20,17 @@ from .occupancy import (
     still_allowed,
 )
 from .outlets import Outlet
-from .state import NOTHING, ConnectorMemory, Left, Permit, Vector, least, most
+from .state import (
+    NOTHING,
+    ConnectorMemory,
+    Guess,
+    Left,
+    Permit,
+    Vector,
+    beyond,
+    least,
+    most,
+)
 
 STEERED: Final = frozenset(
     {
@@ -47,6 +57,8 @@ class Turn:
         "allowed",
         "before",
         "booked",
+        "doubt",
+        "emerged",
         "failed",
         "follows",
         "known",
@@ -115,6 +127,51 @@ class Turn:
             self._most = most(self._allowed_load, draw.high)
             if now_s - draw.reported_s <= settings.reading_timeout_s:
                 self.known = draw.high
+        self.emerged = NOTHING
+        """What was base load and is known to be its draw now; negative: what is base load again."""
+        self.doubt = NOTHING
+        """What it is only taken to draw: nothing is raised into that."""
+        if seen.state is ConnectorState.OFFLINE:
+            if (
+                outlet.metered
+                and self.offline_load(now_s, settings, metered=True) == NOTHING
+            ):
+                self.memory = replace(memory, guess=Guess(), draw=None)
+        elif memory.guess is not None:
+            self._guess(memory.guess, now_s, settings)
+
+    def _guess(self, guess: Guess, now_s: float, settings: Settings) -> None:
+        """Take the draw out of the base load, whose part it was until the connector came.
+
+        Before the first report that is a guess, and if there is none for long, it is base load again (S2).
+        """
+        memory, permit = self.memory, self.memory.permit
+        since_s = now_s if guess.since_s is None else guess.since_s
+        load, heard, ramped = guess.load, True, NOTHING
+        if memory.draw is not None:
+            load = memory.draw.low
+            if permit.raised_s is not None:
+                ramped = self._allowed_load
+        elif now_s >= since_s + settings.reading_timeout_s:
+            load = NOTHING
+        else:
+            heard = False
+            if guess.since_s is None or memory.arrived_s == now_s:
+                charges = self.seen.state is ConnectorState.CHARGING
+                load = self._allowed_load if charges else NOTHING
+            self.doubt = load
+        more = beyond(load, most(guess.load, ramped))
+        less = beyond(least(guess.load, self.load(self.before)), load)
+        if more != less:
+            self.emerged = (
+                more[0] - less[0],
+                more[1] - less[1],
+                more[2] - less[2],
+                more[3] - less[3],
+            )
+        guessed = None if heard else Guess(load=load, since_s=since_s)
+        if guessed != guess:
+            self.memory = replace(memory, guess=guessed)
 
     def load(self, value: float) -> Vector:
         """Return the most that a permit can load the circuits with, during a change both sets of phases."""
@@ -168,8 +225,12 @@ class Turn:
             allowed = followed = NOTHING
             upper = NOTHING if draw is None else draw.high
         if draw is None:
-            high = upper if state is ConnectorState.CHARGING else NOTHING
-            return (*NOTHING, *high, *upper, *upper)
+            low = high = NOTHING
+            if state is ConnectorState.CHARGING:
+                high = upper
+                if memory.guess is not None:
+                    low = least(memory.guess.load, permitted)
+            return (*low, *high, *upper, *upper)
         obeys = memory.over_s is None and not memory.disobedient
         if (
             obeys
@@ -182,12 +243,16 @@ class Turn:
             followed = upper
         if self.known is None:
             return (*NOTHING, *upper, *upper, *followed)
-        low = NOTHING
+        low, high = NOTHING, highest(draw, now_s - settings.align_s)
         if now_s - draw.reported_s <= BELIEVED_S:
             low = lowest(draw, since_s)
             if obeys:
                 low = least(low, permitted)
-        return (*low, *highest(draw, now_s - settings.align_s), *upper, *followed)
+        raised_s = memory.permit.raised_s
+        if raised_s is not None and draw.reported_s < raised_s + settings.follow_s:
+            # It may have ramped since it reported.
+            high = most(high, self._allowed_load)
+        return (*low, *high, *upper, *followed)
 
     def offline_load(
         self, now_s: float, settings: Settings, *, metered: bool
@@ -223,6 +288,7 @@ def _followed(
             arrived_s=now_s,
             queued_s=now_s,
             permit=_adopted(outlet, seen, now_s, settings),
+            guess=_first_guess(outlet, state, memory, now_s),
         )
     elif memory.state is not state and state is not ConnectorState.OFFLINE:
         memory = _arrived(outlet, memory, state, now_s, settings)
@@ -239,12 +305,31 @@ def _followed(
     draw, new = follow(memory.draw, outlet, seen, now_s, settings)
     if not new:
         return memory
+    permit = memory.permit
+    if memory.guess is not None and (
+        permit.expires_s is permit.raised_s is permit.lowered_s is None
+    ):
+        # So far it was taken to be the floor.
+        memory = replace(memory, permit=_adopted(outlet, seen, now_s, settings))
     memory = replace(memory, draw=draw)
     if state in STEERED:
         value = in_force(memory.permit, outlet, now_s)
         memory = settle(memory, outlet, value, settings)
         memory = obey(memory, outlet, value, settings)
     return memory
+
+
+def _first_guess(
+    outlet: Outlet, state: ConnectorState, memory: ConnectorMemory | None, now_s: float
+) -> Guess | None:
+    """Return what a connector is taken to draw that is seen for the first time."""
+    if memory is not None:
+        return memory.guess
+    if not outlet.metered:
+        return None
+    if state is ConnectorState.OFFLINE:
+        return Guess(load=outlet.load(outlet.floor), since_s=now_s)
+    return Guess()
 
 
 def _adopted(
