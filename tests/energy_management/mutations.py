@@ -319,6 +319,10 @@ STEP = [
         "overload.py::test_s1_a_load_that_drifts_is_followed",
     ),
     Mutation(
+        "what flickers is no fall", "base_load", "_SEEN_PART = 1 / 6", "_SEEN_PART = 0",
+        "meter_evidence.py::test_a_meter_that_is_late_and_flickers_has_one_overload_answered_once",
+    ),
+    Mutation(
         "S6 who was lowered may draw less than he reported", "turns",
         "if obeys:\n                low", "if False:\n                low",
         "overload.py::test_s6_a_reading_that_is_looked_at_twice_raises_nobody",

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from math import hypot
+from random import Random
 
 import pytest
 
@@ -96,6 +97,43 @@ def test_s1_what_is_left_of_an_overload_is_lowered_once_the_meter_stands_still()
     plant.run(20)
     assert metered_a() <= 63
     assert all(permit_a >= 6 for permit_a in plant.permits().values())
+
+
+@pytest.mark.parametrize("lag_s", [3, 8, 15])
+def test_a_meter_that_is_late_and_flickers_has_one_overload_answered_once(
+    lag_s: int,
+) -> None:
+    """12 A come for good, what is left is enough for four of six cars: flicker is not the fall that is awaited."""
+    random = Random(lag_s)
+    cars = {f"c{i}": Car(wants_a=32, report_at_s=i) for i in range(6)}
+    plant = Plant(
+        site=Site(
+            circuits=(replace(CIRCUIT, limit_a=(50, 50, 50)),),
+            connectors=tuple(
+                Connector(id=name, circuit="main", max_a=32) for name in cars
+            ),
+        ),
+        cars=cars,
+        base=lambda now_s: {"main": (8 if now_s < 240 else 20, 5, 3)},
+        lag_s=lag_s,
+    )
+
+    def flicker(observation: Observation) -> Observation:
+        meter = observation.meters["main"]
+        l1, l2, l3 = (
+            (value or 0.0) + random.uniform(-0.4, 0.4)
+            for value in meter.current_a or ()
+        )
+        return replace(
+            observation, meters={"main": replace(meter, current_a=(l1, l2, l3))}
+        )
+
+    plant.before_step = flicker
+    plant.run(239)
+    for _ in range(160):
+        plant.tick()
+        assert sum(permit_a >= 6 for permit_a in plant.permits().values()) >= 4
+    assert 46 <= plant.loads[-1]["main"][0] <= 50
 
 
 def one_phase_site(*cars: Phase) -> Site:

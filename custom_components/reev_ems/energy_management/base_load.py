@@ -43,6 +43,8 @@ from .state import Bounds, Cut, MeterMemory, PartVector, Still
 _BUCKET_S = 4.0
 _NEW_SAMPLE_S = 0.05
 _SEEN_A = 0.5
+# The larger a cut, the more must be seen of it: what flickers is taken for the start of a fall otherwise.
+_SEEN_PART = 1 / 6
 SHOWN_A = 2 * _SEEN_A
 """A meter shows it when permits are lowered by more than this, all together."""
 _DRIFT_A_PER_S = 0.4
@@ -222,11 +224,14 @@ def emerged(memory: MeterMemory, load: Sequence[float]) -> MeterMemory:
     return replace(memory, base=_less(memory.base, load))
 
 
-def lowered(memory: MeterMemory, reading: PartVector, now_s: float) -> MeterMemory:
-    """Return the memory after permits below the circuit were lowered."""
+def lowered(
+    memory: MeterMemory, reading: PartVector, fall_a: float, now_s: float
+) -> MeterMemory:
+    """Return the memory after permits below the circuit were lowered, by which its reading should fall."""
     if memory.cut is not None or memory.base is None:
         return memory
-    return replace(memory, cut=Cut(since_s=now_s, reading=reading, base=memory.base))
+    cut = Cut(since_s=now_s, reading=reading, base=memory.base, fall_a=fall_a)
+    return replace(memory, cut=cut)
 
 
 def _still(still: Still | None, reading: PartVector, now_s: float) -> Still:
@@ -251,8 +256,9 @@ def _still_pending(
     """Return the cut as long as the meter shows nothing of it and may be late."""
     if cut is None or now_s >= cut.since_s + settings.meter_lag_s + settings.follow_s:
         return None
+    least_a = max(_SEEN_A, cut.fall_a * _SEEN_PART)
     seen = any(
-        value is not None and then is not None and value < then - _SEEN_A
+        value is not None and then is not None and value < then - least_a
         for value, then in zip(reading[:3], cut.reading[:3], strict=True)
     )
     return None if seen else cut

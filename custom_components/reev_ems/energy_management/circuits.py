@@ -17,7 +17,7 @@ from .decision import CircuitDecision, Issue, IssueKind
 from .model import PHASES, PartPerPhase, PerPhase
 from .observation import ConnectorState, Observation
 from .outlets import Layout
-from .state import NOTHING, ControllerState, MeterMemory, PartVector
+from .state import NOTHING, ControllerState, MeterMemory, PartVector, least, most
 from .turns import Turn
 
 type Load = Sequence[float]
@@ -205,17 +205,24 @@ class Circuits:
 
     def note_cuts(self, turns: Iterable[Turn]) -> None:
         """Remember which circuits will carry so much less because permits were lowered that their meters will show it."""
-        lowered_by = self.nothing()
+        lowered_by = self.nothing(NOTHING * 2)
         for turn in turns:
             if turn.new < turn.before:
                 more, less = turn.load(turn.before), turn.load(turn.new)
+                drawn = most(least(turn.likely_draw, more), less)
                 lowered_by[turn.outlet.connector.circuit].append(
-                    [before - after for before, after in zip(more, less, strict=True)]
+                    [
+                        before - after
+                        for before, after in zip((*more, *drawn), less * 2, strict=True)
+                    ]
                 )
         for name, total in self.sums(lowered_by).items():
             if name in self.readings and max(total[:3]) > SHOWN_A:
                 self.meters[name] = lowered(
-                    self.meters[name], self.readings[name], self._now_s
+                    self.meters[name],
+                    self.readings[name],
+                    max(total[4:7]),
+                    self._now_s,
                 )
 
     def decisions(self) -> dict[str, CircuitDecision]:

@@ -202,6 +202,8 @@ class Cut:
     reading: PartVector
     base: PartVector
     """The estimate of the base load when they were lowered."""
+    fall_a: float = 0.0
+    """By how much the reading should fall where it falls most."""
 
 
 @frozen
