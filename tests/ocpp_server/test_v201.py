@@ -462,3 +462,54 @@ async def test_who_does_not_tell_how_long_a_list_may_be_is_asked_for_all(
     (written,) = box.client.sent("SetVariables")[0]["setVariableData"]
     assert written["variable"]["name"] == "TxUpdatedMeasurands"
     assert written["attributeValue"].split(",") == list(MEASURANDS)
+
+
+async def test_what_stations_of_the_field_say(
+    adopt: Any, station: Any, store: SessionLog
+) -> None:
+    """EVSEs that do not exist, values in pieces, reports that nobody asked for, times that cannot be: nothing breaks."""
+    point, recorder = adopt()
+    box = await station()
+    await box.boot()
+    await box.status("Occupied")
+    for evse in (0, 2, 10**9):
+        assert await box.status("Faulted", evse) == {}
+        await box.client.ask("MeterValues", evseId=evse, meterValue=[])
+    assert point.connectors[1].state is ConnectorState.PLUGGED
+    for request, part in ((7, {}), ("x", None), (7, {"reportData": [1, {}], "tbc": 1})):
+        answer = await box.client.ask(
+            "NotifyReport", requestId=request, generatedAt="?", seqNo=0, **(part or {})
+        )
+        assert answer == {}
+    await box.event("Updated", "Charging", tx="never begun", energy=1000)
+    at = iso()
+    await box.client.ask(
+        "MeterValues",
+        evseId="1",
+        meterValue=[
+            {"timestamp": at, "sampledValue": [sample]}
+            for sample in (
+                {"value": 7, "measurand": "Current.Import", "phase": "L1-N"},
+                {"value": "8", "measurand": "Current.Import", "phase": "l2"},
+                {"value": 9, "measurand": "Current.Import", "phase": "L3"},
+                {
+                    "value": 5.5,
+                    "measurand": "Power.Active.Import",
+                    "unitOfMeasure": {"unit": "kW", "multiplier": "0"},
+                },
+            )
+        ],
+    )
+    view = point.connectors[1]
+    assert (view.current_a, view.power_w) == ((7, 8, 9), 5500)
+    await box.event(
+        "Ended", tx="never begun", energy=1700, timestamp="2099-01-01T00:00:00"
+    )
+    await box.event("Started", "Charging", tx="elsewhere", evse={"id": 9})
+    assert view.transaction is None
+    assert len(recorder.of(TransactionEnded)) == 1
+    records = {record.remote_id: record for record in await store.history()}
+    assert set(records) == {"never begun", "elsewhere"}
+    ended = records["never begun"]
+    assert ended.energy_wh == 700
+    assert ended.stopped_at <= datetime.now(UTC)
