@@ -16,6 +16,7 @@ from custom_components.reev_ems.ocpp_server import (
     PermitAccepted,
     TransactionStarted,
     charge_point,
+    floors,
     keepalive,
     steering,
 )
@@ -152,7 +153,7 @@ async def test_s5_an_answer_that_takes_long(
 ) -> None:
     """Who answers later than we wait is waited for longer the next time, else it would never be steered."""
     monkeypatch.setattr(steering, "_CALL_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(steering, "_FLOOR_RETRY_S", 0.1)
+    monkeypatch.setattr(floors, "_RETRY_S", 0.1)
     monkeypatch.setattr(steering, "_PERMIT_RETRY_S", 0.1)
     point, recorder = adopt()
     client = await dial(handlers={"SetChargingProfile": lambda _: None})

@@ -24,6 +24,7 @@ from custom_components.reev_ems.ocpp_server import (
     TransactionEnded,
     charge_point,
     composite,
+    floors,
     pauses,
     remote,
     steering,
@@ -43,7 +44,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pauses, "_CALL_TIMEOUT_S", 0.2)
     defaults = remote.RemoteControl.raw_call.__kwdefaults__
     monkeypatch.setitem(defaults, "timeout_s", 0.2)
-    monkeypatch.setattr(steering, "_FLOOR_RETRY_S", 0.1)
+    monkeypatch.setattr(floors, "_RETRY_S", 0.1)
     monkeypatch.setattr(steering, "_TRANSACTION_FRESH_S", 0.0)
 
 

@@ -13,6 +13,7 @@ from custom_components.reev_ems.ocpp_server import (
     PermitRejected,
     StatusChanged,
     TransactionStarted,
+    floors,
     steering,
     vendor_key,
 )
@@ -36,7 +37,7 @@ def working_refused(payload: Payload) -> Payload:
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait for a transaction to settle, nor for a floor to be taken after all."""
     monkeypatch.setattr(steering, "_TRANSACTION_FRESH_S", 0.0)
-    monkeypatch.setattr(steering, "_FLOOR_RETRY_S", 0.0)
+    monkeypatch.setattr(floors, "_RETRY_S", 0.0)
 
 
 async def ended(client: WireChargePoint, transaction_id: int) -> None:
@@ -158,7 +159,7 @@ async def test_nobody_is_stopped_for_a_floor_that_is_refused_once(
     adopt: Any, dial: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some refuse everything for a moment after their start: they are asked again before anything is done."""
-    monkeypatch.setattr(steering, "_FLOOR_RETRY_S", 0.3)
+    monkeypatch.setattr(floors, "_RETRY_S", 0.3)
     point, recorder = adopt(maximum={1: 16.0})
     client = await dial(handlers={"SetChargingProfile": refuse})
     await client.boot()

@@ -33,6 +33,7 @@ from custom_components.reev_ems.ocpp_server import (
     UploadStatusChanged,
     charge_point as server_charge_point,
     composite,
+    floors,
     local_list,
     steering,
     tls,
@@ -61,7 +62,7 @@ def quick(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_charge_point, "_CERTIFICATE_WAIT_S", 0.05)
     monkeypatch.setattr(steering, "_TRANSACTION_HOLD_S", 0.05)
     monkeypatch.setattr(steering, "_TRANSACTION_FRESH_S", 0.1)
-    monkeypatch.setattr(steering, "_FLOOR_RETRY_S", 0.5)
+    monkeypatch.setattr(floors, "_RETRY_S", 0.5)
 
 
 @pytest.fixture

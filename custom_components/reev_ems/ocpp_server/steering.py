@@ -8,10 +8,11 @@ import logging
 from typing import TYPE_CHECKING
 
 from ..energy_management.observation import ConnectorState
-from . import floors, working
+from . import working
 from .abilities import Abilities, Way, working_ladder
 from .car_phases import CarPhases
-from .events import FloorAccepted, PermitAccepted, PermitRejected
+from .events import PermitAccepted, PermitRejected
+from .floors import Floors
 from .limits import floor_limit
 from .model import CallError, ConnectorView, Payload, Permit
 from .pauses import START_WAIT_S, Pauses
@@ -27,8 +28,6 @@ _LOGGER = logging.getLogger(__name__)
 _CALL_TIMEOUT_S = 20.0
 _LONGEST_CALL_S = 80.0
 """A charge point whose answer did not come in time is given twice the time at the next try, up to this."""
-_FLOOR_RETRY_S = 60.0
-_PROFILES_AGAIN_S = 600.0
 _PERMIT_RETRY_S = 10.0
 _EMPTY = frozenset(
     {ConnectorState.AVAILABLE, ConnectorState.OFFLINE, ConnectorState.FAULTED}
@@ -62,9 +61,7 @@ class Steering:
         self.vendor_key = VendorKey(point)
         self.told: dict[int, tuple[float, Unit]] = {}
         """By connector: the limit of the last accepted working profile, as the charge point was told it."""
-        self._floored = False
-        """Whether the floor was installed, or all ways to install it were tried twice."""
-        self._refused_before = False
+        self._floors = Floors(point)
         self._point = point
         self._wanted: dict[int, _Wanted] = {}
         self._due: set[int] = set()
@@ -74,14 +71,13 @@ class Steering:
         self._not_before_s: dict[int, float] = {}
         self._held_until_s: dict[int, float] = {}
         self._ladder_again_s = 0.0
-        self._floor_not_before_s = 0.0
         self._patience_s = _CALL_TIMEOUT_S
         self._wake = asyncio.Event()
 
     @property
     def floor_accepted(self) -> bool:
         """Whether the charge point keeps its failsafe (S4)."""
-        return self._floored and self.abilities.way is Way.PROFILE
+        return self._floors.done and self.abilities.way is Way.PROFILE
 
     def permit(self, connector_id: int, permit: Permit) -> None:
         """Want a permit from now on; it replaces one that still waits. A self-test gives way only to less."""
@@ -151,16 +147,15 @@ class Steering:
 
     def install_floor(self) -> None:
         """Send the floor again: it changed, or the charge point has booted."""
-        self._floored = self._refused_before = False
+        self._floors.again()
         self.vendor_key.forget()
-        self._floor_not_before_s = 0.0
         self._wake.set()
 
     def start_afresh(self) -> None:
         """Wait for nothing any more: the charge point has connected or booted, and may have lost what it was told."""
         self._due |= set(self._wanted)
         self._ladder_again_s = 0.0
-        self._floor_not_before_s = 0.0
+        self._floors.not_before_s = 0.0
         self._not_before_s.clear()
         self._wake.set()
 
@@ -168,11 +163,14 @@ class Steering:
         """Send what is due until cancelled. Raises CallError (`disconnected`)."""
         while True:
             self._wake.clear()
-            if self._point.clock() >= self._floor_not_before_s and not (
-                self.floor_accepted
+            if (
+                not self.floor_accepted
+                and self._point.clock() >= self._floors.not_before_s
+                and await self._floors.send(session)
             ):
-                await self._send_floor(session)
-            if self._floored:
+                # In another way now.
+                self._due |= set(self._wanted)
+            if self._floors.done:
                 if self.abilities.way is Way.VENDOR_KEY:
                     await self.vendor_key.lapse()
                 for connector in self._in_order():
@@ -192,10 +190,10 @@ class Steering:
             if (connector := self._point.connectors.get(id_))
             and self._steerable(connector)
         ]
-        if not self._floored:
-            times = [self._floor_not_before_s]
+        if not self._floors.done:
+            times = [self._floors.not_before_s]
         elif not self.floor_accepted:
-            times.append(self._floor_not_before_s)
+            times.append(self._floors.not_before_s)
             lapse_s = self.vendor_key.next_s()
             if self.abilities.way is Way.VENDOR_KEY and lapse_s is not None:
                 times.append(lapse_s)
@@ -237,52 +235,6 @@ class Steering:
             and self.abilities.working_purpose is not Purpose.TX_PROFILE
         )
         return acts and connector.state not in _EMPTY
-
-    async def _send_floor(self, session: Session) -> None:
-        """Install the floor, in the first way that is taken."""
-        point = self._point
-        floor = point.config.floor
-        try:
-            attempt = None
-            if "way" not in point.quirks.abilities:
-                attempt = await floors.install(point, session, floor)
-            if attempt is None:
-                await self._floor_otherwise()
-                return
-        except CallError as error:
-            if error.key == "disconnected":
-                raise
-            self._floor_not_before_s = point.clock() + _FLOOR_RETRY_S
-            return
-        if floor != point.config.floor:
-            # It was changed meanwhile; the loop sends the newer one.
-            return
-        self.abilities = attempt
-        self._floored, self._refused_before = True, False
-        point.taught()
-        point.problem("floor_rejected", present=False)
-        point.emit(FloorAccepted(charge_point_id=point.id))
-
-    async def _floor_otherwise(self) -> None:
-        """Go on without profiles: by the vendor's key, else by stopping and starting. Raises CallError."""
-        point = self._point
-        point.problem("floor_rejected", present=True)
-        patient = self.abilities.way is Way.PROFILE and not self.abilities.vendor_key
-        if patient and not self._refused_before:
-            # Some refuse everything for a moment after their start; nobody is stopped for that.
-            self._refused_before = True
-            self._floor_not_before_s = point.clock() + _FLOOR_RETRY_S
-            return
-        by_key = await self.vendor_key.write_floors()
-        way = Way.VENDOR_KEY if by_key else Way.START_STOP
-        point.read_back.clear()
-        self.abilities = replace(self.abilities, way=way)
-        # Now and then profiles are tried again: smart charging may have been switched on.
-        self._floor_not_before_s = point.clock() + _PROFILES_AGAIN_S
-        if not self._floored:
-            self._floored = True
-            self._due |= set(self._wanted)
-        point.taught()
 
     async def _send_permit(self, session: Session, connector: ConnectorView) -> None:
         """Put the newest permit of a connector on the wire, in the first way that is taken."""
