@@ -50,11 +50,13 @@ METER_TROUBLES = frozenset(
 # Problems that a charge point's OCPP session reports, each with a text of its own.
 SCHEDULE_DIFFERS = "schedule_differs"
 RESTART_NEEDED = "restart_needed"
+CONNECTOR_UNKNOWN = "connector_unknown"
 CHARGE_POINT_PROBLEMS = (
     "floor_rejected",
     "profile_rejected",
     SCHEDULE_DIFFERS,
     RESTART_NEEDED,
+    CONNECTOR_UNKNOWN,
 )
 # The same where it says that there is no limit at all.
 SCHEDULE_WITHOUT_LIMIT = "schedule_without_limit"
@@ -195,13 +197,14 @@ def _findings(
                 _Finding(
                     problem,
                     ir.IssueSeverity.WARNING
-                    if problem == RESTART_NEEDED
+                    if problem in {RESTART_NEEDED, CONNECTOR_UNKNOWN}
                     else ir.IssueSeverity.ERROR,
                     {
                         "site": entry.title,
                         "charge_point": entry.subentries[subentry_id].title,
                     },
-                    subentry_id,
+                    # A restart would not mend it.
+                    None if problem == CONNECTOR_UNKNOWN else subentry_id,
                 ),
             )
     if coordinator.external_limit.lost:

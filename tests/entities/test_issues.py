@@ -185,6 +185,28 @@ async def test_charge_point_that_has_to_be_restarted(
         await charger.until(lambda: "restart_needed" not in shown(hass))
 
 
+async def test_session_at_a_connector_that_is_not_set_up(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Nobody steers it, and a restart would not mend that: a person has to set the connector up."""
+    async with Charger(entry.data["ocpp_port"], "CP-LEFT") as charger:
+        transaction_id = await charger.start(2)
+        await charger.until(lambda: "connector_unknown" in shown(hass))
+        issue = shown(hass)["connector_unknown"]
+        assert (issue.is_fixable, issue.severity) == (False, ir.IssueSeverity.WARNING)
+        problem = state(hass, entry, "sensor", "Garage left", "problem")
+        assert problem.state == "connector_unknown"
+        await charger.call(
+            "StopTransaction",
+            {
+                "transactionId": transaction_id,
+                "meterStop": 1500,
+                "timestamp": "2026-01-01T00:00:00Z",
+            },
+        )
+        await charger.until(lambda: "connector_unknown" not in shown(hass))
+
+
 async def test_what_lost_its_circuit_leads_to_its_form(
     hass: HomeAssistant, entry: MockConfigEntry, push: Push
 ) -> None:

@@ -73,9 +73,15 @@ async def test_places_that_do_not_exist(
     assert set(point.connectors) == {1}
     assert point.connectors[1].state is ConnectorState.CHARGING
     assert point.connectors[1].current_a is None
-    assert await client.start(2) > 0
+    transaction_id = await client.start(2)
     assert not recorder.of(TransactionStarted)
     assert len(await store.history()) == 1
+    # It charges where nobody steers it: that a person has to know.
+    assert point.problems == ("connector_unknown",)
+    await client.ask(
+        "StopTransaction", transactionId=transaction_id, meterStop=1, timestamp=iso()
+    )
+    assert point.problems == ()
 
 
 async def test_s11_a_start_without_an_end_before_it(

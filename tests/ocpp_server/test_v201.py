@@ -507,7 +507,10 @@ async def test_what_stations_of_the_field_say(
     )
     await box.event("Started", "Charging", tx="elsewhere", evse={"id": 9})
     assert view.transaction is None
+    assert point.problems == ("connector_unknown",)
     assert len(recorder.of(TransactionEnded)) == 1
+    await box.event("Ended", tx="elsewhere", evse=None)
+    assert point.problems == ()
     records = {record.remote_id: record for record in await store.history()}
     assert set(records) == {"never begun", "elsewhere"}
     ended = records["never begun"]

@@ -108,7 +108,8 @@ class ChargePoint(RemoteControl, Reports):
     def problems(self) -> tuple[str, ...]:
         """What a person should know.
 
-        `floor_rejected`, `profile_rejected`, `schedule_differs`; `restart_needed`: a setting acts only from then on.
+        `floor_rejected`, `profile_rejected`, `schedule_differs`; `restart_needed`: a setting acts only from then on;
+        `connector_unknown`: a session runs where nothing is steered, since that connector is not set up.
         """
         return self._problems
 
@@ -236,6 +237,8 @@ class ChargePoint(RemoteControl, Reports):
         )
         if places:
             self._make_connectors()
+            self._elsewhere.clear()
+            self.problem("connector_unknown", present=False)
         if config.quirks != before.quirks:
             self._forget()
             self._know_model()
@@ -442,6 +445,7 @@ class ChargePoint(RemoteControl, Reports):
 
     # What the dialects report.
 
+    @override
     def problem(self, name: str, *, present: bool) -> None:
         """Note that something is wrong, or is so no longer."""
         if (name in self._problems) == present:

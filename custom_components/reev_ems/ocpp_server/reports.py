@@ -37,6 +37,9 @@ _OLDEST_REPORT = timedelta(days=400)
 _OFFSET_STEP_S = 5.0
 """A change of a clock that is worth to be kept."""
 
+_MOST_ELSEWHERE = 16
+"""Sessions at connectors that are not set up, of which the end is waited for."""
+
 _NO_CURRENT = (0.0, 0.0, 0.0)
 
 
@@ -73,6 +76,8 @@ class Reports:
         self._listeners: list[Callable[[ChargePointEvent], None]] = []
         self._offset = ClockOffset()
         self._newest_sample: dict[int, datetime] = {}
+        self._elsewhere: set[int] = set()
+        """Sessions that run at connectors that are not set up."""
         self._make_connectors()
 
     @property
@@ -94,6 +99,9 @@ class Reports:
 
     def taught(self) -> None:
         """Tell that something was learnt that is to be kept."""
+
+    def problem(self, name: str, *, present: bool) -> None:
+        """Note that something is wrong, or is so no longer."""
 
     def _make_connectors(self) -> None:
         old = self.connectors
@@ -253,6 +261,9 @@ class Reports:
         """A transaction runs; told twice, or after a younger one, it changes nothing."""
         connector = self.connectors.get(connector_id)
         if connector is None:
+            if len(self._elsewhere) < _MOST_ELSEWHERE:
+                self._elsewhere.add(transaction.id)
+                self.problem("connector_unknown", present=True)
             return
         running = connector.transaction
         if running is not None and (
@@ -303,6 +314,16 @@ class Reports:
                 reason=reason,
             )
         )
+
+    def session_ended(
+        self, session_id: int, meter_stop_wh: float | None, reason: str | None
+    ) -> None:
+        """A session is over, wherever it ran."""
+        for connector_id in self.connectors:
+            self.transaction_ended(connector_id, session_id, meter_stop_wh, reason)
+        self._elsewhere.discard(session_id)
+        if not self._elsewhere:
+            self.problem("connector_unknown", present=False)
 
     def metered(
         self, connector_id: int, measured: Measured, at: datetime | None

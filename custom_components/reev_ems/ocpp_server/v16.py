@@ -202,8 +202,7 @@ class V16(Requests16):
                 meter_stop_wh=meter_stop_wh,
                 reason=reason,
             )
-            for connector_id in point.connectors:
-                point.transaction_ended(connector_id, session_id, meter_stop_wh, reason)
+            point.session_ended(session_id, meter_stop_wh, reason)
         id_tag = fields.text(payload, "idTag")
         return {} if id_tag is None else {"idTagInfo": {"status": "Accepted"}}
 

@@ -339,6 +339,7 @@ class V201(Requests201):
                 self._charging_state[evse] = "Ended"
                 point.transaction_ended(evse, transaction.id, stop_wh, reason)
                 self._tell_state(evse)
+        point.session_ended(transaction.id, stop_wh, reason)
 
     async def _meter(self, payload: Payload) -> Payload:
         evse = fields.required_integer(payload, "evseId")
