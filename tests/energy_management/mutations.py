@@ -307,8 +307,14 @@ STEP = [
     ),
     Mutation(
         "S1 permits end with the session", "turns",
-        "            allowed = followed = NOTHING\n", "",
+        "        if not self.steered:\n            upper", "        if False:\n            upper",
         "overload.py::test_s1_a_session_that_ended_hides_no_load",
+    ),
+    Mutation(
+        "S1 the floor on one phase is told", "commands",
+        "    if turn.one_phase != permit.one_phase and permit.value > 0:\n        return True\n    if permit.sent_s is None:\n        return permit.expires_s is not None\n",
+        "    if permit.sent_s is None:\n        return permit.expires_s is not None\n    if turn.one_phase != permit.one_phase and permit.value > 0:\n        return True\n",
+        "overload.py::test_s1_who_is_to_keep_its_floor_on_one_phase_is_told",
     ),
     Mutation(
         "S1 loads that drift", "base_load", "_DRIFT_A_PER_S = 0.4", "_DRIFT_A_PER_S = 0.0",
@@ -397,8 +403,12 @@ STEP = [
     ),
     Mutation(
         "S5 the floor is not written again", "commands",
-        "if permit.expires_s is None or permit.value == outlet.floor:", "if permit.expires_s is None:",
+        "if permit.expires_s is None or (\n        permit.value == outlet.floor and not permit.one_phase\n    ):", "if permit.expires_s is None:",
         "rules.py::test_s5_a_permit_that_is_the_floor_lapses_to_itself",
+    ),
+    Mutation(
+        "S5 the floor on one phase is renewed", "commands", " and not permit.one_phase", "",
+        "overload.py::test_s5_the_floor_on_one_phase_is_renewed",
     ),
     Mutation(
         "S5 the failsafe does not renew a pause", "commands", "elif _may_lapse(turn) or not", "elif not",
@@ -409,6 +419,11 @@ STEP = [
         "S6 the car is booked till it followed", "occupancy",
         "            value = left.value", "            pass",
         "rules.py::test_s6_a_car_is_booked_with_what_it_had_until_it_followed",
+    ),
+    Mutation(
+        "S6 the room of a session that ended", "candidates",
+        "turn.without_session(now_s, settings)", "turn.known or (0.0,) * 4",
+        "overload.py::test_s6_room_of_a_session_that_ended_is_there_once_its_car_has_stopped",
     ),
     Mutation(
         "S6 only what is left is raised into", "raises",

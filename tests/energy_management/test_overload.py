@@ -211,3 +211,46 @@ def test_s8_who_comes_back_is_told_its_permit_again() -> None:
     car.permit_a, car.expires_s = car.floor_a, float("inf")
     assert overload_as(loop, 60) == 0
     assert car.draw_a == 0
+
+
+def test_s6_room_of_a_session_that_ended_is_there_once_its_car_has_stopped() -> None:
+    """It drew nothing by its 6 A, and hid as much of a load that came before it left."""
+
+    def base(at_s: float) -> Loads:
+        return {"main": (36.0 if at_s > 200 else 30.0,) * 3, "garage": NOTHING}
+
+    loop = plant(base, {})
+    loop.cars["c5"].wants_a = 0.0
+    loop.run(203)
+    loop.cars["c5"].state = ConnectorState.FINISHING
+    for _ in range(30):
+        loop.tick()
+        assert max(loop.loads[-1]["main"]) <= LIMITS_A["main"]
+
+
+def one_phase_only() -> Plant:
+    """Return a car that charges with its floor on three phases, two of which have no room for that."""
+    return Plant(
+        site=replace(
+            site(),
+            connectors=(Connector(id="c1", circuit="garage", can_switch_phases=True),),
+        ),
+        cars={"c1": Car()},
+        base=lambda _: {"main": NOTHING, "garage": (33.5, 37.0, 37.0)},
+    )
+
+
+def test_s1_who_is_to_keep_its_floor_on_one_phase_is_told() -> None:
+    """Its permit was never sent: it is the floor."""
+    loop = one_phase_only()
+    assert overload_as(loop, 60) == 0
+    assert loop.loads[-1]["garage"] == (39.5, 37.0, 37.0)
+
+
+def test_s5_the_floor_on_one_phase_is_renewed() -> None:
+    """It would lapse to the floor on three phases."""
+    loop = one_phase_only()
+    loop.run(120)
+    commands = loop.cars["c1"].commands
+    loop.run(450)
+    assert loop.cars["c1"].commands == commands + 1

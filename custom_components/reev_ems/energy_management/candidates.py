@@ -37,7 +37,7 @@ def reserve(turns: Sequence[Turn], now_s: float, settings: Settings) -> None:
             turn.limit = Limit(kind=LimitKind.OFFLINE)
         elif not turn.steered:
             turn.reserved = True
-            turn.booked = turn.known or NOTHING
+            turn.booked = turn.without_session(now_s, settings)
         elif memory.disobedient:
             turn.reserved = True
             turn.booked = turn.occupied(outlet.maximum)

@@ -69,14 +69,16 @@ def plan_commands(
 def _is_due(turn: Turn, permit: Permit, now_s: float, settings: Settings) -> bool:
     """Return whether an unchanged permit has to be sent (again)."""
     outlet = turn.outlet
-    if permit.sent_s is None:
-        return permit.expires_s is not None
     if turn.one_phase != permit.one_phase and permit.value > 0:
         return True
+    if permit.sent_s is None:
+        return permit.expires_s is not None
     resend_s = settings.resend_s * 2 ** min(permit.resent, _SELDOM)
     if _is_refused(turn, permit) and now_s - permit.sent_s >= resend_s:
         return True
-    if permit.expires_s is None or permit.value == outlet.floor:
+    if permit.expires_s is None or (
+        permit.value == outlet.floor and not permit.one_phase
+    ):
         # It lapses to what it is.
         return False
     return now_s - permit.sent_s >= _life_s(permit.value, outlet, settings) / 2

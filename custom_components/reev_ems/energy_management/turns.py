@@ -218,12 +218,10 @@ class Turn:
         allowed = permitted = followed = self._allowed_load
         if self.before != self.allowed:
             permitted = followed = self.load(self.before)
-        if state in _NO_SESSION and (
-            lowered_s is None or now_s >= lowered_s + settings.follow_s
-        ):
-            # The permits ended with the session.
-            allowed = followed = NOTHING
-            upper = NOTHING if draw is None else draw.high
+        if not self.steered:
+            upper = self.without_session(now_s, settings)
+            if upper is not self._most:
+                allowed = followed = NOTHING
         if draw is None:
             low = high = NOTHING
             if state is ConnectorState.CHARGING:
@@ -253,6 +251,16 @@ class Turn:
             # It may have ramped since it reported.
             high = most(high, self._allowed_load)
         return (*low, *high, *upper, *followed)
+
+    def without_session(self, now_s: float, settings: Settings) -> Vector:
+        """Return what a connector is booked with while its charge point takes no profiles.
+
+        The permits end with the session, but its car may draw for a moment yet: only then is that room there (S6).
+        """
+        lowered_s = self.memory.permit.lowered_s
+        if lowered_s is not None and now_s < lowered_s + settings.follow_s:
+            return self._most
+        return self.known or NOTHING
 
     def offline_load(
         self, now_s: float, settings: Settings, *, metered: bool
