@@ -723,6 +723,11 @@ STEP = [
         "controller.py::test_pv_surplus_counts_per_phase_where_the_meter_does_not_net",
     ),
     Mutation(
+        "the battery moves with the cars", "surplus",
+        "free_w + base_w - house_w", "free_w + battery.power_w",
+        "lost_charging.py::test_a_battery_that_keeps_the_grid_at_nothing_lets_the_car_be",
+    ),
+    Mutation(
         "the battery first", "surplus", "if battery.soc_pct is None or battery.soc_pct < threshold:", "if False:",
         "closed_loop.py::test_the_battery_goes_first_below_its_state_of_charge",
     ),

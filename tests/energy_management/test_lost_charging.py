@@ -7,8 +7,14 @@ import pytest
 
 from custom_components.reev_ems.energy_management.controller import ControllerState
 from custom_components.reev_ems.energy_management.frozen import replace
-from custom_components.reev_ems.energy_management.model import Circuit, Connector, Site
+from custom_components.reev_ems.energy_management.model import (
+    ChargingMode,
+    Circuit,
+    Connector,
+    Site,
+)
 from custom_components.reev_ems.energy_management.observation import (
+    BatteryObservation,
     ConnectorObservation,
     ConnectorState,
     Observation,
@@ -117,3 +123,24 @@ def test_a_report_from_before_a_raise_takes_nothing_back(report_s: float) -> Non
     for before, after in pairwise(steps):
         assert all(a <= b + 0.11 for a, b in zip(before, after, strict=True))
     assert steps[-1] == pytest.approx((9.0,) * 4, abs=0.1)
+
+
+def test_a_battery_that_keeps_the_grid_at_nothing_lets_the_car_be() -> None:
+    """It gives way to the car within seconds; the base load that held its charge is believed to fall much later."""
+    loop, _ = plant(63.0, 0.0, 10.0)
+    loop.site = replace(
+        loop.site,
+        pv_surplus=True,
+        connectors=(Connector(id="c0", circuit="main", mode=ChargingMode.SOLAR),),
+    )
+    charge_a = 0.0
+    loop.base = lambda _: {"main": (charge_a - 15.0,) * 3}
+    permits = []
+    for _ in range(600):
+        loop.battery = BatteryObservation(power_w=charge_a * 690)
+        loop.tick()
+        grid_a = loop.loads[-1]["main"][0]
+        charge_a += max(-2.0, min(2.0, -grid_a))
+        permits.append(loop.permits()["c0"])
+    assert permits[-1] == pytest.approx(15.0, abs=0.2)
+    assert max(permits[300:]) - min(permits[300:]) <= 0.2

@@ -145,6 +145,7 @@ def choose(
         )
         spare_w = surplus_w(
             circuits.base_w.get(circuit.id),
+            circuits.house_w if of_site else None,
             away[3],
             battery if of_site else None,
             settings,

@@ -20,6 +20,8 @@ from .outlets import Layout
 from .state import NOTHING, ControllerState, MeterMemory, PartVector, least, most
 from .turns import Turn
 
+_UNKNOWN: PartVector = (None, None, None, None)
+
 type Load = Sequence[float]
 """Vectors, one after the other."""
 
@@ -49,6 +51,9 @@ class Circuits:
         """By metered circuit, when raises below it are allowed; None: not in this step."""
         self.base_a: dict[str, PerPhase | None] = {}
         self.base_w: dict[str, float | None] = {}
+        self.house = state.house
+        """The grid connection without its home battery: that follows each change of the cars within seconds, and the
+        base load, which holds its estimate, cannot be added to what it does at the moment."""
         self.reserved: dict[str, list[float]] = {}
         """Booked by connectors that take no part in the sharing."""
         self.offline_in_base_w = 0.0
@@ -89,14 +94,21 @@ class Circuits:
             turn.late = not self.late.isdisjoint(metered)
             turn.failed = not self.failed.isdisjoint(metered)
 
-    def estimate_base(self, turns: Iterable[Turn]) -> None:
-        """Estimate the base load of the circuits that were read, and put all base loads down."""
+    def estimate_base(self, turns: Iterable[Turn], battery_w: float | None) -> None:
+        """Estimate the base load of the circuits that were read, and put all base loads down.
+
+        Args:
+            turns: the connectors.
+            battery_w: what the home battery charges with; None: unknown, or there is none.
+        """
         settings, now_s = self._settings, self._now_s
         metered = [turn for turn in turns if turn.outlet.metered]
         for turn in metered:
             if turn.emerged is not NOTHING:
                 for name in turn.outlet.metered:
                     self.meters[name] = emerged(self.meters[name], turn.emerged)
+                if self.house is not None:
+                    self.house = emerged(self.house, turn.emerged)
         if self.readings:
             confirmed = confirmed_bucket(
                 now_s,
@@ -121,6 +133,21 @@ class Circuits:
                     reported_high=total[4:8],
                     most=total[8:12],
                     permitted=total[12:],
+                    settings=settings,
+                )
+            reading_w = self.readings.get(self._plan.root.id, _UNKNOWN)[3]
+            if battery_w is not None and reading_w is not None:
+                total = totals[self._plan.root.id]
+                self.house = estimate(
+                    self.house or MeterMemory(since_s=now_s),
+                    (None, None, None, reading_w - battery_w),
+                    now_s,
+                    confirmed=confirmed,
+                    reported_low=total[:4],
+                    reported_high=total[4:8],
+                    most=total[8:12],
+                    # Without currents nobody sees that the cars have followed.
+                    permitted=total[8:12],
                     settings=settings,
                 )
         self._put_down_base()
@@ -189,6 +216,13 @@ class Circuits:
         self.used = self.sums(booked)
         for name, total in self.used.items():
             add(total, self.reserved[name])
+
+    @property
+    def house_w(self) -> float | None:
+        """Return the base load of the grid connection without the home battery."""
+        if self.house is None or self.house.base is None:
+            return None
+        return self.house.base[3]
 
     def nothing(self, load: Load = NOTHING) -> dict[str, list[Load]]:
         """Return for each circuit a list of loads with a first one in it that is nothing."""

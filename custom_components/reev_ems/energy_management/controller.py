@@ -72,7 +72,8 @@ def step(
         for name, outlet in plan.outlets.items()
     ]
     circuits.mark(turns)
-    circuits.estimate_base(turns)
+    battery = observation.battery
+    circuits.estimate_base(turns, battery.power_w if battery else None)
     reserve(turns, now_s, settings)
     circuits.book_reserved(turns)
     candidates = choose(plan, turns, circuits, state, observation, now_s)
@@ -98,6 +99,7 @@ def step(
         sun_started_s=candidates.sun.started_s,
         skewed_s=shared.skewed_s,
         battery_seen=candidates.battery_seen,
+        house=circuits.house,
     )
     return after, _decision(
         plan, turns, circuits, candidates, shared, commands, observation

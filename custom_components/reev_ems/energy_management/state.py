@@ -255,3 +255,5 @@ class ControllerState:
     skewed_s: Mapping[str, float] = field(default_factory=dict)
     """Since when a pair of phases ("L1 over L3") violates the imbalance limit."""
     battery_seen: bool = False
+    house: MeterMemory | None = None
+    """The grid connection without its home battery, where there is one; of its load only the power is known."""

@@ -46,6 +46,7 @@ class SunPlan:
 
 def surplus_w(
     base_w: float | None,
+    house_w: float | None,
     others_w: float,
     battery: BatteryObservation | None,
     settings: Settings,
@@ -56,6 +57,7 @@ def surplus_w(
 
     Args:
         base_w: base load at the grid connection, negative when it feeds in.
+        house_w: the same without the home battery.
         others_w: what our connectors draw that do not follow the surplus.
         battery: the home battery. What it discharges is no surplus. What it charges is, if the cars go first.
         settings: reserve, and the state of charge below which the battery goes first.
@@ -66,14 +68,14 @@ def surplus_w(
     free_w = -base_w - others_w - settings.pv_reserve_w
     if battery is None:
         return None if battery_expected else free_w
-    if battery.power_w is None:
+    if battery.power_w is None or house_w is None:
         # There is one, and nobody knows what it does.
         return None
     threshold = settings.battery_priority_soc_pct
     if battery.power_w > 0 and threshold is not None:
         if battery.soc_pct is None or battery.soc_pct < threshold:
             return free_w
-    return free_w + battery.power_w
+    return free_w + base_w - house_w
 
 
 def plan_sun(
