@@ -723,6 +723,10 @@ STEP = [
         "controller.py::test_pv_surplus_counts_per_phase_where_the_meter_does_not_net",
     ),
     Mutation(
+        "a slot runs while others rest", "sharing", "LACKING | {LimitKind.MINIMUM_OFF_TIME}", "LACKING",
+        "lost_charging.py::test_a_turn_is_as_long_as_the_slot",
+    ),
+    Mutation(
         "the battery moves with the cars", "surplus",
         "free_w + base_w - house_w", "free_w + battery.power_w",
         "lost_charging.py::test_a_battery_that_keeps_the_grid_at_nothing_lets_the_car_be",

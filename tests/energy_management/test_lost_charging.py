@@ -144,3 +144,18 @@ def test_a_battery_that_keeps_the_grid_at_nothing_lets_the_car_be() -> None:
         permits.append(loop.permits()["c0"])
     assert permits[-1] == pytest.approx(15.0, abs=0.2)
     assert max(permits[300:]) - min(permits[300:]) <= 0.2
+
+
+def test_a_turn_is_as_long_as_the_slot() -> None:
+    """Two cars, room for one: while who was paused may not charge yet, the slot of the other one runs."""
+    loop, _ = plant(9.0, 2.0, 10.0)
+    loop.site = replace(loop.site, connectors=loop.site.connectors[:2])
+    slot_s = loop.site.settings.rotation_slot_s
+    paused_s = dict.fromkeys(("c0", "c1"), 0)
+    for _ in range(3 * int(slot_s)):
+        loop.tick()
+        for name, permit_a in loop.permits().items():
+            if name in paused_s:
+                paused_s[name] = paused_s[name] + 1 if permit_a == 0 else 0
+                assert paused_s[name] <= slot_s + 30
+    assert min(loop.cars[name].energy_wh for name in paused_s) > 0

@@ -31,6 +31,8 @@ LACKING: Final = frozenset(
 )
 """What pauses a connector so that it has to stay paused for a while, and that the rotation has to give it a turn."""
 
+_WITHOUT_TURN: Final = LACKING | {LimitKind.MINIMUM_OFF_TIME}
+
 _FULL_CAR_LAST_WH = 1e12
 """A suspended car wants nothing for now: it is admitted after those that do."""
 
@@ -80,8 +82,11 @@ def share(
         )
     allocation = allocate(case, support_a)
     _apply(case, allocation, candidates, circuits, settings, now_s)
+    # Who was paused lately is no candidate yet, but lacks its turn all the same.
     lacking = any(
-        turn.target <= 0 and turn.limit.kind in LACKING for turn in candidates.turns
+        turn.target <= 0 and turn.limit.kind in _WITHOUT_TURN
+        for turn in turns
+        if not turn.reserved
     )
     slot_s = None
     if lacking:
