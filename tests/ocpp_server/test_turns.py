@@ -2,6 +2,7 @@
 
 import asyncio
 from itertools import pairwise
+import time
 
 import pytest
 
@@ -13,12 +14,15 @@ async def test_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 0.0
     handled: list[int] = []
     rounds: list[int] = []
+    looked = 0
 
     class Clock:
         """Stands still but for the messages."""
 
         @staticmethod
         def monotonic() -> float:
+            nonlocal looked
+            looked += 1
             return now_s
 
     monkeypatch.setattr(turns, "time", Clock)
@@ -37,8 +41,32 @@ async def test_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
 
     await asyncio.gather(others(), *(message(number) for number in range(100)))
     assert handled == list(range(100))
-    assert {after - before for before, after in pairwise(rounds)} == {4}
-    assert len(rounds) == 25
+    # In the first round that they wait for nobody is awake yet.
+    assert [after - before for before, after in pairwise(rounds)].count(0) == 1
+    assert {after - before for before, after in pairwise(rounds)} == {0, 4}
+    assert len(rounds) == 26
+    # All of them in each round would be 1,300.
+    assert looked < 500
+
+
+async def test_who_gives_up_while_it_waits() -> None:
+    """A connection that ends takes nobody's turn."""
+    shared = turns.Turns()
+
+    def work() -> None:
+        time.sleep(turns.ROUND_S)
+
+    async def message() -> None:
+        await shared.take()
+        work()
+
+    tasks = [asyncio.create_task(message()) for _ in range(40)]
+    await asyncio.sleep(0)
+    for task in tasks[1::2]:
+        task.cancel()
+    async with asyncio.timeout(5):
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [result is None for result in results] == [True, False] * 20
 
 
 async def test_one_message_waits_for_nothing() -> None:
