@@ -11,6 +11,7 @@ from custom_components.reev_ems.ocpp_server import (
     Permit,
     PermitAccepted,
     PermitRejected,
+    charge_point,
     quirks,
 )
 from custom_components.reev_ems.ocpp_server.abilities import Abilities
@@ -206,9 +207,10 @@ async def test_configuration_keys_are_believed(adopt: Any, dial: Any) -> None:
 
 
 async def test_known_model_is_not_asked_for_what_it_breaks_on(
-    adopt: Any, dial: Any
+    adopt: Any, dial: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An Easee gets its three measurands and 30 s, at the first attempt."""
+    monkeypatch.setattr(charge_point, "BOOT_WAIT_S", 3.0)
     adopt()
     client = await dial(
         handlers={
