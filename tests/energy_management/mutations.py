@@ -572,6 +572,11 @@ STEP = [
         "overload.py::test_s8_who_comes_back_is_told_its_permit_again",
     ),
     Mutation(
+        "S8 sent again to who does not obey", "occupancy",
+        "if disobedient and not memory.disobedient:", "if False:",
+        "overload.py::test_s8_who_does_not_obey_is_told_once_more",
+    ),
+    Mutation(
         "S8 sent again if not accepted", "commands",
         "if _is_refused(turn, permit) and now_s - permit.sent_s >= resend_s:", "if False:",
         "controller.py::test_s8_a_permit_that_was_not_accepted_is_sent_again_and_stays_booked",

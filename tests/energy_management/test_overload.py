@@ -5,7 +5,10 @@ from random import Random
 
 import pytest
 
-from custom_components.reev_ems.energy_management.controller import step
+from custom_components.reev_ems.energy_management.controller import (
+    ControllerState,
+    step,
+)
 from custom_components.reev_ems.energy_management.frozen import replace
 from custom_components.reev_ems.energy_management.model import (
     PHASES,
@@ -254,3 +257,25 @@ def test_s5_the_floor_on_one_phase_is_renewed() -> None:
     commands = loop.cars["c1"].commands
     loop.run(450)
     assert loop.cars["c1"].commands == commands + 1
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_s8_who_does_not_obey_is_told_once_more(paused: bool) -> None:
+    """It dropped its pause, or charges by a permit that nobody remembers after a restart: nothing lapses here."""
+
+    def base(at_s: float) -> Loads:
+        load_a = 62.0 if paused and at_s > 60 else 10.0
+        return {"main": (load_a,) * 3, "garage": NOTHING}
+
+    loop = plant(base, {})
+    loop.run(120)
+    for name, car in loop.cars.items():
+        if name != "c4":
+            car.state = ConnectorState.AVAILABLE
+    car = loop.cars["c4"]
+    if not paused:
+        loop.state = ControllerState()
+        car.draw_a = car.reported_a = 0.0
+    car.permit_a, car.expires_s = 6.0 if paused else 32.0, float("inf")
+    loop.run(60)
+    assert car.permit_a == (0.0 if paused else 6.0)

@@ -216,6 +216,14 @@ def obey(
             memory.disobedient,
         ):
             return memory
+        if disobedient and not memory.disobedient:
+            # It may have dropped what it accepted, or have another permit than is known here.
+            expires_s = memory.permit.expires_s
+            if expires_s is None:
+                expires_s = draw.reported_s + settings.paused_profile_life_s
+            memory = replace(
+                memory, permit=replace(memory.permit, sent_s=None, expires_s=expires_s)
+            )
         return replace(memory, over_s=over_s, obeyed_s=None, disobedient=disobedient)
     if not memory.disobedient:
         return memory if memory.over_s is None else replace(memory, over_s=None)
