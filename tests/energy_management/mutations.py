@@ -302,7 +302,7 @@ STEP = [
     ),
     Mutation(
         "S1 reports from before a lowering", "turns",
-        "            upper = allowed\n", "            pass\n",
+        "upper = permitted if came_down else allowed", "pass",
         "overload.py::test_s1_loads_that_jump_drift_and_flicker_break_no_limit_for_long",
     ),
     Mutation(
@@ -321,12 +321,23 @@ STEP = [
         "overload.py::test_s1_a_load_that_drifts_is_followed",
     ),
     Mutation(
-        "S1 lowerings that no meter shows", "circuits", "max(total[:3]) > SHOWN_A", "max(total[:3]) > 0",
+        "S1 lowerings that no meter shows", "circuits", "fall_a > SHOWN_A", "fall_a > 0",
         "overload.py::test_s1_a_load_that_drifts_is_followed",
     ),
     Mutation(
         "what flickers is no fall", "base_load", "_SEEN_PART = 1 / 6", "_SEEN_PART = 0",
         "meter_evidence.py::test_a_meter_that_is_late_and_flickers_has_one_overload_answered_once",
+    ),
+    Mutation(
+        "S1 a lowering on top of another", "base_load",
+        "if memory.base is None:\n        return memory\n    since_s",
+        "if memory.base is None or memory.cut:\n        return memory\n    since_s",
+        "overload.py::test_s1_a_load_that_comes_over_two_readings_is_answered_as_one",
+    ),
+    Mutation(
+        "S1 a report of who has followed", "turns",
+        "upper = permitted if came_down else allowed", "upper = allowed",
+        "overload.py::test_s1_a_report_at_the_permit_shows_that_the_car_has_followed",
     ),
     Mutation(
         "S6 who was lowered may draw less than he reported", "turns",
@@ -487,7 +498,7 @@ STEP = [
     ),
     Mutation(
         "a raise outdates a report", "turns",
-        "if raised_s is not None and draw.reported_s < raised_s + settings.follow_s:", "if False:",
+        "return raised_s is not None and draw.reported_s < raised_s + settings.follow_s", "return False",
         "lost_charging.py::test_a_report_from_before_a_raise_takes_nothing_back",
     ),
     Mutation(

@@ -279,3 +279,50 @@ def test_s8_who_does_not_obey_is_told_once_more(paused: bool) -> None:
     car.permit_a, car.expires_s = 6.0 if paused else 32.0, float("inf")
     loop.run(60)
     assert car.permit_a == (0.0 if paused else 6.0)
+
+
+def single_phase_loop(base: Callable[[float], PerPhase], report_at_s: float) -> Plant:
+    """Return two cars on L3 that share what is left of the grid connection; the second saturated a moment ago."""
+    loop = plant(
+        lambda at_s: {"main": base(at_s), "garage": NOTHING},
+        {"c4": report_at_s, "c5": report_at_s + 1.0},
+    )
+    loop.site = replace(
+        loop.site,
+        connectors=tuple(
+            replace(item, phases=PHASES[2:]) for item in loop.site.connectors
+        ),
+    )
+    for name, car in loop.cars.items():
+        car.phases = PHASES[2:]
+        if name not in {"c4", "c5"}:
+            car.state = ConnectorState.AVAILABLE
+    loop.run(141)
+    loop.cars["c5"].wants_a = 14.0
+    loop.run(8)
+    return loop
+
+
+@pytest.mark.parametrize("first_a", [10.0, 11.0])
+@pytest.mark.parametrize("report_at_s", [2.0, 5.0])
+def test_s1_a_load_that_comes_over_two_readings_is_answered_as_one(
+    first_a: float, report_at_s: float
+) -> None:
+    """The first lowering is small and its fall is hidden by what comes on top: nothing waits for that fall."""
+
+    def base(at_s: float) -> PerPhase:
+        jumped_a = 0.0 if at_s < 150 else first_a if at_s < 151 else 18.0
+        drifted_a = min(max(at_s - 150.0, 0.0), 40.0) * 0.3
+        return 10.0, 10.0, 17.0 + jumped_a + drifted_a
+
+    assert overload_as(single_phase_loop(base, report_at_s), 60) < 20
+
+
+def test_s1_a_report_at_the_permit_shows_that_the_car_has_followed() -> None:
+    """The meter goes on rising and never stands still: the report says that what is left is not the car's."""
+
+    def base(at_s: float) -> PerPhase:
+        risen_a = 0.0 if at_s < 150 else 10.0 + min(at_s - 150.0, 14.0) * 0.6
+        return 10.0, 10.0, 17.0 + risen_a
+
+    assert overload_as(single_phase_loop(base, 1.0), 60) < 10

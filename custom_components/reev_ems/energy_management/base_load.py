@@ -228,9 +228,14 @@ def lowered(
     memory: MeterMemory, reading: PartVector, fall_a: float, now_s: float
 ) -> MeterMemory:
     """Return the memory after permits below the circuit were lowered, by which its reading should fall."""
-    if memory.cut is not None or memory.base is None:
+    if memory.base is None:
         return memory
-    cut = Cut(since_s=now_s, reading=reading, base=memory.base, fall_a=fall_a)
+    since_s = now_s
+    if memory.cut is not None:
+        # Loads may have come since; what falls now falls from here, but nothing is waited for any longer.
+        since_s = memory.cut.since_s
+        fall_a += memory.cut.fall_a
+    cut = Cut(since_s=since_s, reading=reading, base=memory.base, fall_a=fall_a)
     return replace(memory, cut=cut)
 
 

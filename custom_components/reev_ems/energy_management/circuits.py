@@ -17,7 +17,7 @@ from .decision import CircuitDecision, Issue, IssueKind
 from .model import PHASES, PartPerPhase, PerPhase
 from .observation import ConnectorState, Observation
 from .outlets import Layout
-from .state import NOTHING, ControllerState, MeterMemory, PartVector, least, most
+from .state import NOTHING, ControllerState, MeterMemory, PartVector, beyond, least
 from .turns import Turn
 
 _UNKNOWN: PartVector = (None, None, None, None)
@@ -239,24 +239,18 @@ class Circuits:
 
     def note_cuts(self, turns: Iterable[Turn]) -> None:
         """Remember which circuits will carry so much less because permits were lowered that their meters will show it."""
-        lowered_by = self.nothing(NOTHING * 2)
+        falls = self.nothing()
         for turn in turns:
             if turn.new < turn.before:
-                more, less = turn.load(turn.before), turn.load(turn.new)
-                drawn = most(least(turn.likely_draw, more), less)
-                lowered_by[turn.outlet.connector.circuit].append(
-                    [
-                        before - after
-                        for before, after in zip((*more, *drawn), less * 2, strict=True)
-                    ]
+                drawn = least(turn.highest_draw(self._settings), turn.load(turn.before))
+                falls[turn.outlet.connector.circuit].append(
+                    beyond(drawn, turn.load(turn.new))
                 )
-        for name, total in self.sums(lowered_by).items():
-            if name in self.readings and max(total[:3]) > SHOWN_A:
+        for name, total in self.sums(falls).items():
+            fall_a = max(total[:3])
+            if name in self.readings and fall_a > SHOWN_A:
                 self.meters[name] = lowered(
-                    self.meters[name],
-                    self.readings[name],
-                    max(total[4:7]),
-                    self._now_s,
+                    self.meters[name], self.readings[name], fall_a, self._now_s
                 )
 
     def decisions(self) -> dict[str, CircuitDecision]:

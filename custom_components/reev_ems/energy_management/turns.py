@@ -23,6 +23,7 @@ from .outlets import Outlet
 from .state import (
     NOTHING,
     ConnectorMemory,
+    Draw,
     Guess,
     Left,
     Permit,
@@ -191,6 +192,18 @@ class Turn:
             return self.known
         return self._allowed_load if self.steered else NOTHING
 
+    def highest_draw(self, settings: Settings) -> Vector:
+        """Return what it draws at most by its last report, or may draw by its permit if that tells nothing of now."""
+        draw = self.memory.draw
+        if draw is not None and self._may_have_ramped(draw, settings):
+            return self._allowed_load
+        return self.likely_draw
+
+    def _may_have_ramped(self, draw: Draw, settings: Settings) -> bool:
+        """Return whether it reported before it had followed its last raise."""
+        raised_s = self.memory.permit.raised_s
+        return raised_s is not None and draw.reported_s < raised_s + settings.follow_s
+
     @property
     def told_s(self) -> float | None:
         """Return when it last said what it draws, -inf: it never did; None: it draws nothing, as far as is known."""
@@ -235,8 +248,10 @@ class Turn:
             and lowered_s is not None
             and draw.reported_s < lowered_s + settings.follow_s
         ):
-            # From before it had to have followed, the report tells no more than the permits.
-            upper = allowed
+            # From before it had to have followed, the report tells no more than the permits, but that it did follow.
+            followed_a = self.before * self.outlet.unit_a + settings.settle_band_a
+            came_down = draw.reported_s > lowered_s and draw.current_a <= followed_a
+            upper = permitted if came_down else allowed
         else:
             followed = upper
         if self.known is None:
@@ -246,9 +261,7 @@ class Turn:
             low = lowest(draw, since_s)
             if obeys:
                 low = least(low, permitted)
-        raised_s = memory.permit.raised_s
-        if raised_s is not None and draw.reported_s < raised_s + settings.follow_s:
-            # It may have ramped since it reported.
+        if self._may_have_ramped(draw, settings):
             high = most(high, self._allowed_load)
         return (*low, *high, *upper, *followed)
 
