@@ -35,7 +35,9 @@ def current(value: object, phase: str) -> Payload:
     return {"value": value, "measurand": "Current.Import", "phase": phase}
 
 
-@pytest.mark.parametrize("at", [iso(), None, "yesterday"])
+@pytest.mark.parametrize(
+    "at", [iso(), None, "yesterday"], ids=["now", "none", "no time"]
+)
 async def test_values_of_one_moment_in_many_elements(
     adopt: Any, dial: Any, at: str | None
 ) -> None:
