@@ -127,7 +127,7 @@ def test_allocate(benchmark: Any, connectors: int) -> None:
     assert len(allocation.paused) < connectors * 0.1
 
 
-@pytest.mark.parametrize("connectors", [100, 500, 2000])
+@pytest.mark.parametrize("connectors", [100, 500, 2000, 5000])
 def test_allocate_with_limits_per_phase_only(benchmark: Any, connectors: int) -> None:
     """The same, without classes, weights and all other limits."""
     case = limits_per_phase_only(three_levels(connectors, room=ENOUGH))
