@@ -187,9 +187,7 @@ async def test_s5_an_answer_that_takes_long(
     await asyncio.gather(*answering)
 
 
-async def test_s4_a_boot_with_every_message(
-    adopt: Any, dial: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_s4_a_boot_with_every_message(adopt: Any, dial: Any) -> None:
     """Who announces itself again and again is not written to again and again, and its permits go on."""
     point, recorder = adopt()
     client = await dial()

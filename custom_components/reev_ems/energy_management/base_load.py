@@ -6,19 +6,22 @@ jump of the base load that is not there, the rule reacts to it, the cars ramp ag
 
 So the estimate is held, and only evidence moves it. Each reading M gives bounds:
 
-- certain: base ≥ M − Σ of the most that each connector may be drawing (latest report, unless a permit was lowered since
-  and its time to follow is over; permit in force; permits that it may not have left yet). This moves the estimate *at once*. Hence, as estimate + Σ booked ≥ M always holds, every
-  overload that the meter shows lowers the permits in the same step by at least its size.
-  Where the meter fell after a lowering and has stood still since (or drifts as no car that ramps does), the cars have
-  followed: then they draw no more than their permits, whatever they reported before. (Loads of different power factors add up to less than the sum of
-  their currents; so an overload of a few per cent may remain after the first answer.)
-  Only while permits were just lowered, by more than a meter shows as noise, and it does not show any of it, it may be
-  the meter that is late: then the estimate rises by what the meter rose since. Otherwise one overload would be answered twice.
+- certain: base ≥ M − Σ of the most that each connector may be drawing (permit in force; permits that it may not have
+  left yet; latest report, unless it is from before it had to have followed). This moves the estimate *at once*. Hence,
+  as estimate + Σ booked ≥ M always holds, every overload that the meter shows lowers the permits in the same step by at
+  least its size.
+  A connector that reports at or below its lowered permit has followed. Where the meter fell after a lowering and has
+  stood still since (or drifts as no car that ramps does), all have: then they draw no more than their permits, whatever
+  they reported before. (Loads of different power factors add up to less than the sum of their currents; so an overload
+  of a few per cent may remain after the first answer.)
+  Only while cars were just lowered, by more than a meter shows as noise, and it does not show any of it, it may be the
+  meter that is late: then the estimate rises by what the meter rose since. Otherwise one overload would be answered
+  twice.
 - likely: base ≥ M − Σ highest reports. This raises the estimate only if all readings of the last 16 s or more
   (`Settings.align_s`) agree, so that a car which ramps by itself, seen by the meter before it reports, moves nothing.
-- confirmed: base ≤ M − Σ lowest reports, or permits if these were lowered below. This lowers the estimate if all readings agree since every connector that
-  draws has reported, or for 16 s; the lowest reports are those since a while before that, by as much as
-  the meter may be late (`Settings.meter_lag_s`).
+- confirmed: base ≤ M − Σ lowest reports, or permits if these were lowered below. This lowers the estimate if all
+  readings agree since every connector that draws has reported, or for 16 s; the lowest reports are those since a while
+  before that, by as much as the meter may be late (`Settings.meter_lag_s`).
 
 The first estimate takes every connector at its latest report, or at its permit if it has not reported yet: after a
 restart cars are charging, and their draw must not count twice before they could say a word. Nothing is raised in that
@@ -38,7 +41,7 @@ from collections.abc import Callable, Iterable, Sequence
 from .frozen import replace
 from .model import Circuit, Settings
 from .observation import MeterObservation
-from .state import Bounds, Cut, MeterMemory, PartVector, Still
+from .state import UNKNOWN, Bounds, Cut, MeterMemory, PartVector, Still
 
 _BUCKET_S = 4.0
 _NEW_SAMPLE_S = 0.05
@@ -46,11 +49,10 @@ _SEEN_A = 0.5
 # The larger a cut, the more must be seen of it: what flickers is taken for the start of a fall otherwise.
 _SEEN_PART = 1 / 6
 SHOWN_A = 2 * _SEEN_A
-"""A meter shows it when permits are lowered by more than this, all together."""
+"""A meter shows it when what cars draw is lowered by more than this, all together."""
 _DRIFT_A_PER_S = 0.4
 # A car that ramps moves the meter all the time; half a ramp (5 s, IEC 61851-1) without that, and it has ended.
 _STILL_S = 2.5
-_UNKNOWN: PartVector = (None, None, None, None)
 # A charge point measures a moment before it reports.
 _REPORT_LAG_S = 3.0
 
@@ -179,7 +181,7 @@ def estimate(
         )
     spans = (bucket - bounds[0].bucket) * _BUCKET_S >= settings.align_s
     lowest = _of_all(min, [item.low for item in bounds])
-    peak = first = _UNKNOWN
+    peak = first = UNKNOWN
     if spans and bounds[0].bucket <= confirmed:
         peak = _of_all(max, [item.peak for item in bounds if item.bucket >= confirmed])
     if spans and not memory.proven:
@@ -194,7 +196,7 @@ def estimate(
         None if value is None else _moved(*part)
         for value, *part in zip(
             reading,
-            memory.base or _UNKNOWN,
+            memory.base or UNKNOWN,
             lowest,
             first,
             peak,

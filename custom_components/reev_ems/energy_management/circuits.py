@@ -17,10 +17,16 @@ from .decision import CircuitDecision, Issue, IssueKind
 from .model import PHASES, PartPerPhase, PerPhase
 from .observation import ConnectorState, Observation
 from .outlets import Layout
-from .state import NOTHING, ControllerState, MeterMemory, PartVector, beyond, least
+from .state import (
+    NOTHING,
+    UNKNOWN,
+    ControllerState,
+    MeterMemory,
+    PartVector,
+    beyond,
+    least,
+)
 from .turns import Turn
-
-_UNKNOWN: PartVector = (None, None, None, None)
 
 type Load = Sequence[float]
 """Vectors, one after the other."""
@@ -135,7 +141,7 @@ class Circuits:
                     permitted=total[12:],
                     settings=settings,
                 )
-            reading_w = self.readings.get(self._plan.root.id, _UNKNOWN)[3]
+            reading_w = self.readings.get(self._plan.root.id, UNKNOWN)[3]
             if battery_w is not None and reading_w is not None:
                 total = totals[self._plan.root.id]
                 self.house = estimate(

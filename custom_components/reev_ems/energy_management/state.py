@@ -19,6 +19,7 @@ type PartVector = tuple[float | None, float | None, float | None, float | None]
 """The same where a part may be unknown."""
 
 NOTHING: Vector = (0.0, 0.0, 0.0, 0.0)
+UNKNOWN: PartVector = (None, None, None, None)
 
 
 def most(first: Vector, second: Vector) -> Vector:

@@ -330,16 +330,16 @@ class V201(Requests201):
             meter_stop_wh=stop_wh,
             reason=reason,
         )
-        for connector in point.connectors.values():
-            if (
-                connector.transaction is not None
-                and connector.transaction.id == transaction.id
-            ):
-                evse = connector.connector_id
-                self._charging_state[evse] = "Ended"
-                point.transaction_ended(evse, transaction.id, stop_wh, reason)
-                self._tell_state(evse)
+        evses = [
+            connector.connector_id
+            for connector in point.connectors.values()
+            if connector.transaction is not None
+            and connector.transaction.id == transaction.id
+        ]
+        self._charging_state.update(dict.fromkeys(evses, "Ended"))
         point.session_ended(transaction.id, stop_wh, reason)
+        for evse in evses:
+            self._tell_state(evse)
 
     async def _meter(self, payload: Payload) -> Payload:
         evse = fields.required_integer(payload, "evseId")
