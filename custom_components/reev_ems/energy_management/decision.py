@@ -21,6 +21,8 @@ class SiteState(StrEnum):
     """A meter is late: nothing is raised (S3)."""
     FAILSAFE = "failsafe"
     """A meter is silent: its circuit's connectors are at the failsafe (S3)."""
+    OVERLOADED = "overloaded"
+    """A circuit has been measured above its limit for a while (S13)."""
     OFF = "off"
     """Load management is switched off: every connector is at the failsafe."""
 
@@ -43,6 +45,14 @@ class LimitKind(StrEnum):
     MINIMUM_OFF_TIME = "minimum_off_time"
     RAISE_WAIT = "raise_wait"
     CAR_DRAWS_LESS = "car_draws_less"
+    CAR_SLEEPS = "car_sleeps"
+    """The car does not take its offer; one minimum is kept for all that sleep."""
+    METER_DOUBT = "meter_doubt"
+    """A meter contradicts what the cars do (S14)."""
+    OVERLOAD = "overload"
+    """A circuit is measured above its limit (S13)."""
+    DISOBEDIENT = "disobedient"
+    """It draws more than its permit (S8)."""
     MODE_OFF = "mode_off"
     SWITCHED_OFF = "switched_off"
     NOT_AUTHORIZED = "not_authorized"
@@ -78,6 +88,10 @@ class Limit:
                 return f"{place}, power"
             case LimitKind.USER_GROUP:
                 return place if self.phase else f"{place}, power"
+            case LimitKind.METER_DOUBT:
+                return f"meter of {place} contradicts the cars"
+            case LimitKind.OVERLOAD:
+                return f"{place} is overloaded"
             case LimitKind.IMBALANCE:
                 return f"phase imbalance {self.phase}"
             case LimitKind.ROTATION if place:
@@ -105,6 +119,8 @@ _TEXTS: Final[Mapping[LimitKind, str]] = {
     LimitKind.MINIMUM_OFF_TIME: "minimum pause",
     LimitKind.RAISE_WAIT: "waiting to be raised",
     LimitKind.CAR_DRAWS_LESS: "the car draws less",
+    LimitKind.CAR_SLEEPS: "the car sleeps",
+    LimitKind.DISOBEDIENT: "ignores limits",
     LimitKind.MODE_OFF: "charging mode off",
     LimitKind.SWITCHED_OFF: "charging switched off",
     LimitKind.NOT_AUTHORIZED: "the user may not charge",
@@ -126,17 +142,33 @@ class ConnectorDecision:
     limited_by: Limit
     phase_count: int | None = None
     """Phases to charge with, only where the connector can switch phases."""
+    used_phases: int | None = None
+    """On how many of its own phases the car at it was seen to charge; None: not known yet."""
+
+
+class Action(StrEnum):
+    """What a command asks a charge point to do."""
+
+    PERMIT = "permit"
+    """A charging profile: the permit, and when it lapses to the floor by itself (S5)."""
+    STOP = "stop"
+    """End the transaction (S13)."""
+    INOPERATIVE = "inoperative"
+    """Take the connector out of service (S13)."""
+    OPERATIVE = "operative"
+    """Put it back into service."""
 
 
 @frozen
 class Command:
-    """A charging profile to put on the wire: the permit, and when it lapses to the floor by itself (S5)."""
+    """What has to go on the wire; only a permit has a value and a life."""
 
     connector: str
-    permit_a: float | None
-    permit_w: float | None
-    expires_s: float
-    """On the clock of the observation's `at_s`."""
+    action: Action = Action.PERMIT
+    permit_a: float | None = None
+    permit_w: float | None = None
+    expires_s: float | None = None
+    """On the clock of the observation's `at_s`; None: not a permit."""
     phase_count: int | None = None
 
 
@@ -148,7 +180,28 @@ class IssueKind(StrEnum):
     FLOORS_OVER_LIMIT = "floors_over_limit"
     DISOBEDIENT = "disobedient"
     IMBALANCE_RESIDUAL = "imbalance_residual"
+    OVERLOADED = "overloaded"
+    """A circuit is measured above its limit; `phase` is the worst one, `value` the A over it (S13)."""
+    METER_CONTRADICTION = "meter_contradiction"
+    """A meter contradicts what the cars do; `finding` says how (S14)."""
     NO_AUTONOMOUS_FALLBACK = "no_autonomous_fallback"
+
+
+class Finding(StrEnum):
+    """How a meter contradicts what our connectors do (S14); the phases concerned stand in `Issue.phase`."""
+
+    REVERSED = "reversed"
+    """The sign is wrong: of one phase (a transformer turned around), or of all."""
+    LOST = "lost"
+    """A phase shows nothing of what the cars draw there: its transformer or voltage tap is gone."""
+    SWAPPED = "swapped"
+    """Phases are exchanged ("L1 L2")."""
+    RATIO = "ratio"
+    """What it shows is a multiple of what the cars draw; `Issue.value` is the factor."""
+    FROZEN = "frozen"
+    """Its values stand still."""
+    ELSEWHERE = "elsewhere"
+    """It shows nothing of what the cars below its circuit do."""
 
 
 @frozen
@@ -161,6 +214,7 @@ class Issue:
     connector: str | None = None
     value: float | None = None
     """A over the limit, or the age in s."""
+    finding: Finding | None = None
 
 
 @frozen

@@ -39,6 +39,8 @@ class Supply(StrEnum):
 class ChargingMode(StrEnum):
     """What a connector may charge from."""
 
+    AUTOMATIC = "automatic"
+    """As `Connector.automatic_mode` says while the PV switch of the site or of one of its circuits is on, else fast."""
     FAST = "fast"
     SOLAR_MIN = "solar_min"
     """The minimum always, more from surplus."""
@@ -77,9 +79,13 @@ class Circuit:
     """Whether a meter measures this circuit; if not, `reserve_a` stands for its base load."""
     reserve_a: PerPhase = (0.0, 0.0, 0.0)
     follows_pv: bool = False
-    """The PV switch of this group: connectors below it that are in a solar mode follow the surplus."""
+    """The PV switch of this group: connectors below it in mode `automatic` follow the surplus."""
     own_pv: bool = False
     """Whether its meter sees PV of its own: its connectors then take no more than the surplus there."""
+    hard_limit: bool = False
+    """Whether its limit is never exceeded for a moment, also where a breaker would bear it."""
+    generation: bool | None = None
+    """Whether something below it feeds in, so that its meter may show less than the cars draw; None: nobody said."""
 
 
 @frozen
@@ -104,6 +110,10 @@ class Connector:
     priority: int = 5
     weight: float = 1.0
     mode: ChargingMode = ChargingMode.FAST
+    automatic_mode: ChargingMode = ChargingMode.SOLAR
+    """What mode `automatic` means while a PV switch is on: `solar` or `solar_min`."""
+    obeys_pause: bool = True
+    """Whether a permit of 0 keeps its car from charging; if not, a pause ends the transaction."""
     can_switch_phases: bool = False
     """Whether it may be given one phase instead of three (its first line phase remains)."""
     autonomous_fallback: bool = True
@@ -159,12 +169,28 @@ class Settings:
     """Age above which a charge point's own measurement is no longer one (S2)."""
     resend_s: float = 15.0
     """How often a permit is sent again to a charge point that has not accepted it."""
-    profile_life_s: float = 120.0
+    profile_life_s: float = 300.0
     paused_profile_life_s: float = 900.0
     """Life of a permit at or below the floor: falling back from it needs no haste (S5)."""
-    rotation_slot_s: float = 900.0
+    rotation_slot_s: float = 3600.0
+    max_pauses: int = 3
+    """Pauses for lack of room per session, after which a car keeps its minimum before those with fewer: some cars
+    give up after three (evcc/optimizer#144)."""
+    sleep_after_s: float = 30.0
+    """A car that draws nothing of its offer for so long sleeps."""
+    sleep_offer_s: float = 300.0
+    """How long a sleeping car keeps its offer while others want it."""
+    overload_s: float = 10.0
+    """A circuit measured above its limit for so long is overloaded (S13)."""
+    stop_after_s: float = 20.0
+    """From then on transactions are stopped, where permits do not help (S13)."""
+    restore_s: float = 300.0
+    """Room has to stand for so long before the measures against an overload are undone."""
+    may_stop_transactions: bool = True
+    may_make_inoperative: bool = True
     min_on_s: float = 300.0
-    min_off_s: float = 300.0
+    min_off_s: float = 60.0
+    """Pause after the sun went; the stop delay limits the switching already."""
     pv_start_delay_s: float = 60.0
     pv_stop_delay_s: float = 180.0
     pv_start_threshold_w: float = 0.0
@@ -197,6 +223,6 @@ class Site:
     load_management: bool = True
     """Off: the connectors are held at the failsafe, since nobody looks after the limits."""
     pv_surplus: bool = False
-    """The site's PV switch: connectors in a solar mode follow the surplus at the grid connection."""
+    """The site's PV switch: connectors in mode `automatic` follow the surplus at the grid connection."""
     imbalance: ImbalanceLimit | None = field(default_factory=ImbalanceLimit)
     settings: Settings = field(default_factory=Settings)

@@ -52,6 +52,7 @@ class MeterObservation:
     current_a: PartPerPhase | None = None
     power_w: float | None = None
     voltage_v: PartPerPhase | None = None
+    energy_import_wh: float | None = None
     age_s: float | None = None
     """None: there never was a reading."""
 
@@ -73,6 +74,8 @@ class ConnectorObservation:
     """Priorities of the session's user and user groups; the highest of these and the connector's applies."""
     groups: tuple[str, ...] = ()
     """Ids of the session's user groups, also while the charge point is offline; only those with a limit matter."""
+    used_phases: int | None = None
+    """On how many of its own phases this user's car charged the last time; None: not known."""
     session_wh: float | None = None
     enabled: bool = True
     """The person's charging switch: False pauses."""
