@@ -11,10 +11,7 @@ import pytest
 from custom_components.reev_ems.energy_management import sharing
 from custom_components.reev_ems.energy_management.allocation import allocate
 from custom_components.reev_ems.energy_management.case import Case
-from custom_components.reev_ems.energy_management.controller import (
-    ControllerState,
-    step,
-)
+from custom_components.reev_ems.energy_management.controller import ControllerState
 from custom_components.reev_ems.energy_management.guard import guard
 from custom_components.reev_ems.energy_management.model import PHASES, Site
 from custom_components.reev_ems.energy_management.observation import (
@@ -23,6 +20,7 @@ from custom_components.reev_ems.energy_management.observation import (
     MeterObservation,
     Observation,
 )
+from tests.energy_management.stepping import step
 
 from .test_allocation import three_levels
 

@@ -3,10 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from custom_components.reev_ems.energy_management.controller import (
-    ControllerState,
-    step,
-)
+from custom_components.reev_ems.energy_management.controller import ControllerState
 from custom_components.reev_ems.energy_management.decision import Command, Decision
 from custom_components.reev_ems.energy_management.model import (
     Circuit,
@@ -20,6 +17,7 @@ from custom_components.reev_ems.energy_management.observation import (
     MeterObservation,
     Observation,
 )
+from tests.energy_management.stepping import step
 
 MAIN = Circuit(id="main", limit_a=(32.0, 32.0, 32.0), metered=True)
 

@@ -4,10 +4,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from custom_components.reev_ems.energy_management.controller import (
-    ControllerState,
-    step,
-)
+from custom_components.reev_ems.energy_management.controller import ControllerState
 from custom_components.reev_ems.energy_management.decision import Decision
 from custom_components.reev_ems.energy_management.model import (
     PHASES,
@@ -22,6 +19,7 @@ from custom_components.reev_ems.energy_management.observation import (
     MeterObservation,
     Observation,
 )
+from tests.energy_management.stepping import step
 
 RAMP_A_PER_S = 4.0
 """6 to 16 A in 2.5 s, 32 A to nothing in 8 s: a car has 5 s to follow (IEC 61851-1)."""

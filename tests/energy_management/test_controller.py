@@ -7,12 +7,9 @@ from typing import Any
 
 import pytest
 
-from custom_components.reev_ems.energy_management import sharing
+from custom_components.reev_ems.energy_management import share
 from custom_components.reev_ems.energy_management.case import Allocation, Case, Share
-from custom_components.reev_ems.energy_management.controller import (
-    ControllerState,
-    step,
-)
+from custom_components.reev_ems.energy_management.controller import ControllerState
 from custom_components.reev_ems.energy_management.decision import (
     Command,
     Decision,
@@ -41,6 +38,7 @@ from custom_components.reev_ems.energy_management.observation import (
 )
 from tests.energy_management.loop import MAIN, Loop, one
 from tests.energy_management.plant import Car, Plant
+from tests.energy_management.stepping import step
 
 
 def test_s5_permits_expire_and_are_renewed_at_half_their_life() -> None:
@@ -204,7 +202,7 @@ def test_s10_a_wrong_allocation_does_not_get_past_the_guard(
             support_a={},
         )
 
-    monkeypatch.setattr(sharing, "allocate", everybody_everything)
+    monkeypatch.setattr(share, "allocate", everybody_everything)
     site = Site(
         circuits=(MAIN,),
         connectors=tuple(Connector(id=f"c{i}", circuit="main") for i in range(3)),

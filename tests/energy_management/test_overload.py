@@ -5,10 +5,7 @@ from random import Random
 
 import pytest
 
-from custom_components.reev_ems.energy_management.controller import (
-    ControllerState,
-    step,
-)
+from custom_components.reev_ems.energy_management.controller import ControllerState
 from custom_components.reev_ems.energy_management.frozen import replace
 from custom_components.reev_ems.energy_management.model import (
     PHASES,
@@ -22,6 +19,7 @@ from custom_components.reev_ems.energy_management.observation import (
     ConnectorState,
     Observation,
 )
+from tests.energy_management.stepping import step
 
 from .plant import Car, Plant
 

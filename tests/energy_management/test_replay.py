@@ -5,13 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from custom_components.reev_ems.energy_management.controller import (
-    ControllerState,
-    step,
-)
+from custom_components.reev_ems.energy_management.controller import ControllerState
 from custom_components.reev_ems.energy_management.observation import Observation
 from custom_components.reev_ems.energy_management.replay import main, record
 from tests.energy_management.plant import Plant
+from tests.energy_management.stepping import step
 from tests.energy_management.test_closed_loop import cars, site, steady
 
 

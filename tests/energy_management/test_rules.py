@@ -5,10 +5,7 @@ from math import nan
 
 import pytest
 
-from custom_components.reev_ems.energy_management.controller import (
-    ControllerState,
-    step,
-)
+from custom_components.reev_ems.energy_management.controller import ControllerState
 from custom_components.reev_ems.energy_management.decision import (
     Issue,
     IssueKind,
@@ -35,6 +32,7 @@ from custom_components.reev_ems.energy_management.state import Sun, SunPhase
 from custom_components.reev_ems.energy_management.surplus import Applicant, plan_sun
 from tests.energy_management.loop import MAIN, Loop, one
 from tests.energy_management.plant import Car, Plant
+from tests.energy_management.stepping import step
 
 
 def several(count: int, **settings: float) -> Site:

@@ -6,10 +6,7 @@ import json
 from hypothesis import HealthCheck, given, settings
 import pytest
 
-from custom_components.reev_ems.energy_management.controller import (
-    ControllerState,
-    step,
-)
+from custom_components.reev_ems.energy_management.controller import ControllerState
 from custom_components.reev_ems.energy_management.decision import Decision
 from custom_components.reev_ems.energy_management.fields import RefusedError
 from custom_components.reev_ems.energy_management.model import Site
@@ -17,6 +14,7 @@ from custom_components.reev_ems.energy_management.observation import Observation
 from custom_components.reev_ems.energy_management.replay import record, replay
 from custom_components.reev_ems.energy_management.serialise import from_json, to_json
 from tests.energy_management.random_sites import histories
+from tests.energy_management.stepping import step
 
 _QUICK = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]

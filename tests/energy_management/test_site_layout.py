@@ -2,12 +2,10 @@
 
 import pytest
 
-from custom_components.reev_ems.energy_management.controller import (
-    ControllerState,
-    step,
-)
+from custom_components.reev_ems.energy_management.controller import ControllerState
 from custom_components.reev_ems.energy_management.model import Circuit, Connector, Site
 from custom_components.reev_ems.energy_management.observation import Observation
+from tests.energy_management.stepping import step
 
 MAIN = Circuit(id="main")
 BOARD = Circuit(id="board", parent="main")

@@ -5,10 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 import pytest
 
-from custom_components.reev_ems.energy_management.controller import (
-    ControllerState,
-    step,
-)
+from custom_components.reev_ems.energy_management.controller import ControllerState
 from custom_components.reev_ems.energy_management.decision import Decision
 from custom_components.reev_ems.energy_management.model import PHASES, Site, Supply
 from custom_components.reev_ems.energy_management.observation import (
@@ -16,6 +13,7 @@ from custom_components.reev_ems.energy_management.observation import (
     Observation,
 )
 from tests.energy_management.random_sites import histories, histories_wanted
+from tests.energy_management.stepping import step
 
 _SLACK = 1e-6
 

@@ -1,9 +1,6 @@
 """Limits of user groups over time."""
 
-from custom_components.reev_ems.energy_management.controller import (
-    ControllerState,
-    step,
-)
+from custom_components.reev_ems.energy_management.controller import ControllerState
 from custom_components.reev_ems.energy_management.decision import LimitKind
 from custom_components.reev_ems.energy_management.model import (
     Circuit,
@@ -18,6 +15,7 @@ from custom_components.reev_ems.energy_management.observation import (
     MeterObservation,
     Observation,
 )
+from tests.energy_management.stepping import step
 
 _NAMES = ("a", "b", "c")
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from .case import Demand
 
-type Claim = tuple[bool, int, float, float, float]
+type Claim = tuple[bool, bool, int, bool, float, float, float]
 
 _ROUNDING_A = 1e-9
 
@@ -22,7 +22,8 @@ _LEAST_A = 1e-6
 def claim(demand: Demand, scarce: float) -> Claim:
     """Return the demand's claim to be admitted; the smallest comes first.
 
-    Inside its minimum on-time, higher class, least served, first come, least needed of what is scarce.
+    Inside its minimum on-time, a car that wants it, higher class, paused often, least served, first come, least needed
+    of what is scarce.
 
     Args:
         demand: of the connector.
@@ -30,7 +31,9 @@ def claim(demand: Demand, scarce: float) -> Claim:
     """
     return (
         not demand.inside_min_on,
+        not demand.wants,
         -demand.priority,
+        not demand.protected,
         demand.served_wh,
         demand.arrived_s,
         scarce,

@@ -61,6 +61,10 @@ class Demand:
     arrived_s: float = 0.0
     inside_min_on: bool = False
     """Whether it started so lately that it should not be paused."""
+    protected: bool = False
+    """Whether it has had its share of pauses, and keeps its minimum before those of its class with fewer."""
+    wants: bool = True
+    """Whether its car takes what it is offered; one that sleeps goes last."""
     groups: tuple[str, ...] = ()
     """Ids of the user groups of whoever charges; those without a limit on the site are passed over."""
     measured_a: PartPerPhase | None = None
@@ -151,6 +155,10 @@ class Case:
     imbalance_base_a: PerPhase | None = None
     """Current at the grid connection less what the demands draw, signed. With `site.imbalance` set it makes the
     imbalance rows; None: there are none."""
+    imbalance_low_a: PerPhase | None = None
+    """The least that the same may be, for the phase that helps; None: `imbalance_base_a`."""
+    relief_a: Mapping[str, PerPhase] = field(default_factory=dict)
+    """By circuit, what its phases may be exceeded by for a moment, because the breaker bears it."""
     imbalance_relief_a: Mapping[str, float] = field(default_factory=dict)
     """By pair of phases ("L1 over L3"), what a violation may exceed the limit by while it is too young to act on."""
 

@@ -1,318 +1,204 @@
-"""The circuits in one step: how old their meters are, their base load, what is booked on them."""
+"""Estimate: the base load of every circuit, and what is booked on it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 
-from .base_load import (
-    SHOWN_A,
-    age,
-    age_of,
-    compared_from,
-    confirmed_bucket,
-    emerged,
-    estimate,
-    lowered,
-    sample,
-)
+from .base_load import Drawn, emerged, estimate
 from .decision import CircuitDecision, Issue, IssueKind
-from .model import PHASES, PartPerPhase, PerPhase
+from .frozen import frozen, replace
+from .meters import Ages, age_of
+from .model import PHASES, Circuit, PartPerPhase, PerPhase, Site
 from .observation import ConnectorState, Observation
+from .observe import Seen
 from .outlets import Layout
-from .state import (
-    NOTHING,
-    UNKNOWN,
-    ControllerState,
-    MeterMemory,
-    PartVector,
-    beyond,
-    least,
-)
-from .turns import Turn
+from .state import BaseLoad, ControllerState, MeterMemory
+from .vectors import NOTHING, UNKNOWN, PartVector, add, summed
 
-type Load = Sequence[float]
-"""Vectors, one after the other."""
+_REPORT_LAG_S = 3.0
+"""A charge point measures a moment before it reports."""
+
+_BACKS_S = (2.0, 4.0, 8.0, 16.0)
+"""How late meters are taken to be, rounded up: the draws are added up once for each."""
 
 
-class Circuits:
-    """The working table of the circuits."""
+@frozen
+class Loads:
+    """What the circuits carry besides the connectors that take part in the sharing."""
 
-    def __init__(
-        self,
-        plan: Layout,
-        state: ControllerState,
-        observation: Observation,
-        now_s: float,
-    ) -> None:
-        """Let the meters age (S3)."""
-        self._plan = plan
-        self._site = plan.site
-        self._settings = settings = plan.site.settings
-        self._now_s = now_s
-        self.meters: dict[str, MeterMemory] = {}
-        self.readings: dict[str, PartVector] = {}
-        """Complete readings that came with this step."""
-        self.late: set[str] = set()
-        self.failed: set[str] = set()
-        self.newly_failed = False
-        self.raise_from_s: dict[str, float | None] = {}
-        """By metered circuit, when raises below it are allowed; None: not in this step."""
-        self.base_a: dict[str, PerPhase | None] = {}
-        self.base_w: dict[str, float | None] = {}
-        self.house = state.house
-        """The grid connection without its home battery: that follows each change of the cars within seconds, and the
-        base load, which holds its estimate, cannot be added to what it does at the moment."""
-        self.reserved: dict[str, list[float]] = {}
-        """Booked by connectors that take no part in the sharing."""
-        self.offline_in_base_w = 0.0
-        """The floors of those offline that the grid connection's meter sees: limits of the connectors alone count them too (S7)."""
-        self.used: dict[str, list[float]] = {}
-        """Booked by all."""
-        for circuit in self._site.circuits:
-            if not circuit.metered:
-                continue
-            name = circuit.id
-            meter = observation.meters.get(name)
-            reading = sample(circuit, meter, plan.loaded[name])
-            age_s = None if reading is None or meter is None else meter.age_s
-            was = state.meters.get(name) or MeterMemory(since_s=now_s)
-            memory = age(was, now_s, age_s=age_s, settings=settings)
-            self.meters[name] = memory
-            self.raise_from_s[name] = None
-            if (
-                reading is not None
-                and age_s is not None
-                and 0 <= age_s <= settings.meter_timeout_s
-            ):
-                self.readings[name] = reading
-            if memory.failed:
-                self.failed.add(name)
-                self.newly_failed |= not was.failed
-            elif age_s is None or not 0 <= age_s <= settings.meter_hold_s:
-                self.late.add(name)
-            elif memory.fresh_s is not None:
-                self.raise_from_s[name] = memory.raise_from_s
+    meters: Mapping[str, MeterMemory]
+    house: BaseLoad | None
+    base_a: Mapping[str, PerPhase | None]
+    """By circuit, the upper estimate; None: unknown."""
+    low_a: PerPhase | None
+    """The lower estimate at the grid connection, where its meter sees every phase."""
+    base_w: Mapping[str, float]
+    overloaded: frozenset[str]
+    """Circuits that are measured above their limit less the margin at this moment."""
 
-    def mark(self, turns: Iterable[Turn]) -> None:
-        """Tell the connectors below late and silent meters."""
-        if not self.late and not self.failed:
-            return
-        for turn in turns:
-            metered = turn.outlet.metered
-            turn.late = not self.late.isdisjoint(metered)
-            turn.failed = not self.failed.isdisjoint(metered)
 
-    def estimate_base(self, turns: Iterable[Turn], battery_w: float | None) -> None:
-        """Estimate the base load of the circuits that were read, and put all base loads down.
+def estimate_loads(
+    plan: Layout,
+    state: ControllerState,
+    ages: Ages,
+    connectors: Sequence[Seen],
+    observation: Observation,
+    now_s: float,
+) -> Loads:
+    """Estimate the base load of the circuits that were read, and put all base loads down."""
+    site, root = plan.site, plan.root
+    meters = dict(ages.meters)
+    house = state.house
+    for item in connectors:
+        if not item.emerged or item.now.likely == NOTHING:
+            continue
+        for name in item.outlet.metered:
+            if (base := meters[name].base) is not None:
+                meters[name] = replace(
+                    meters[name], base=emerged(base, item.now.likely)
+                )
+        if house is not None and root.metered:
+            house = emerged(house, item.now.likely)
+    overloaded: set[str] = set()
+    drawn = _drawn(plan, ages, connectors, now_s)
+    for name, reading in ages.readings.items():
+        limit = _limit(plan.circuits[name], site)
+        meters[name] = replace(
+            meters[name],
+            base=estimate(meters[name].base, reading, drawn[name], limit, now_s),
+        )
+        if any(
+            value is not None and most is not None and value > most
+            for value, most in zip(reading, limit, strict=True)
+        ):
+            overloaded.add(name)
+    battery = observation.battery
+    reading_w = ages.readings.get(root.id, UNKNOWN)[3]
+    if battery is not None and battery.power_w is not None and reading_w is not None:
+        # The battery follows each change of the cars within seconds: the estimate, which holds still, leaves it out.
+        house = estimate(
+            house,
+            (None, None, None, reading_w - battery.power_w),
+            drawn[root.id],
+            UNKNOWN,
+            now_s,
+        )
+    base_a, base_w = _put_down(plan, meters, ages.failed)
+    base = meters[root.id].base if root.metered else None
+    low_a = None
+    if base is not None and root.id not in ages.failed:
+        l1, l2, l3, _ = base.low
+        if l1 is not None and l2 is not None and l3 is not None:
+            low_a = l1, l2, l3
+    return Loads(
+        meters=meters,
+        house=house,
+        base_a=base_a,
+        low_a=low_a,
+        base_w=base_w,
+        overloaded=frozenset(overloaded),
+    )
 
-        Args:
-            turns: the connectors.
-            battery_w: what the home battery charges with; None: unknown, or there is none.
-        """
-        settings, now_s = self._settings, self._now_s
-        metered = [turn for turn in turns if turn.outlet.metered]
-        for turn in metered:
-            if turn.emerged is not NOTHING:
-                for name in turn.outlet.metered:
-                    self.meters[name] = emerged(self.meters[name], turn.emerged)
-                if self.house is not None:
-                    self.house = emerged(self.house, turn.emerged)
-        if self.readings:
-            confirmed = confirmed_bucket(
-                now_s,
-                [at_s for turn in metered if (at_s := turn.told_s) is not None],
-                settings,
+
+def _limit(circuit: Circuit, site: Site) -> PartVector:
+    """Return above what a reading is an overload, by part."""
+    limit_a, limit_w = circuit.limit_a, circuit.limit_w
+    if limit_a is None:
+        return None, None, None, limit_w
+    margin_a = site.margin_a
+    return (
+        limit_a[0] - margin_a,
+        limit_a[1] - margin_a,
+        limit_a[2] - margin_a,
+        limit_w,
+    )
+
+
+def _drawn(
+    plan: Layout, ages: Ages, connectors: Sequence[Seen], now_s: float
+) -> dict[str, Drawn]:
+    """Return for each circuit that was read what the connectors below it may have been drawing."""
+    settings = plan.site.settings
+    backs: dict[float, list[str]] = {}
+    for name in ages.readings:
+        memory = ages.meters[name]
+        late_s = settings.meter_lag_s if memory.lag_s is None else memory.lag_s
+        late_s += max(0.0, age_of(memory, now_s))
+        back_s = next((back for back in _BACKS_S if late_s <= back), _BACKS_S[-1] * 2)
+        backs.setdefault(back_s, []).append(name)
+    found: dict[str, Drawn] = {}
+    told_s = min((_told_s(item) for item in connectors), default=inf) - _REPORT_LAG_S
+    for back_s, names in backs.items():
+        draws: dict[str, list[Sequence[float]]] = {
+            name: [NOTHING * 3] for name in plan.circuits
+        }
+        for item in connectors:
+            if item.outlet.metered:
+                low, likely, high = item.drawn_since(now_s, back_s, settings)
+                if high is not NOTHING:
+                    draws[item.outlet.connector.circuit].append((*low, *likely, *high))
+        totals = carried(plan, draws)
+        for name in names:
+            total = totals[name]
+            found[name] = Drawn(
+                low=total[:4],
+                likely=total[4:8],
+                high=total[8:],
+                told_s=told_s - back_s,
             )
-            since_s = compared_from(confirmed, settings)
-            draws = self.nothing(NOTHING * 4)
-            for turn in metered:
-                draws[turn.outlet.connector.circuit].append(
-                    turn.draw_bounds(now_s, since_s, settings)
-                )
-            totals = self.sums(draws)
-            for name, reading in self.readings.items():
-                total = totals[name]
-                self.meters[name] = estimate(
-                    self.meters[name],
-                    reading,
-                    now_s,
-                    confirmed=confirmed,
-                    reported_low=total[:4],
-                    reported_high=total[4:8],
-                    most=total[8:12],
-                    permitted=total[12:],
-                    settings=settings,
-                )
-            reading_w = self.readings.get(self._plan.root.id, UNKNOWN)[3]
-            if battery_w is not None and reading_w is not None:
-                total = totals[self._plan.root.id]
-                self.house = estimate(
-                    self.house or MeterMemory(since_s=now_s),
-                    (None, None, None, reading_w - battery_w),
-                    now_s,
-                    confirmed=confirmed,
-                    reported_low=total[:4],
-                    reported_high=total[4:8],
-                    most=total[8:12],
-                    # Without currents nobody sees that the cars have followed.
-                    permitted=total[8:12],
-                    settings=settings,
-                )
-        self._put_down_base()
+    return found
 
-    def _put_down_base(self) -> None:
-        below = {circuit.id: [0.0] * 4 for circuit in self._site.circuits}
-        for circuit in self._plan.upwards:
-            name = circuit.id
-            total = below[name]
-            if circuit.metered:
-                base = self.meters[name].base
-                if base is not None:
-                    total = _completed(base, circuit.reserve_a, self._site.voltage_v)
-                if base is None or name in self.failed:
-                    self.base_a[name] = None
-                else:
-                    self.base_a[name] = (total[0], total[1], total[2])
-                    self.base_w[name] = base[3]
+
+def _told_s(item: Seen) -> float:
+    """Return when a connector last said what it draws, inf: it draws nothing, as far as is known."""
+    draw = item.memory.draw
+    if item.is_offline or not item.outlet.metered:
+        return inf
+    if draw is None:
+        return -inf if item.seen.state is ConnectorState.CHARGING else inf
+    return draw.reported_s if draw.current_a > 0 else inf
+
+
+def carried(
+    plan: Layout, loads: Mapping[str, list[Sequence[float]]]
+) -> dict[str, list[float]]:
+    """Return what each circuit carries of the loads on it and below it, part by part; the lists are used up."""
+    sums: dict[str, list[float]] = {}
+    for circuit in plan.upwards:
+        total = sums[circuit.id] = summed(loads[circuit.id])
+        if circuit.parent is not None:
+            loads[circuit.parent].append(total)
+    return sums
+
+
+def _put_down(
+    plan: Layout, meters: Mapping[str, MeterMemory], failed: Iterable[str]
+) -> tuple[dict[str, PerPhase | None], dict[str, float]]:
+    """Return the base load of each circuit in A and W."""
+    voltage_v = plan.site.voltage_v
+    base_a: dict[str, PerPhase | None] = {}
+    base_w: dict[str, float] = {}
+    below = {name: [0.0] * 4 for name in plan.circuits}
+    for circuit in plan.upwards:
+        name = circuit.id
+        total = below[name]
+        if circuit.metered:
+            base = meters[name].base
+            if base is not None:
+                total = _completed(base.high, circuit.reserve_a, voltage_v)
+            if base is None or name in failed:
+                base_a[name] = None
             else:
-                # What no meter sees is the configured reserve; what the meters below see comes on top.
-                for index, value in enumerate(circuit.reserve_a):
-                    total[index] += value
-                total[3] += sum(circuit.reserve_a) * self._site.voltage_v
-                self.base_a[name] = (total[0], total[1], total[2])
-                self.base_w[name] = total[3]
-            if circuit.parent is not None:
-                above = below[circuit.parent]
-                for index, value in enumerate(total):
-                    above[index] += value
-
-    def book_reserved(self, turns: Iterable[Turn]) -> None:
-        """Book the connectors that take no part in the sharing."""
-        booked = self.nothing()
-        offline: list[Turn] = []
-        for turn in turns:
-            if not turn.reserved:
-                continue
-            if turn.seen.state is ConnectorState.OFFLINE:
-                offline.append(turn)
-            else:
-                booked[turn.outlet.connector.circuit].append(turn.booked)
-        sums = self.sums(booked)
-        for turn in offline:
-            in_base = False
-            for circuit in turn.outlet.path:
-                name = circuit.id
-                load = turn.offline_load(
-                    self._now_s, self._settings, metered=circuit.metered or in_base
-                )
-                add(sums[name], load)
-                # A base load that a meter tells counts in the unmetered circuits above as well.
-                in_base |= self.base_a[name] is not None and circuit.metered
-            # `load` is the last of the path: the grid connection's.
-            unseen = turn.offline_load(self._now_s, self._settings, metered=False)
-            self.offline_in_base_w += unseen[3] - load[3]
-        self.reserved = sums
-
-    def book(self, turns: Iterable[Turn]) -> None:
-        """Book all connectors."""
-        booked = self.nothing()
-        for turn in turns:
-            if not turn.reserved:
-                booked[turn.outlet.connector.circuit].append(turn.booked)
-                if turn.doubt is not NOTHING:
-                    booked[turn.outlet.metered[0]].append(turn.doubt)
-        self.used = self.sums(booked)
-        for name, total in self.used.items():
-            add(total, self.reserved[name])
-
-    @property
-    def house_w(self) -> float | None:
-        """Return the base load of the grid connection without the home battery."""
-        if self.house is None or self.house.base is None:
-            return None
-        return self.house.base[3]
-
-    def nothing(self, load: Load = NOTHING) -> dict[str, list[Load]]:
-        """Return for each circuit a list of loads with a first one in it that is nothing."""
-        return {circuit.id: [load] for circuit in self._site.circuits}
-
-    def sums(self, loads: Mapping[str, list[Load]]) -> dict[str, list[float]]:
-        """Return what each circuit carries of the loads on it and below it, part by part; the lists are used up."""
-        sums: dict[str, list[float]] = {}
-        for circuit in self._plan.upwards:
-            carried = sums[circuit.id] = summed(loads[circuit.id])
-            if circuit.parent is not None:
-                loads[circuit.parent].append(carried)
-        return sums
-
-    def note_cuts(self, turns: Iterable[Turn]) -> None:
-        """Remember which circuits will carry so much less because permits were lowered that their meters will show it."""
-        falls = self.nothing()
-        for turn in turns:
-            if turn.new < turn.before:
-                drawn = least(turn.highest_draw(self._settings), turn.load(turn.before))
-                falls[turn.outlet.connector.circuit].append(
-                    beyond(drawn, turn.load(turn.new))
-                )
-        for name, total in self.sums(falls).items():
-            fall_a = max(total[:3])
-            if name in self.readings and fall_a > SHOWN_A:
-                self.meters[name] = lowered(
-                    self.meters[name], self.readings[name], fall_a, self._now_s
-                )
-
-    def decisions(self) -> dict[str, CircuitDecision]:
-        """Return how the circuits stand."""
-        margin_a = self._site.margin_a
-        found: dict[str, CircuitDecision] = {}
-        for circuit in self._site.circuits:
-            base_a, used = self.base_a[circuit.id], self.used[circuit.id]
-            known_a: PartPerPhase | None = base_a
-            memory = self.meters.get(circuit.id)
-            if base_a is not None and memory is not None and memory.base is not None:
-                known_a = memory.base[:3]
-            limit_a = circuit.limit_a
-            available_a: PerPhase | None = None
-            if limit_a is not None and base_a is not None:
-                available_a = (
-                    limit_a[0] - margin_a - base_a[0] - used[0],
-                    limit_a[1] - margin_a - base_a[1] - used[1],
-                    limit_a[2] - margin_a - base_a[2] - used[2],
-                )
-            found[circuit.id] = CircuitDecision(
-                base_a=known_a,
-                booked_a=(used[0], used[1], used[2]),
-                available_a=available_a,
-            )
-        return found
-
-    def issues(self) -> list[Issue]:
-        """Return the silent meters, and the base loads that exceed a limit all alone."""
-        issues = [
-            Issue(
-                kind=IssueKind.METER_SILENT,
-                circuit=name,
-                value=round(age_of(memory, self._now_s), 1),
-            )
-            for name, memory in self.meters.items()
-            if name in self.failed
-        ]
-        margin_a = self._site.margin_a
-        for circuit in self._site.circuits:
-            base_a = self.base_a[circuit.id]
-            if base_a is None or circuit.limit_a is None:
-                continue
-            issues += [
-                Issue(
-                    kind=IssueKind.BASE_LOAD_OVER_LIMIT,
-                    circuit=circuit.id,
-                    phase=phase,
-                    value=round(base + margin_a - limit_a, 3),
-                )
-                for phase, limit_a, base in zip(
-                    PHASES, circuit.limit_a, base_a, strict=True
-                )
-                if base + margin_a > limit_a
-            ]
-        return issues
+                base_a[name] = (total[0], total[1], total[2])
+                if base.high[3] is not None:
+                    base_w[name] = base.high[3]
+        else:
+            # What no meter sees is the configured reserve; what the meters below see comes on top.
+            add(total, (*circuit.reserve_a, sum(circuit.reserve_a) * voltage_v))
+            base_a[name] = (total[0], total[1], total[2])
+            base_w[name] = total[3]
+        if circuit.parent is not None:
+            add(below[circuit.parent], total)
+    return base_a, base_w
 
 
 def _completed(base: PartVector, reserve_a: PerPhase, voltage_v: float) -> list[float]:
@@ -334,14 +220,116 @@ def _completed(base: PartVector, reserve_a: PerPhase, voltage_v: float) -> list[
     return parts
 
 
-def summed(loads: Iterable[Load]) -> list[float]:
-    """Return the sum of loads, part by part; of none it is of one Vector."""
-    return [*map(sum, zip(*loads, strict=True))] or [*NOTHING]
+def rooms_a(
+    circuit: Circuit, site: Site, base_a: PerPhase | None, booked: Sequence[float]
+) -> PerPhase | None:
+    """Return limit − margin − base load − booked for each phase; None: there is no limit per phase.
+
+    Where the base load is unknown, the circuit's reserve stands for it.
+    """
+    if circuit.limit_a is None:
+        return None
+    assumed_a = circuit.reserve_a if base_a is None else base_a
+    l1, l2, l3 = circuit.limit_a
+    margin_a = site.margin_a
+    return (
+        l1 - margin_a - assumed_a[0] - booked[0],
+        l2 - margin_a - assumed_a[1] - booked[1],
+        l3 - margin_a - assumed_a[2] - booked[2],
+    )
 
 
-def add(total: list[float], load: Load) -> None:
-    """Add a load."""
-    total[0] += load[0]
-    total[1] += load[1]
-    total[2] += load[2]
-    total[3] += load[3]
+def room_w(
+    circuit: Circuit,
+    site: Site,
+    base_a: PerPhase | None,
+    base_w: float | None,
+    booked_w: float,
+) -> float | None:
+    """Return the limit in W less base load and what is booked; None: there is no such limit."""
+    if circuit.limit_w is None:
+        return None
+    if base_w is None:
+        assumed_a = circuit.reserve_a if base_a is None else base_a
+        base_w = sum(assumed_a) * site.voltage_v
+    return circuit.limit_w - base_w - booked_w
+
+
+def describe(
+    plan: Layout, loads: Loads, booked: Mapping[str, Sequence[float]]
+) -> dict[str, CircuitDecision]:
+    """Return how the circuits stand."""
+    found: dict[str, CircuitDecision] = {}
+    for circuit in plan.site.circuits:
+        name = circuit.id
+        base_a, used = loads.base_a[name], booked[name]
+        known_a: PartPerPhase | None = base_a
+        memory = loads.meters.get(name)
+        if base_a is not None and memory is not None and memory.base is not None:
+            known_a = memory.base.high[:3]
+        found[name] = CircuitDecision(
+            base_a=known_a,
+            booked_a=(used[0], used[1], used[2]),
+            available_a=None
+            if base_a is None
+            else rooms_a(circuit, plan.site, base_a, used),
+        )
+    return found
+
+
+def issues(plan: Layout, ages: Ages, loads: Loads, now_s: float) -> list[Issue]:
+    """Return the silent meters, the overloads, and the base loads that exceed a limit all alone."""
+    site, settings = plan.site, plan.site.settings
+    found = [
+        Issue(
+            kind=IssueKind.METER_SILENT,
+            circuit=name,
+            value=round(age_of(memory, now_s), 1),
+        )
+        for name, memory in loads.meters.items()
+        if name in ages.failed
+    ]
+    for circuit in site.circuits:
+        if circuit.limit_a is None:
+            continue
+        name, memory = circuit.id, loads.meters.get(circuit.id)
+        if memory is not None and is_overloaded(memory, now_s, settings.overload_s):
+            over = [
+                (value - limit_a, phase)
+                for value, limit_a, phase in zip(
+                    ages.readings.get(name, UNKNOWN)[:3],
+                    circuit.limit_a,
+                    PHASES,
+                    strict=True,
+                )
+                if value is not None
+            ]
+            worst_a, worst = max(over, default=(0.0, None))
+            found.append(
+                Issue(
+                    kind=IssueKind.OVERLOADED,
+                    circuit=name,
+                    phase=worst,
+                    value=round(max(0.0, worst_a), 3),
+                )
+            )
+            continue
+        room_a = rooms_a(circuit, site, loads.base_a[name], NOTHING)
+        if room_a is None or loads.base_a[name] is None:
+            continue
+        found += [
+            Issue(
+                kind=IssueKind.BASE_LOAD_OVER_LIMIT,
+                circuit=name,
+                phase=phase,
+                value=round(-room, 3),
+            )
+            for phase, room in zip(PHASES, room_a, strict=True)
+            if room < 0
+        ]
+    return found
+
+
+def is_overloaded(memory: MeterMemory, now_s: float, after_s: float) -> bool:
+    """Return whether a circuit has been measured above its limit for a while (S13)."""
+    return memory.over_s is not None and now_s - memory.over_s >= after_s

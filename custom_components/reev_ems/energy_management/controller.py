@@ -1,167 +1,174 @@
 """One step of the energy management: what was observed in, what is allowed out.
 
-`step(site, state, observation)` is pure and deterministic, so that every decision can be replayed. In sequence:
+`step(plan, state, observation)` is pure and deterministic, so that every decision can be replayed. It is a pipeline of
+values, each stage a function of what the stages before it returned:
 
-1. meters age (S3) - circuits.py; charge points report, cars settle, obey or do not (S6, S8) - turns.py, occupancy.py;
-2. the base load of each metered circuit is estimated - base_load.py;
-3. who takes part at all: modes, switches, failsafe, PV hysteresis, pause times - candidates.py, surplus.py;
-4. `allocate` shares what there is; `guard` checks every row once more (S10) - sharing.py;
-5. decreases are taken at once, raises into room that is really there (S3, S6) - raises.py;
-6. what has to go on the wire (S5) - commands.py.
+1. observe: meters age (S3) - meters.py; what each connector may be drawing (S7) - observe.py, envelope.py; what its car
+   does with its permit (S6, S8) - conduct.py;
+2. estimate: the base load of each circuit - circuits.py, base_load.py;
+3. choose: who takes part: modes, switches, failsafe, sleep, PV hysteresis - choose.py, surplus.py;
+4. share: the targets - share.py, rotation.py, allocation.py;
+5. guard: every row once more (S10) - guard.py;
+6. raise: decreases at once, raises into room that is really there (S3, S6) - raises.py;
+7. command: what has to go on the wire (S5, S13) - commands.py, escalation.py.
 
 Everything after the guard only lowers.
-
-A connector in a solar mode follows the surplus if the PV switch of the site or of one of its circuits is on. Where
-none is, nobody asked for surplus charging and it charges like one in mode `fast`.
 """
 
-from .candidates import Candidates, choose, keep_external_limit, reserve
-from .circuits import Circuits
+from collections.abc import Mapping, Sequence
+
+from .choose import Chosen, choose
+from .circuits import Loads, describe, estimate_loads, is_overloaded, issues
 from .commands import plan_commands
 from .decision import Command, ConnectorDecision, Decision, Issue, IssueKind, SiteState
-from .model import Site
-from .observation import ConnectorObservation, ConnectorState, Observation
-from .outlets import Layout, layout
-from .raises import take
-from .sharing import Shared, share
-from .state import ControllerState
-from .turns import Turn
+from .escalation import escalate
+from .meters import Ages, age_meters
+from .observation import Observation
+from .observe import Seen, observe
+from .outlets import Layout
+from .raises import Taken, take
+from .share import Shared, share
+from .state import ConnectorMemory, ControllerState
 
 __all__ = ["ControllerState", "step"]
 
-_ABSENT = ConnectorObservation(state=ConnectorState.OFFLINE)
-
-_layouts: list[Layout] = []
-"""The last site's layout: it follows from the site alone, and sites change rarely."""
-
 
 def step(
-    site: Site, state: ControllerState, observation: Observation
+    plan: Layout, state: ControllerState, observation: Observation
 ) -> tuple[ControllerState, Decision]:
     """Decide what every connector is allowed from now on.
 
     Args:
-        site: what is configured now; it may differ from the last step's.
+        plan: what is configured now (`outlets.layout(site)`); it may differ from the last step's.
         state: what the last step returned; ControllerState() at the start.
         observation: what is known now. Meters and connectors that are not on the site are passed over.
-
-    Raises:
-        ValueError: the site is not one tree of circuits with its connectors on it.
     """
-    plan, settings = _layout_of(site), site.settings
-    shift_s, raise_from_s = state.shift_s, state.raise_from_s
-    now_s = observation.at_s + shift_s
-    if state.now_s is not None and now_s < state.now_s:
-        # The clock ran backwards: nobody knows how much time passed, so none of it counts for a raise.
-        shift_s += state.now_s - now_s
-        now_s = state.now_s
-        raise_from_s = now_s + settings.recovery_raise_s
-
-    circuits = Circuits(plan, state, observation, now_s)
-    if circuits.newly_failed:
+    settings = plan.site.settings
+    now_s, shift_s, raise_from_s = _clock(state, observation, settings.recovery_raise_s)
+    ages = age_meters(plan, state, observation, now_s)
+    if ages.newly_failed:
         # What a silent circuit leaves is not to be handed out in the same breath.
         raise_from_s = max(raise_from_s, now_s + settings.recovery_raise_s)
-    turns = [
-        Turn(
-            outlet,
-            observation.connectors.get(name, _ABSENT),
-            state.connectors.get(name),
-            now_s,
-            settings,
-        )
-        for name, outlet in plan.outlets.items()
-    ]
-    circuits.mark(turns)
-    battery = observation.battery
-    circuits.estimate_base(turns, battery.power_w if battery else None)
-    reserve(turns, now_s, settings)
-    circuits.book_reserved(turns)
-    candidates = choose(plan, turns, circuits, state, observation, now_s)
-    shared = share(plan, candidates, circuits, state, observation, turns, now_s)
-    keep_external_limit(turns, observation.external_limit_w, now_s, settings)
-    take(
-        turns,
-        circuits,
-        shared.case if site.load_management else None,
+    connectors = observe(plan, state, observation, now_s)
+    loads = estimate_loads(plan, state, ages, connectors, observation, now_s)
+    chosen = choose(plan, state, connectors, ages, loads, observation, now_s)
+    shared = share(plan, state, chosen, ages, loads, connectors, observation, now_s)
+    taken = take(
+        plan,
+        connectors,
+        ages,
+        loads,
+        chosen,
+        shared,
         observation.external_limit_w,
         raise_from_s,
         now_s,
     )
-    commands = plan_commands(turns, settings, now_s, shift_s)
-    circuits.note_cuts(turns)
+    memories, commands = plan_commands(
+        connectors, chosen, taken, settings, now_s, shift_s
+    )
+    measures, more = escalate(plan, connectors, memories, loads, now_s)
+    battery = observation.battery
     after = ControllerState(
         now_s=now_s,
         shift_s=shift_s,
         raise_from_s=raise_from_s,
-        meters=circuits.meters,
-        connectors={turn.name: turn.memory for turn in turns},
-        slot_s=shared.slot_s,
-        sun_started_s=candidates.sun.started_s,
+        meters=loads.meters,
+        connectors=memories | measures,
+        lacking=shared.lacking,
+        yielded_s=shared.rotation.yielded_s,
+        sun_started_s=chosen.sun.started_s,
         skewed_s=shared.skewed_s,
-        battery_seen=candidates.battery_seen,
-        house=circuits.house,
+        battery_seen=state.battery_seen
+        or (battery is not None and battery.power_w is not None),
+        house=loads.house,
     )
     return after, _decision(
-        plan, turns, circuits, candidates, shared, commands, observation
+        plan,
+        connectors,
+        ages,
+        loads,
+        chosen,
+        shared,
+        taken,
+        memories,
+        (*commands, *more),
+        observation.at_s,
+        now_s,
     )
 
 
-def _layout_of(site: Site) -> Layout:
-    for known in _layouts:
-        if known.site is site:
-            return known
-    plan = layout(site)
-    # In one assignment: another thread may be replaying decisions.
-    _layouts[:] = [plan]
-    return plan
+def _clock(
+    state: ControllerState, observation: Observation, recovery_raise_s: float
+) -> tuple[float, float, float]:
+    """Return the time of the step, what was added to the caller's clock, and when raises are allowed again."""
+    now_s = observation.at_s + state.shift_s
+    if state.now_s is None or now_s >= state.now_s:
+        return now_s, state.shift_s, state.raise_from_s
+    # The clock ran backwards: nobody knows how much time passed, so none of it counts for a raise.
+    shift_s = state.shift_s + state.now_s - now_s
+    return state.now_s, shift_s, state.now_s + recovery_raise_s
 
 
 def _decision(
     plan: Layout,
-    turns: list[Turn],
-    circuits: Circuits,
-    candidates: Candidates,
+    connectors: Sequence[Seen],
+    ages: Ages,
+    loads: Loads,
+    chosen: Chosen,
     shared: Shared,
+    taken: Taken,
+    memories: Mapping[str, ConnectorMemory],
     commands: tuple[Command, ...],
-    observation: Observation,
+    at_s: float,
+    now_s: float,
 ) -> Decision:
+    decided: dict[str, ConnectorDecision] = {}
+    for item in connectors:
+        outlet, new = item.outlet, taken.permits[item.name]
+        memory = memories[item.name]
+        decided[item.name] = ConnectorDecision(
+            permit_a=None if outlet.is_dc else new.value,
+            permit_w=new.value if outlet.is_dc else None,
+            limited_by=new.limit,
+            phase_count=(1 if memory.one_phase else 3)
+            if outlet.connector.can_switch_phases
+            else None,
+            used_phases=None if memory.used is None else len(memory.used),
+        )
     return Decision(
-        at_s=observation.at_s,
-        state=_site_state(plan.site, circuits),
-        connectors={
-            turn.name: ConnectorDecision(
-                permit_a=None if turn.outlet.is_dc else turn.new,
-                permit_w=turn.new if turn.outlet.is_dc else None,
-                limited_by=turn.limit,
-                phase_count=(1 if turn.one_phase else 3)
-                if turn.outlet.connector.can_switch_phases
-                else None,
-            )
-            for turn in turns
-        },
+        at_s=at_s,
+        state=_site_state(plan, ages, loads, now_s),
+        connectors=decided,
         commands=commands,
-        circuits=circuits.decisions(),
+        circuits=describe(plan, loads, taken.booked),
         issues=(
-            *circuits.issues(),
+            *issues(plan, ages, loads, now_s),
             *(
-                Issue(kind=IssueKind.DISOBEDIENT, connector=turn.name)
-                for turn in turns
-                if turn.memory.disobedient
+                Issue(kind=IssueKind.DISOBEDIENT, connector=item.name)
+                for item in connectors
+                if item.memory.disobedient
             ),
             *shared.issues,
             *plan.issues,
         ),
-        surplus_w=candidates.surplus_w.get(""),
+        surplus_w=chosen.surplus_w.get(""),
     )
 
 
-def _site_state(site: Site, circuits: Circuits) -> SiteState:
-    if not site.load_management:
+def _site_state(plan: Layout, ages: Ages, loads: Loads, now_s: float) -> SiteState:
+    settings = plan.site.settings
+    if not plan.site.load_management:
         return SiteState.OFF
-    if circuits.failed:
+    if ages.failed:
         return SiteState.FAILSAFE
-    if any(memory.sampled_s is None for memory in circuits.meters.values()):
+    if any(
+        is_overloaded(memory, now_s, settings.overload_s)
+        for memory in loads.meters.values()
+    ):
+        return SiteState.OVERLOADED
+    if any(memory.sampled_s is None for memory in ages.meters.values()):
         return SiteState.STARTING
-    if circuits.late:
+    if ages.late:
         return SiteState.HOLDING
     return SiteState.REGULATING

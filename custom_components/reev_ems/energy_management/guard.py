@@ -256,10 +256,11 @@ def _rooms_a(case: Case, circuit: Circuit) -> dict[int, float]:
     base_a = case.base_a.get(circuit.id) or circuit.reserve_a
     reserved_a = case.reservations_a.get(circuit.id, (0.0, 0.0, 0.0))
     if circuit.limit_a is not None:
-        for place, (limit_a, base, reserved) in enumerate(
-            zip(circuit.limit_a, base_a, reserved_a, strict=True)
+        relief_a = case.relief_a.get(circuit.id, (0.0, 0.0, 0.0))
+        for place, (limit_a, base, reserved, relief) in enumerate(
+            zip(circuit.limit_a, base_a, reserved_a, relief_a, strict=True)
         ):
-            rooms_a[place] = limit_a - case.site.margin_a - base - reserved
+            rooms_a[place] = limit_a - case.site.margin_a - base - reserved + relief
     if circuit.limit_w is not None:
         voltage_v, base_w = case.site.voltage_v, case.base_w.get(circuit.id)
         if base_w is None:
@@ -369,11 +370,11 @@ def _pair_rooms_a(case: Case) -> list[tuple[Phase, Phase, float]]:
             q,
             limit.limit_a
             - case.site.margin_a
-            - (on_p - on_q)
+            - (on_p - low_q)
             + case.imbalance_relief_a.get(f"{p} over {q}", 0.0),
         )
         for p, on_p in zip(PHASES, base_a, strict=True)
-        for q, on_q in zip(PHASES, base_a, strict=True)
+        for q, low_q in zip(PHASES, case.imbalance_low_a or base_a, strict=True)
         if p is not q
     ]
 

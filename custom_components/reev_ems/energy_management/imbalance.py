@@ -88,10 +88,11 @@ def bounds_a(case: Case, support_a: Mapping[str, float]) -> tuple[float, ...] | 
         for index, (p, q) in enumerate(PAIRS):
             if PHASES[q] in phases and PHASES[p] not in phases:
                 helped_a[index] += together_a
+    low_a = case.imbalance_low_a or base_a
     return tuple(
         limit.limit_a
         - case.site.margin_a
-        - (base_a[p] - base_a[q])
+        - (base_a[p] - low_a[q])
         + helped
         + case.imbalance_relief_a.get(name, 0.0)
         for (p, q), helped, name in zip(PAIRS, helped_a, NAMES, strict=True)

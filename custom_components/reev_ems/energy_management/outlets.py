@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from math import floor
 
 from .decision import Issue, IssueKind
-from .imbalance import pairs_loaded
 from .model import PHASES, Circuit, Connector, FailsafeAction, Phase, Site, Supply
-from .state import Vector
 from .tree import paths_to_root
+from .vectors import Vector
 
 _ROUNDING = 1e-6
 """Of a step: a value this near to the next step is that step, less float noise."""
@@ -42,12 +42,10 @@ class Outlet:
     places: tuple[int, ...]
     """Places in a PerPhase value that it loads; unknown phases: all."""
     phase_count: int
-    pairs: tuple[int, ...]
-    """Pairs of phases, by their place in imbalance.PAIRS, of which it can load the first without the second."""
-    per_a: Vector
-    """What each A loads the circuits with at most."""
-    per_a_on_one_phase: Vector
-    """The same when it charges on one phase of the three that it could."""
+    every: tuple[int, ...]
+    """Its own phases, from 0."""
+    per_a: Mapping[tuple[int, ...], Vector]
+    """By own phases that a car uses, what each A loads the circuits with at most."""
     voltage_v: float
 
     def truncate(self, value: float) -> float:
@@ -56,11 +54,20 @@ class Outlet:
             return 0.0
         return round(floor(value / self.step + _ROUNDING) * self.step, 6)
 
-    def load(self, value: float, *, one_phase: bool = False) -> Vector:
-        """Return the most that a permit can load the circuits with."""
+    def load(self, value: float, used: tuple[int, ...] | None = None) -> Vector:
+        """Return the most that a permit can load the circuits with.
+
+        Args:
+            value: the permit.
+            used: the own phases that the car uses; None: all.
+        """
         current_a = value * self.unit_a
-        l1, l2, l3, all_w = self.per_a_on_one_phase if one_phase else self.per_a
+        l1, l2, l3, all_w = self.per_a[self.every if used is None else used]
         return current_a * l1, current_a * l2, current_a * l3, current_a * all_w
+
+    def phases_of(self, used: tuple[int, ...]) -> tuple[Phase, ...] | None:
+        """Return the grid's phases of own phases; None: unknown."""
+        return self.phases and tuple([self.phases[place] for place in used])
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,7 @@ class Layout:
     outlets: Mapping[str, Outlet]
     paths: Mapping[str, tuple[Circuit, ...]]
     root: Circuit
+    circuits: Mapping[str, Circuit]
     upwards: tuple[Circuit, ...]
     """All circuits, each before its parent."""
     loaded: Mapping[str, tuple[int, ...]]
@@ -107,6 +115,7 @@ def layout(site: Site) -> Layout:
         outlets=outlets,
         paths=paths,
         root=roots[0],
+        circuits={circuit.id: circuit for circuit in site.circuits},
         upwards=tuple(
             sorted(site.circuits, key=lambda circuit: -len(paths[circuit.id]))
         ),
@@ -178,8 +187,6 @@ def _outlet(site: Site, connector: Connector, path: tuple[Circuit, ...]) -> Outl
         fallback = min(connector.min_w if dc else settings.failsafe_a, maximum)
     places = tuple(PHASES.index(phase) for phase in phases or PHASES)
     count = connector.phase_count if phases is None else len(phases)
-    per_a = _per_a(places, count, site.voltage_v)
-    switches = phases is not None and len(phases) == 3
     unit_a = 1 / (connector.efficiency * site.voltage_v * 3) if dc else 1.0
     minimum = connector.min_w if dc else connector.min_a
     return Outlet(
@@ -197,9 +204,16 @@ def _outlet(site: Site, connector: Connector, path: tuple[Circuit, ...]) -> Outl
         phases=phases,
         places=places,
         phase_count=count,
-        pairs=pairs_loaded(places, count, unknown=phases is None),
-        per_a=per_a,
-        per_a_on_one_phase=_per_a(places[:1], 1, site.voltage_v) if switches else per_a,
+        every=tuple(range(count)),
+        per_a={
+            used: _per_a(
+                places if phases is None else tuple([places[own] for own in used]),
+                len(used),
+                site.voltage_v,
+            )
+            for size in range(1, count + 1)
+            for used in combinations(range(count), size)
+        },
         voltage_v=site.voltage_v,
     )
 

@@ -1,268 +1,305 @@
-"""Decreases at once, raises into room that is really there (S6).
+"""Raise: decreases at once, raises into room that is really there (S6).
 
 The targets of a step hold once every car has followed. Until then cars that are to come down still draw what they
 had, and cars that were permitted and have not ramped yet will: a raise may only go into what all of these leave.
 Everything here only lowers the targets.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-from .case import Case
-from .circuits import Circuits, add
+from .choose import Chosen
+from .circuits import Loads, carried, room_w, rooms_a
 from .decision import Limit, LimitKind
 from .frozen import frozen, replace
-from .model import Circuit, Settings, Site, UserGroup
-from .observation import ConnectorState
-from .state import Vector, beyond
-from .turns import Turn
+from .meters import Ages
+from .model import Circuit, Settings, UserGroup
+from .observe import Seen
+from .outlets import Layout
+from .share import Shared, Target, group_bookings
+from .state import ConnectorMemory, Room
+from .vectors import NOTHING, Vector, add, beyond
 
 _ROUNDING = 1e-6
 
+_FIRST_STAND_S: Final = 20.0
+_LONGEST_STAND_S: Final = 300.0
+_FORGOTTEN_S: Final = 300.0
+"""After a raise was taken back, room has to stand for 20 s, after two for 40 s, and so on; one is forgotten every 5 min.
+A household that flickers would have profiles written all the time."""
+
 
 @frozen
-class Raise:
-    """A raise that somebody could have."""
+class Permitted:
+    """What a connector is allowed from now on, and what it is booked with."""
 
-    connector: str
-    path: tuple[Circuit, ...]
-    groups: tuple[str, ...]
-    more: Vector
-    """What it takes beyond what the connector is booked with."""
+    value: float
+    limit: Limit
+    one_phase: bool
+    memory: ConnectorMemory
+
+
+@frozen
+class Taken:
+    """The permits of all connectors."""
+
+    permits: Mapping[str, Permitted]
+    booked: Mapping[str, Sequence[float]]
+    """By circuit."""
 
 
 def take(
-    turns: Sequence[Turn],
-    circuits: Circuits,
-    case: Case | None,
+    plan: Layout,
+    connectors: Sequence[Seen],
+    ages: Ages,
+    loads: Loads,
+    chosen: Chosen,
+    shared: Shared,
     external_limit_w: float | None,
     raise_from_s: float,
     now_s: float,
-) -> None:
-    """Set what every connector is allowed from now on, and book it.
+) -> Taken:
+    """Return what every connector is allowed from now on.
 
     Args:
-        turns: the connectors with their targets.
-        circuits: meters and base loads.
-        case: the moment of the site; None: load management is off, and everybody takes his target.
+        plan: the site.
+        connectors: as they are seen.
+        ages: of the meters.
+        loads: of the circuits.
+        chosen: who takes part.
+        shared: the targets.
         external_limit_w: for all connectors together.
         raise_from_s: nothing on the site is raised before this.
         now_s: the time of the step.
     """
-    wanted: dict[str, Turn] = {}
-    for turn in turns:
-        if not turn.steered:
-            continue
-        memory = turn.memory
-        if turn.target > turn.new and case is not None:
-            if turn.late:
-                turn.target = turn.new
-                turn.limit = Limit(kind=LimitKind.METER_AGE)
-            elif memory.room_s is None:
-                turn.memory = replace(memory, room_s=now_s)
-        if turn.target <= turn.new or case is None:
-            turn.new = turn.target
-            if memory.room_s is not None:
-                turn.memory = replace(memory, room_s=None)
-        elif (
-            wait := _wait(turn, circuits, raise_from_s, case.site.settings, now_s)
-        ) is None:
-            wanted[turn.name] = turn
+    settings = plan.site.settings
+    permits: dict[str, Permitted] = {}
+    booked: dict[str, Vector] = {}
+    wanted: dict[str, Seen] = {}
+    sleeping = {item.name for item in chosen.sleepers}
+    for item in connectors:
+        name, target = item.name, shared.targets[item.name]
+        memory = shared.memories.get(name, item.memory)
+        value, limit, room = item.before, target.limit, None
+        if not item.steered:
+            pass
+        elif target.value <= value or not plan.site.load_management:
+            value = target.value
+        elif not ages.late.isdisjoint(item.outlet.metered):
+            limit = Limit(kind=LimitKind.METER_AGE)
+        elif name in sleeping:
+            # Its minimum is kept for it already.
+            value = target.value
         else:
-            turn.limit = wait
-        if not turn.reserved:
-            turn.booked = turn.occupied(turn.new)
-    circuits.book(turns)
-    if case is None or not wanted:
-        return
-    parts = fitting(
-        case,
-        circuits,
-        [
-            Raise(
-                connector=name,
-                path=turn.outlet.path,
-                groups=turn.seen.groups,
-                more=beyond(turn.load(turn.target), turn.booked),
+            room = _room(memory.room, target.value, now_s)
+            wait = _wait(
+                item, memory, room, target, ages, raise_from_s, settings, now_s
             )
-            for name, turn in wanted.items()
-        ],
-        external_limit_w,
-        booked_by_group(case.site, turns, now_s),
-    )
-    for name, turn in wanted.items():
-        _raise(turn, parts[name], case.site.settings, circuits)
+            if wait is None:
+                wanted[name] = item
+            else:
+                limit = wait
+        if memory.room != room:
+            memory = replace(memory, room=room)
+        permits[name] = Permitted(
+            value=value, limit=limit, one_phase=target.one_phase, memory=memory
+        )
+        held = chosen.held.get(name)
+        if name not in sleeping and (held is None or held.booked is None):
+            booked[name] = NOTHING if item.is_offline else item.occupied(value)
+    totals = _book(plan, chosen, shared, connectors, booked)
+    if wanted:
+        by_group = group_bookings(plan, connectors, chosen, booked)
+        raises = {
+            name: beyond(item.load(shared.targets[name].value), booked[name])
+            for name, item in wanted.items()
+        }
+        parts = _fitting(
+            plan, loads, chosen, wanted, raises, totals, by_group, external_limit_w
+        )
+        for name, item in wanted.items():
+            permitted = _raised(
+                item, permits[name], shared.targets[name], parts[name], settings
+            )
+            permits[name] = permitted
+            more = beyond(item.occupied(permitted.value), booked[name])
+            for circuit in item.outlet.path:
+                add(totals[circuit.id], more)
+    return Taken(permits=permits, booked=totals)
+
+
+def _room(room: Room | None, value: float, now_s: float) -> Room:
+    """Return the room for a raise, of which the least counts that it has been."""
+    if room is None:
+        return Room(since_s=now_s, value=value)
+    return room if value >= room.value else Room(since_s=room.since_s, value=value)
+
+
+def stand_s(memory: ConnectorMemory, now_s: float) -> float:
+    """Return how long room has to stand: the longer the more raises were taken back lately."""
+    if memory.taken_back_s is None:
+        return 0.0
+    forgotten = int((now_s - memory.taken_back_s) // _FORGOTTEN_S)
+    times = memory.taken_back - forgotten
+    if times <= 0:
+        return 0.0
+    return min(_LONGEST_STAND_S, _FIRST_STAND_S * 2.0 ** (times - 1))
 
 
 def _wait(
-    turn: Turn,
-    circuits: Circuits,
+    item: Seen,
+    memory: ConnectorMemory,
+    room: Room,
+    target: Target,
+    ages: Ages,
     raise_from_s: float,
     settings: Settings,
     now_s: float,
 ) -> Limit | None:
     """Return why a raise has to wait; None: it has not."""
-    if turn.memory.over_s is not None:
-        # Whoever drew more than his permit by his last report has to show first that he keeps to it (S8).
+    if memory.over_s is not None:
+        # One that drew more than its permit by its last report has to show first that it keeps to it (S8).
         return Limit(kind=LimitKind.RAISE_WAIT)
     from_s = raise_from_s
-    for circuit in turn.outlet.metered:
-        allowed_s = circuits.raise_from_s[circuit]
+    for circuit in item.outlet.metered:
+        allowed_s = ages.raise_from_s[circuit]
         if allowed_s is None:
             return Limit(kind=LimitKind.METER_AGE)
         from_s = max(from_s, allowed_s)
     if now_s < from_s:
         return Limit(kind=LimitKind.METER_AGE, remaining_s=from_s - now_s)
-    raised_s = turn.memory.permit.raised_s
-    if raised_s is not None and now_s < raised_s + settings.raise_interval_s:
-        return Limit(
-            kind=LimitKind.RAISE_WAIT,
-            remaining_s=raised_s + settings.raise_interval_s - now_s,
-        )
-    step_a = (turn.target - turn.new) * turn.outlet.unit_a
-    room_s = turn.memory.room_s
+    raised_s = memory.permit.raised_s
+    until_s = room.since_s + stand_s(memory, now_s)
+    if raised_s is not None:
+        until_s = max(until_s, raised_s + settings.raise_interval_s)
+    if now_s < until_s:
+        return Limit(kind=LimitKind.RAISE_WAIT, remaining_s=until_s - now_s)
+    step_a = (target.value - item.before) * item.outlet.unit_a
     if (
         step_a < settings.raise_step_a - _ROUNDING
-        and room_s is not None
-        and now_s < room_s + settings.raise_small_after_s
+        and now_s < room.since_s + settings.raise_small_after_s
     ):
         # So near the target that what bound it is the better answer than the wait.
-        return turn.limit
+        return target.limit
     return None
 
 
-def _raise(turn: Turn, part: float, settings: Settings, circuits: Circuits) -> None:
-    """Give the part of a raise that fits, if it is worth a command."""
-    outlet = turn.outlet
-    value = turn.target
+def _raised(
+    item: Seen, permitted: Permitted, target: Target, part: float, settings: Settings
+) -> Permitted:
+    """Return the part of a raise that fits, if it is worth a command."""
+    outlet, room = item.outlet, permitted.memory.room
+    stood = target.value if room is None else min(target.value, room.value)
+    value = stood
     if part < 1:
         # The car may draw more than its permit still: what it has on top is no part of the raise.
-        held = max(turn.allowed, turn.new)
-        value = outlet.truncate(held + max(0.0, turn.target - held) * part)
-    least = min(settings.raise_step_a / outlet.unit_a, turn.target - turn.new)
-    if value < max(outlet.minimum, turn.new + least) - outlet.step / 2:
-        turn.limit = Limit(kind=LimitKind.RAISE_WAIT)
-        return
-    booked = turn.booked
-    turn.new = min(value, turn.target)
-    turn.booked = turn.occupied(turn.new)
-    more = beyond(turn.booked, booked)
-    for circuit in outlet.path:
-        add(circuits.used[circuit.id], more)
+        held = max(item.allowed, item.before)
+        value = outlet.truncate(held + max(0.0, target.value - held) * part)
+        value = min(value, stood)
+    least = min(settings.raise_step_a / outlet.unit_a, target.value - item.before)
+    if value < max(outlet.minimum, item.before + least) - outlet.step / 2:
+        return replace(permitted, limit=Limit(kind=LimitKind.RAISE_WAIT))
+    # What stood is given; more has to stand anew.
+    return replace(permitted, value=value, memory=replace(permitted.memory, room=None))
 
 
-def fitting(
-    case: Case,
-    circuits: Circuits,
-    raises: Sequence[Raise],
-    external_limit_w: float | None,
-    booked_groups: Mapping[str, Sequence[float]],
-) -> dict[str, float]:
-    """Return for each raise the part of it that fits, 0 to 1: in each row all are cut alike.
-
-    Args:
-        case: the moment of the site.
-        circuits: base loads, and what is booked before the raises.
-        raises: who could have more.
-        external_limit_w: for all connectors together.
-        booked_groups: what is booked by user group, before the raises.
-    """
-    asked: dict[str, list[float]] = {}
-    for item in raises:
-        for circuit in item.path:
-            add(asked.setdefault(circuit.id, [0.0] * 4), item.more)
-    parts = {
-        circuit.id: _parts(
-            case,
-            circuits,
-            circuit,
-            asked[circuit.id],
-            external_limit_w if circuit.parent is None else None,
-        )
-        for circuit in case.site.circuits
-        if circuit.id in asked
+def _book(
+    plan: Layout,
+    chosen: Chosen,
+    shared: Shared,
+    connectors: Sequence[Seen],
+    booked: Mapping[str, Vector],
+) -> dict[str, list[float]]:
+    """Return what each circuit is booked with."""
+    loads: dict[str, list[Sequence[float]]] = {
+        name: [NOTHING] for name in plan.circuits
     }
+    for item in connectors:
+        if (load := booked.get(item.name, NOTHING)) is not NOTHING:
+            loads[item.outlet.connector.circuit].append(load)
+    totals = carried(plan, loads)
+    for name, total in totals.items():
+        add(total, chosen.reserved[name])
+        if (kept := shared.pool.get(name)) is not None:
+            add(total, kept)
+    return totals
+
+
+def _fitting(
+    plan: Layout,
+    loads: Loads,
+    chosen: Chosen,
+    wanted: Mapping[str, Seen],
+    raises: Mapping[str, Vector],
+    totals: Mapping[str, Sequence[float]],
+    by_group: Mapping[str, Sequence[float]],
+    external_limit_w: float | None,
+) -> dict[str, float]:
+    """Return for each raise the part of it that fits, 0 to 1: in each row all are cut alike."""
+    site = plan.site
+    asked: dict[str, list[float]] = {}
+    asked_by_group = {group.id: [0.0] * 4 for group in site.user_groups}
+    for name, more in raises.items():
+        for circuit in wanted[name].outlet.path:
+            add(asked.setdefault(circuit.id, [0.0] * 4), more)
+        for group_id in wanted[name].seen.groups:
+            if group_id in asked_by_group:
+                add(asked_by_group[group_id], more)
+    parts: dict[str, Sequence[float]] = {}
+    for name, more_a in asked.items():
+        rooms = _rooms(plan.circuits[name], plan, loads, totals[name])
+        if name == plan.root.id and external_limit_w is not None:
+            left_w = external_limit_w - totals[name][3] - chosen.offline_w
+            rooms[3] = left_w if rooms[3] is None else min(rooms[3], left_w)
+        parts[name] = _cut(rooms, more_a)
     group_parts = {
-        group.id: _group_parts(case.site, group, booked_groups[group.id], raises)
-        for group in case.site.user_groups
+        group.id: _cut(
+            _group_rooms(group, site.margin_a, by_group[group.id]),
+            asked_by_group[group.id],
+        )
+        for group in site.user_groups
     }
     return {
-        item.connector: min(
+        name: min(
             (
                 part
                 for fits in (
-                    *(parts[circuit.id] for circuit in item.path),
-                    *(group_parts[name] for name in item.groups if name in group_parts),
+                    *(parts[circuit.id] for circuit in wanted[name].outlet.path),
+                    *(
+                        group_parts[group_id]
+                        for group_id in wanted[name].seen.groups
+                        if group_id in group_parts
+                    ),
                 )
-                for part, value in zip(fits, item.more, strict=True)
+                for part, value in zip(fits, more, strict=True)
                 if value > 0
             ),
             default=1.0,
         )
-        for item in raises
+        for name, more in raises.items()
     }
 
 
-def booked_by_group(
-    site: Site, turns: Iterable[Turn], now_s: float
-) -> dict[str, list[float]]:
-    """Return what connectors are booked with, by user group: L1, L2, L3 in A and the power in W.
-
-    No meter measures a group: whoever is offline counts with its floor even where a circuit's meter sees it (S7).
-    """
-    booked = {group.id: [0.0] * 4 for group in site.user_groups}
-    if booked:
-        for turn in turns:
-            load = turn.booked
-            if turn.seen.groups and turn.seen.state is ConnectorState.OFFLINE:
-                load = turn.offline_load(now_s, site.settings, metered=False)
-            for name in turn.seen.groups:
-                if name in booked:
-                    add(booked[name], load)
-    return booked
+def _rooms(
+    circuit: Circuit, plan: Layout, loads: Loads, booked: Sequence[float]
+) -> list[float | None]:
+    base_a = loads.base_a[circuit.id]
+    room_a = rooms_a(circuit, plan.site, base_a, booked)
+    base_w = loads.base_w.get(circuit.id)
+    left_w = room_w(circuit, plan.site, base_a, base_w, booked[3])
+    return [*(room_a or (None, None, None)), left_w]
 
 
-def _group_parts(
-    site: Site, group: UserGroup, booked: Sequence[float], raises: Iterable[Raise]
-) -> Sequence[float]:
-    """Return what fits of the raises of a group's members, for each phase and the power."""
-    asked = [0.0] * 4
-    for item in raises:
-        if group.id in item.groups:
-            add(asked, item.more)
+def _group_rooms(
+    group: UserGroup, margin_a: float, booked: Sequence[float]
+) -> list[float | None]:
     rooms: list[float | None] = [None] * 4
     if group.limit_a is not None:
         for index, limit_a in enumerate(group.limit_a):
-            rooms[index] = limit_a - site.margin_a - booked[index]
+            rooms[index] = limit_a - margin_a - booked[index]
     if group.limit_w is not None:
         rooms[3] = group.limit_w - booked[3]
-    return _cut(rooms, asked)
-
-
-def _parts(
-    case: Case,
-    circuits: Circuits,
-    circuit: Circuit,
-    asked: Sequence[float],
-    external_limit_w: float | None,
-) -> Sequence[float]:
-    """Return what fits of the raises below a circuit, for each phase and the power."""
-    booked, base_a = circuits.used[circuit.id], circuits.base_a[circuit.id]
-    assumed_a = circuit.reserve_a if base_a is None else base_a
-    rooms: list[float | None] = [None] * 4
-    if circuit.limit_a is not None:
-        for index, limit_a in enumerate(circuit.limit_a):
-            rooms[index] = (
-                limit_a - case.site.margin_a - assumed_a[index] - booked[index]
-            )
-    if circuit.limit_w is not None:
-        base_w = circuits.base_w.get(circuit.id)
-        if base_w is None:
-            base_w = sum(assumed_a) * case.site.voltage_v
-        rooms[3] = circuit.limit_w - base_w - booked[3]
-    if external_limit_w is not None:
-        room_w = external_limit_w - booked[3] - circuits.offline_in_base_w
-        rooms[3] = room_w if rooms[3] is None else min(rooms[3], room_w)
-    return _cut(rooms, asked)
+    return rooms
 
 
 def _cut(rooms: Sequence[float | None], asked: Sequence[float]) -> Sequence[float]:

@@ -17,6 +17,7 @@ from .fields import RefusedError, parse
 from .frozen import frozen
 from .model import Site
 from .observation import Observation
+from .outlets import Layout, layout
 from .serialise import Json, from_json, to_json
 
 
@@ -38,6 +39,7 @@ def record(
     """Return steps, each with the site and the state that it began with, as a recording."""
     first: Site | None = None
     site: Site | None = None
+    plan: Layout | None = None
     after: ControllerState | None = None
     items: list[Json] = []
     for site_now, state, observation, decision in steps:
@@ -46,13 +48,15 @@ def record(
             first = site = site_now
         if site_now != site:
             item["site"] = to_json(site_now)
-            site = site_now
+            site, plan = site_now, None
+        if plan is None:
+            plan = layout(site_now)
         if state != after:
             item["state_before"] = to_json(state)
         item["observation"] = to_json(observation)
         item["decision"] = to_json(decision)
         items.append(item)
-        after, _ = step(site_now, state, observation)
+        after, _ = step(plan, state, observation)
     return {"site": to_json(first), "steps": items}
 
 
@@ -69,19 +73,19 @@ def replay(recording: object) -> Iterator[Difference]:
         raise RefusedError("steps: must be a list")
     if not steps:
         return
-    site = from_json(Site, recording.get("site"))
+    plan = layout(from_json(Site, recording.get("site")))
     state = ControllerState()
     for index, item in enumerate(steps):
         if not isinstance(item, Mapping):
             raise RefusedError(f"steps[{index}]: must be an object")
         try:
             if "site" in item:
-                site = from_json(Site, item["site"])
+                plan = layout(from_json(Site, item["site"]))
             if "state_before" in item:
                 state = from_json(ControllerState, item["state_before"])
             observation = from_json(Observation, item.get("observation"))
             recorded = from_json(Decision, item.get("decision"))
-            state, decision = step(site, state, observation)
+            state, decision = step(plan, state, observation)
         except ValueError as error:
             raise RefusedError(f"steps[{index}]: {error}") from None
         for where, before, now in _differences(

@@ -144,6 +144,8 @@ class Rows:
                 room_a = _less(
                     circuit.limit_a, assumed_a, reserved_a, case.site.margin_a
                 )
+                if (relief := case.relief_a.get(name)) is not None:
+                    room_a = _less(room_a, _NOTHING, _opposite(relief), 0.0)
                 phase_rows = self._add_phases(LimitKind.CIRCUIT_PHASE, name, room_a)
             if circuit.limit_w is not None:
                 base_w = case.base_w.get(name)
@@ -349,6 +351,10 @@ class Rows:
 def _room(bound_a: float) -> float:
     """Return a bound; what is no number is no room (S2)."""
     return bound_a if isfinite(bound_a) else 0.0
+
+
+def _opposite(load: PerPhase) -> PerPhase:
+    return -load[0], -load[1], -load[2]
 
 
 def _less(

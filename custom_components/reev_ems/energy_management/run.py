@@ -14,6 +14,7 @@ from .fields import Fields, RefusedError, parse
 from .frozen import replace
 from .model import Site
 from .observation import Observation
+from .outlets import Layout, layout
 from .run_format import decision_line, read_observation, read_site
 
 
@@ -35,6 +36,7 @@ def run(lines: Iterable[str], output: TextIO) -> int:
         RefusedError: a line cannot be used; the text names the line and the field.
     """
     site: Site | None = None
+    plan: Layout | None = None
     unsaid: frozenset[str] = frozenset()
     state = ControllerState()
     for number, line in enumerate(lines, start=1):
@@ -45,14 +47,17 @@ def run(lines: Iterable[str], output: TextIO) -> int:
             if site is None or fields.has("site"):
                 given = fields.inner("site") if fields.has("site") else None
                 site, unsaid = read_site(fields if given is None else given)
+                plan = None
                 if given is not None:
                     fields.done()
                 continue
             observation = read_observation(fields, site)
         except RefusedError as error:
             raise RefusedError(f"line {number}: {error}") from None
-        site, unsaid = _with_meters(site, unsaid, observation)
-        state, decision = step(site, state, observation)
+        metered, unsaid = _with_meters(site, unsaid, observation)
+        if plan is None or metered is not site:
+            site, plan = metered, layout(metered)
+        state, decision = step(plan, state, observation)
         json.dump(decision_line(decision), output)
         output.write("\n")
         output.flush()

@@ -9,56 +9,15 @@ from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
 
+from .decision import Limit
 from .frozen import frozen
 from .observation import ConnectorState
-
-type Vector = tuple[float, float, float, float]
-"""A on L1, L2 and L3, then the power of all in W, at the AC side."""
-
-type PartVector = tuple[float | None, float | None, float | None, float | None]
-"""The same where a part may be unknown."""
-
-NOTHING: Vector = (0.0, 0.0, 0.0, 0.0)
-UNKNOWN: PartVector = (None, None, None, None)
-
-
-def most(first: Vector, second: Vector) -> Vector:
-    """Return the larger of each part."""
-    a1, a2, a3, a4 = first
-    b1, b2, b3, b4 = second
-    return (
-        max(a1, b1),
-        max(a2, b2),
-        max(a3, b3),
-        max(a4, b4),
-    )
-
-
-def least(first: Vector, second: Vector) -> Vector:
-    """Return the smaller of each part."""
-    a1, a2, a3, a4 = first
-    b1, b2, b3, b4 = second
-    return (
-        min(a1, b1),
-        min(a2, b2),
-        min(a3, b3),
-        min(a4, b4),
-    )
-
-
-def beyond(load: Vector, booked: Vector) -> Vector:
-    """Return what a load takes beyond what is booked already."""
-    return (
-        max(0.0, load[0] - booked[0]),
-        max(0.0, load[1] - booked[1]),
-        max(0.0, load[2] - booked[2]),
-        max(0.0, load[3] - booked[3]),
-    )
+from .vectors import PartVector, Vector
 
 
 @frozen
-class Span:
-    """The bounds of the reports that came within a few seconds; the last of them is true until the next span."""
+class Report:
+    """The bounds of what a charge point reported within a few seconds; they hold until the next report."""
 
     from_s: float
     low: Vector
@@ -66,31 +25,11 @@ class Span:
 
 
 @frozen
-class Draw:
-    """What a connector draws, as its charge point reports it.
-
-    A report bounds the draw from both sides: where the phase is not known, it may be on any.
-    """
-
-    reported_s: float
-    low: Vector
-    high: Vector
-    current_a: float
-    """The highest of its phases."""
-    spans: tuple[Span, ...]
-    """What it reported in the last while, the oldest first."""
-    steady_s: float
-    """Since when it is steady."""
-    steady_from_a: float
-    steady_high_a: float
-
-
-@frozen
 class Left:
-    """A higher permit that was left."""
+    """A higher permit that was left; the car may still be drawing by it."""
 
     value: float
-    at_s: float
+    until_s: float
 
 
 @frozen
@@ -137,12 +76,41 @@ class Sun:
 
 
 @frozen
-class Guess:
-    """What a connector is taken to draw that has not said it yet."""
+class Draw:
+    """What a connector draws, as its charge point reports it."""
 
-    load: Vector = NOTHING
-    since_s: float | None = None
-    """Since when; None: it is away, and its draw part of the base load (S7)."""
+    reported_s: float
+    current_a: float
+    """The highest of its phases."""
+    reports: tuple[Report, ...]
+    """Those of the last while, the oldest first."""
+    steady_s: float
+    """Since when it is steady."""
+    steady_from_a: float
+    steady_high_a: float
+
+
+@frozen
+class Pattern:
+    """The own phases on which a car was seen to draw, before that is believed."""
+
+    phases: tuple[int, ...]
+    since_s: float
+
+
+@frozen
+class Room:
+    """The least of the targets above the permit, since there is room for a raise."""
+
+    since_s: float
+    value: float
+
+
+class Measure(StrEnum):
+    """What was done about a connector that overloads a circuit (S13)."""
+
+    STOP = "stop"
+    INOPERATIVE = "inoperative"
 
 
 @frozen
@@ -150,29 +118,44 @@ class ConnectorMemory:
     """What is remembered of a connector."""
 
     state: ConnectorState
+    """The last one that was seen; `offline` only until it is seen for the first time."""
+    state_s: float
+    """Since when it is in this state."""
+    away: bool = False
+    """Whether it is offline: its draw is part of what a meter shows besides our connectors (S7)."""
     arrived_s: float
     """When the car was plugged in."""
     queued_s: float
-    """Its place in the queue of the rotation: when it came, or when its last turn ended."""
-    turns: int = 0
-    """How many turns of the rotation it had; of those whose turns end together the least served goes first."""
+    """Its place in the queue: when it came, or when its last turn ended."""
     permit: Permit
     draw: Draw | None = None
     draw_limit_a: float | None = None
     """What a settled car can make use of (S6); None: all it can get."""
+    used: tuple[int, ...] | None = None
+    """Which of its own phases the car uses, from 0; None: all of them, until it is seen."""
+    pattern: Pattern | None = None
+    sleeps_s: float | None = None
+    """Since when it draws nothing of its offer; None: it does, or has no offer."""
+    offered_s: float | None = None
+    """Since when a sleeping car has its offer; None: it was withdrawn, or the car does not sleep."""
+    withdrawn_s: float | None = None
     over_s: float | None = None
     """Since when it draws more than its permit."""
     obeyed_s: float | None = None
     """Since when a disobedient one keeps to its permit again."""
     disobedient: bool = False
-    guess: Guess | None = None
-    """What it is taken to draw; None: it has said so since it was first seen, and since it was away."""
-    room_s: float | None = None
-    """Since when there is room for a raise."""
+    room: Room | None = None
+    taken_back: int = 0
+    """How often lately a raise was taken back: the more often, the longer room has to stand."""
+    taken_back_s: float | None = None
     on_s: float | None = None
     """When it was last given its minimum after nothing."""
-    off_s: float | None = None
-    """When it was last paused for lack of room."""
+    turn_s: float | None = None
+    """When its turn began: it gives way after a slot, if somebody waits."""
+    pauses: int = 0
+    """How often it was paused for lack of room in this session."""
+    lacks: Limit | None = None
+    """The row that lacked the room for its minimum."""
     sun: Sun | None = None
     one_phase: bool = False
     """Whether it charges on one phase instead of three."""
@@ -180,39 +163,33 @@ class ConnectorMemory:
     """When it last changed its phases."""
     three_phase_room_s: float | None = None
     """Since when there is room for three phases again."""
+    measure: Measure | None = None
+    measure_s: float = 0.0
+    """When that was last commanded."""
 
 
 @frozen
 class Bounds:
-    """What a meter said about the base load during one bucket of time."""
+    """What the readings of a few seconds say about the base load."""
 
-    bucket: int
+    from_s: float
     low: PartVector
-    """The smallest lower bound of the base load."""
+    """The least of the lower bounds, by what the connectors are believed to draw."""
     high: PartVector
-    """The largest upper bound by the reports of that time; later ones may show that it was higher."""
-    peak: PartVector
-    """The largest reading."""
+    """The largest of the upper bounds."""
 
 
 @frozen
-class Cut:
-    """Permits below a circuit that were lowered and that its meter has not shown yet."""
+class BaseLoad:
+    """What is known of a circuit's load besides our connectors (base_load.py)."""
 
+    low: PartVector
+    """The lower estimate: where less base load would be the danger."""
+    high: PartVector
+    """The upper estimate: where more would be."""
     since_s: float
-    reading: PartVector
-    base: PartVector
-    """The estimate of the base load when they were lowered."""
-    fall_a: float = 0.0
-    """By how much the reading should fall where it falls most."""
-
-
-@frozen
-class Still:
-    """A reading that the meter has stayed at."""
-
-    since_s: float
-    reading: PartVector
+    """When the first reading came."""
+    bounds: tuple[Bounds, ...] = ()
 
 
 @frozen
@@ -223,18 +200,22 @@ class MeterMemory:
     """When it was first asked for."""
     sampled_s: float | None = None
     """When the last complete reading was taken."""
+    interval_s: float = 0.0
+    """How far its readings are apart, smoothed."""
     fresh_s: float | None = None
     """Since when readings come without a gap of the meter timeout."""
     failed: bool = False
     raise_from_s: float = 0.0
     """Raises are allowed from here on."""
-    base: PartVector | None = None
-    """The estimate of the base load."""
-    proven: bool = False
-    """Whether there were readings for long enough to tell it from our connectors' draw."""
-    bounds: tuple[Bounds, ...] = ()
-    cut: Cut | None = None
-    still: Still | None = None
+    base: BaseLoad | None = None
+    lag_s: float | None = None
+    """How far its readings are behind at the most, learnt from our own steps; None: not yet."""
+    heat: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """How much of what a breaker bears has been used up, by phase; from 1 on nothing is waited out."""
+    over_s: float | None = None
+    """Since when it is measured above its limit."""
+    room_s: float | None = None
+    """Since when an overload has been over; None: it is not, or there was none."""
 
 
 @frozen
@@ -249,12 +230,14 @@ class ControllerState:
     """Nothing on the site is raised before this."""
     meters: Mapping[str, MeterMemory] = field(default_factory=dict)
     connectors: Mapping[str, ConnectorMemory] = field(default_factory=dict)
-    slot_s: float | None = None
-    """When the running slot of the rotation began; None: everybody fits."""
+    lacking: bool = False
+    """Whether somebody waits for room who would take it."""
+    yielded_s: float | None = None
+    """When somebody last gave way to one who waits."""
     sun_started_s: float | None = None
     """When PV charging last started a connector."""
     skewed_s: Mapping[str, float] = field(default_factory=dict)
     """Since when a pair of phases ("L1 over L3") violates the imbalance limit."""
     battery_seen: bool = False
-    house: MeterMemory | None = None
+    house: BaseLoad | None = None
     """The grid connection without its home battery, where there is one; of its load only the power is known."""
