@@ -93,6 +93,10 @@ class Car:
         self.starts += 1
         return target
 
+    def wake(self, at_s: int) -> None:
+        """Let it want 6 A for a while, if it does so at all."""
+        self._wakes_at_s = float(at_s)
+
     def _asleep(self, at_s: int) -> float:
         """Return what a full car takes now and then."""
         if self.plan.wake_every_s <= 0.0 or self.gave_up or self.dc:

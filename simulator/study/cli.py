@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 from .controllers import BASELINES, Controller
+from .faults import FAULTS, study_fault
 from .plan import SitePlan
 from .reev import FOLDER, Reev
 from .run import Study
@@ -40,10 +41,12 @@ _COLUMNS = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
     site: str
+    """Or a fault."""
     controller: str
     hours: float | None
     seed: int
     brain: Path
+    fault: bool = False
 
 
 def _controller(name: str, plan: SitePlan, brain: Path) -> Controller:
@@ -53,6 +56,11 @@ def _controller(name: str, plan: SitePlan, brain: Path) -> Controller:
 
 
 def _study(job: _Job) -> dict[str, Any]:
+    if job.fault:
+        figures = study_fault(
+            job.site, lambda plan: _controller(job.controller, plan, job.brain)
+        )
+        return figures | {"controller": job.controller}
     plan = load_site(job.site, job.seed, job.hours)
     study = Study(plan, _controller(job.controller, plan, job.brain), job.controller)
     bar = _Bar(f"{plan.name} {job.controller}")
@@ -98,6 +106,32 @@ def table(results: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def fault_table(results: Sequence[dict[str, Any]]) -> str:
+    """Return what faults led to as a table in Markdown."""
+    lines = [
+        "| fault | by | over s | As | skew s | room % | pauses | writes/h | trips | issue after s | issues | short of |",
+        f"|{'---|' * 12}",
+    ]
+    for figures in results:
+        after = figures["issue_after_s"]
+        cells = [
+            figures["site"],
+            figures["controller"],
+            figures["over_s"],
+            round(figures["over_as"]),
+            figures["skew_s"],
+            figures["room_pct"],
+            figures["pauses"],
+            round(figures["writes_per_h_max"]),
+            figures["trips"],
+            "never" if after is None else after,
+            ", ".join(figures["issues"]),
+            "; ".join(figures["shortfalls"]) or "ok",
+        ]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/simulate", description="Study a site in simulated time."
@@ -114,6 +148,11 @@ def _parser() -> argparse.ArgumentParser:
         "--hours", type=float, help="shorter or longer than the site says"
     )
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--fault",
+        metavar="NAME",
+        help=f"try a fault on a site of its own instead: all, or {', '.join(FAULTS)}",
+    )
     parser.add_argument(
         "--all", action="store_true", help="all sites that come with it"
     )
@@ -141,9 +180,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     if unknown := set(names) - {"reev", *BASELINES}:
         parser.error(f"there is no controller {min(unknown)}")
-    if not given.all and given.site is None:
-        parser.error("a site is needed, or --all")
-    sites = site_names() if given.all else [given.site]
+    if given.fault is not None:
+        if given.fault != "all" and (
+            unknown := set(given.fault.split(",")) - FAULTS.keys()
+        ):
+            parser.error(f"there is no fault {min(unknown)}")
+        sites = list(FAULTS) if given.fault == "all" else given.fault.split(",")
+    elif given.all:
+        sites = site_names()
+    elif given.site is not None:
+        sites = [given.site]
+    else:
+        parser.error("a site is needed, or --all, or --fault")
     jobs = [
         _Job(
             site=site,
@@ -151,6 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             hours=given.hours,
             seed=given.seed,
             brain=given.brain.resolve(),
+            fault=given.fault is not None,
         )
         for site in sites
         for name in names
@@ -170,5 +219,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write(text + "\n")
             return 0
         given.json.write_text(text + "\n", encoding="utf-8")
-    sys.stdout.write(table(results) + "\n")
+    shown = table(results) if given.fault is None else fault_table(results)
+    sys.stdout.write(shown + "\n")
     return 0

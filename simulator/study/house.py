@@ -98,6 +98,6 @@ def sun_trace(
                 cloud += dark + int(rng.integers(30, 400))
         at += length
     # A cloud's edge takes some seconds.
-    soft: Trace = np.convolve(shade, np.ones(8) / 8.0, mode="same")
-    power: Trace = plan.peak_w * clear * np.minimum(soft, 1.0)
+    soft = np.convolve(shade, np.ones(8) / 8.0, mode="same")
+    power: Trace = np.asarray(plan.peak_w * clear * np.minimum(soft, 1.0))
     return power

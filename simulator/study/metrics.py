@@ -114,6 +114,8 @@ class Metrics:
             {"within_as": 0.0, "beyond_as": 0.0, "longest_s": 0, "most_a": 0.0}
             for _ in plan.circuits
         ]
+        self.over_s = 0
+        """Seconds in which any limit was passed."""
         self._overloads = Episodes()
         self._freed = Episodes()
         self._usual_unused_w = 0.0
@@ -179,7 +181,7 @@ class Metrics:
         self._note_issues(at_s, answer.issues)
 
     def _note_over(self, at_s: int) -> None:
-        answering = False
+        answering = seconds_over = False
         for place, circuit in enumerate(self._plant.circuits):
             limit_a = circuit.plan.limit_a
             if limit_a is None:
@@ -200,12 +202,14 @@ class Metrics:
                     answering = True
                 if at_s < self._judged_from_s:
                     continue
+                seconds_over = True
                 told = self.over[place]
                 told["within_as" if run[phase] <= GRACE_S else "beyond_as"] += over_a
                 told["longest_s"] = max(told["longest_s"], run[phase])
                 told["most_a"] = max(told["most_a"], over_a)
         if self._plant.plan.imbalance_a is not None and at_s >= self._judged_from_s:
             self._note_skew(self._plant.plan.imbalance_a)
+        self.over_s += seconds_over
         self._overloads.note(at_s, begins=answering, goes_on=answering)
 
     def _note_skew(self, limit_a: float) -> None:
@@ -319,6 +323,7 @@ class Metrics:
             "over_longest_s": max(
                 (int(item["longest_s"]) for item in self.over), default=0
             ),
+            "over_s": self.over_s,
             "over_most_a": round(
                 max((item["most_a"] for item in self.over), default=0.0), 1
             ),

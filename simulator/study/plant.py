@@ -230,6 +230,35 @@ class Plant:
                     self.circuits[above].tripped_s is not None for above in wiring.path
                 )
 
+    def circuit(self, name: str) -> Circuit:
+        """Return a circuit by its name."""
+        return next(circuit for circuit in self.circuits if circuit.plan.id == name)
+
+    def meter(self, name: str) -> Meter:
+        """Return the meter of a circuit.
+
+        Raises:
+            ValueError: it has none.
+        """
+        meter = self.circuit(name).meter
+        if meter is None:
+            raise ValueError(f"{name} has no meter")
+        return meter
+
+    def add_base(
+        self, name: str, amps: tuple[float, float, float], seconds: int | None = None
+    ) -> None:
+        """Let a circuit carry more from now on, for ever or for some seconds; the oracle is not told."""
+        base = self.circuit(name).base
+        end_s = len(base) if seconds is None else self.at_s + seconds
+        for row in base[self.at_s : end_s]:
+            for phase in (0, 1, 2):
+                row[phase] += amps[phase]
+
+    def darken_sun(self, share: float) -> None:
+        """Let the sun give a share of what it would, from now on; the oracle is not told."""
+        self._sun[self.at_s :] = [share * power for power in self._sun[self.at_s :]]
+
     def seen(self) -> Seen:
         """Return what can be known now."""
         external_w = None

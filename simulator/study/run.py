@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import time
 from typing import Any
 
-from .controllers import Controller
+from .controllers import Answer, Controller
 from .metrics import Metrics, ideal_energies
 from .oracle import Oracle
 from .plan import SitePlan
@@ -13,6 +13,9 @@ from .plant import Plant
 
 type Event = Callable[[Plant], None]
 """What a fault does to the plant when its time has come."""
+
+type Reaction = Callable[[Plant, Answer], None]
+"""What a fault does in answer to a decision; it is asked each second."""
 
 
 @dataclass(slots=True)
@@ -27,6 +30,7 @@ class Study:
     name: str
     events: tuple[tuple[int, Event], ...] = ()
     judged_from_s: int = 0
+    reaction: Reaction | None = None
     plant: Plant = field(init=False)
     metrics: Metrics = field(init=False)
     ideal_wh: dict[tuple[str, int], float] = field(init=False, default_factory=dict)
@@ -62,6 +66,8 @@ class Study:
             for command in answer.commands:
                 plant.chargers[command.connector].take(command, at_s)
             metrics.note(answer)
+            if self.reaction is not None:
+                self.reaction(plant, answer)
             if watch is not None:
                 watch(self)
             if progress is not None and at_s % 600 == 0:
