@@ -1,0 +1,224 @@
+"""Study sites in simulated time (scripts/simulate)."""
+
+import argparse
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+import json
+from pathlib import Path
+import sys
+from typing import Any
+
+from .controllers import BASELINES, Controller
+from .faults import FAULTS, study_fault
+from .plan import SitePlan
+from .reev import FOLDER, Reev
+from .run import Study
+from .site_file import SiteError, load_site, site_names
+
+_COLUMNS = (
+    ("site", "site", "{}"),
+    ("controller", "by", "{}"),
+    ("room_pct", "room %", "{:.1f}"),
+    ("energy_pct", "energy %", "{:.1f}"),
+    ("delivered_kwh", "kWh", "{:.0f}"),
+    ("worst_car", "worst", "{:.2f}"),
+    ("jain", "Jain", "{:.3f}"),
+    ("over_beyond_as", "As > 8 s", "{:.0f}"),
+    ("over_longest_s", "longest s", "{}"),
+    ("imbalance.beyond_as", "skew As > 18 s", "{:.0f}"),
+    ("trips", "trips", "{}"),
+    ("starts_mean", "starts", "{:.1f}"),
+    ("starts_max", "most", "{}"),
+    ("writes_per_h_mean", "writes/h", "{:.0f}"),
+    ("freed_room_s.p90", "freed p90 s", "{:.0f}"),
+    ("overload_s.p90", "over p90 s", "{:.0f}"),
+    ("alarms", "alarms", "{}"),
+    ("ms_per_decision", "ms", "{:.2f}"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    site: str
+    """Or a fault."""
+    controller: str
+    hours: float | None
+    seed: int
+    brain: Path
+    fault: bool = False
+
+
+def _controller(name: str, plan: SitePlan, brain: Path) -> Controller:
+    if name == "reev":
+        return Reev(plan, brain)
+    return BASELINES[name](plan)
+
+
+def _study(job: _Job) -> dict[str, Any]:
+    if job.fault:
+        figures = study_fault(
+            job.site, lambda plan: _controller(job.controller, plan, job.brain)
+        )
+        return figures | {"controller": job.controller}
+    plan = load_site(job.site, job.seed, job.hours)
+    study = Study(plan, _controller(job.controller, plan, job.brain), job.controller)
+    bar = _Bar(f"{plan.name} {job.controller}")
+    return study.run(progress=bar.show)
+
+
+class _Bar:
+    """A progress bar on standard error, where that is a terminal."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._shown = sys.stderr.isatty()
+
+    def show(self, share: float) -> None:
+        """Draw it."""
+        if not self._shown:
+            return
+        filled = round(30 * share)
+        end = "\n" if share >= 1.0 else ""
+        sys.stderr.write(
+            f"\r{self._text:28} [{'#' * filled:30}] {100 * share:3.0f} %{end}"
+        )
+        sys.stderr.flush()
+
+
+def _value(figures: dict[str, Any], key: str) -> Any:
+    for part in key.split("."):
+        figures = figures[part]
+    return figures
+
+
+def table(results: Sequence[dict[str, Any]]) -> str:
+    """Return results as a table in Markdown."""
+    lines = [
+        f"| {' | '.join(title for _, title, _ in _COLUMNS)} |",
+        f"|{'---|' * len(_COLUMNS)}",
+    ]
+    for figures in results:
+        cells = [shape.format(_value(figures, key)) for key, _, shape in _COLUMNS]
+        lines.append(f"| {' | '.join(cells)} |")
+        if sun := figures.get("sun"):
+            lines[-1] += f" sun {sun['used_pct']} % used, {sun['bought_pct']} % bought"
+    return "\n".join(lines)
+
+
+def fault_table(results: Sequence[dict[str, Any]]) -> str:
+    """Return what faults led to as a table in Markdown."""
+    lines = [
+        "| fault | by | over s | As | skew s | room % | pauses | writes/h | trips | issue after s | issues | short of |",
+        f"|{'---|' * 12}",
+    ]
+    for figures in results:
+        after = figures["issue_after_s"]
+        cells = [
+            figures["site"],
+            figures["controller"],
+            figures["over_s"],
+            round(figures["over_as"]),
+            figures["skew_s"],
+            figures["room_pct"],
+            figures["pauses"],
+            round(figures["writes_per_h_max"]),
+            figures["trips"],
+            "never" if after is None else after,
+            ", ".join(figures["issues"]),
+            "; ".join(figures["shortfalls"]) or "ok",
+        ]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/simulate", description="Study a site in simulated time."
+    )
+    parser.add_argument(
+        "site", nargs="?", help=f"a YAML file, or one of {', '.join(site_names())}"
+    )
+    parser.add_argument(
+        "--controller",
+        default="reev",
+        help=f"reev, {', '.join(BASELINES)}, several with commas, or all",
+    )
+    parser.add_argument(
+        "--hours", type=float, help="shorter or longer than the site says"
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--fault",
+        metavar="NAME",
+        help=f"try a fault on a site of its own instead: all, or {', '.join(FAULTS)}",
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="all sites that come with it"
+    )
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="all figures; - is standard output"
+    )
+    parser.add_argument(
+        "--brain",
+        type=Path,
+        default=FOLDER,
+        help="folder that holds another energy_management",
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run; return the exit code: 2 for what cannot be studied."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    names = (
+        ["reev", *BASELINES]
+        if given.controller == "all"
+        else given.controller.split(",")
+    )
+    if unknown := set(names) - {"reev", *BASELINES}:
+        parser.error(f"there is no controller {min(unknown)}")
+    if given.fault is not None:
+        if given.fault != "all" and (
+            unknown := set(given.fault.split(",")) - FAULTS.keys()
+        ):
+            parser.error(f"there is no fault {min(unknown)}")
+        sites = list(FAULTS) if given.fault == "all" else given.fault.split(",")
+    elif given.all:
+        sites = site_names()
+    elif given.site is not None:
+        sites = [given.site]
+    else:
+        parser.error("a site is needed, or --all, or --fault")
+    jobs = [
+        _Job(
+            site=site,
+            controller=name,
+            hours=given.hours,
+            seed=given.seed,
+            brain=given.brain.resolve(),
+            fault=given.fault is not None,
+        )
+        for site in sites
+        for name in names
+    ]
+    try:
+        if given.processes > 1 and len(jobs) > 1:
+            with ProcessPoolExecutor(given.processes) as pool:
+                results = list(pool.map(_study, jobs))
+        else:
+            results = [_study(job) for job in jobs]
+    except SiteError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    if given.json is not None:
+        text = json.dumps(results, indent=1)
+        if str(given.json) == "-":
+            sys.stdout.write(text + "\n")
+            return 0
+        given.json.write_text(text + "\n", encoding="utf-8")
+    shown = table(results) if given.fault is None else fault_table(results)
+    sys.stdout.write(shown + "\n")
+    return 0
