@@ -1,9 +1,9 @@
 """What there is to be proud or ashamed of.
 
-*Of the oracle's room* is the figure that counts: for each second the oracle shares the site among the cars that want
-energy then, as they are then; what these cars really draw, up to that, is summed up and divided by it. A car that gave
-up after too many pauses still wants its energy. *Of the oracle's energy* compares whole stays instead: what each car
-got to what it would have got had the oracle decided from the beginning.
+*Of the oracle's room* is the figure that counts: for each second the oracle shares the site among the cars that would
+charge then, as they are then; what these cars really draw, up to that, is summed up and divided by it. A car that gave
+up after too many pauses is not among them; it is counted, and missing in *of the oracle's energy*, which compares
+whole stays: what each car got to what it would have got had the oracle decided from the beginning.
 
 *Freed room* is room that is not used and was used, or not there, a minute before: at least 1.4 kW and a tenth of all.
 It is used when half of that is left; after 900 s it counts as 900 s.
@@ -161,7 +161,7 @@ class Metrics:
                 continue
             name = self._outlets[place].id
             plugged[name] += 1
-            if car.full:
+            if car.full or car.gave_up:
                 continue
             wants += 1
             lines += (place + 1) * len(car.phases)
@@ -242,7 +242,7 @@ class Metrics:
         wants = []
         for place, charger in enumerate(self._chargers):
             car = charger.car
-            if car is None or car.full:
+            if car is None or car.full or car.gave_up:
                 continue
             missing_wh = car.plan.need_wh - car.got_wh
             want = want_of(self._outlets[place], place, car, car.got_wh, missing_wh)

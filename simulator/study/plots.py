@@ -17,7 +17,7 @@ _CONTROLLERS = {
     "evcc": "#d97706",
     "first": "#6366f1",
 }
-_BROKEN = "#b91c1c"
+_BROKEN, _SUN = "#b91c1c", "#eab308"
 _STYLE: Any = {
     "font.size": 9,
     "axes.edgecolor": _MUTED,
@@ -78,15 +78,7 @@ def plot_site(
     shades = plt.get_cmap("GnBu")(np.linspace(0.35, 0.95, max(1, len(picture.names))))
     for phase, axis in enumerate(axes[:3]):
         base = picture.base_a[:, phase]
-        # Exported power lies below zero; cars stand on the house either way.
-        axis.fill_between(
-            hours,
-            0.0,
-            base,
-            color=_HOUSE,
-            linewidth=0,
-            label="house" if plan.sun is None else "house and sun",
-        )
+        axis.fill_between(hours, 0.0, base, color=_HOUSE, linewidth=0, label="house")
         axis.stackplot(
             hours,
             base,
@@ -109,9 +101,12 @@ def plot_site(
             linewidth=0.8,
             label="oracle",
         )
-        if limit_a is not None:
+        if plan.sun is not None:
+            axis.plot(hours, picture.sun_a, color=_SUN, linewidth=1.2, label="sun")
+            axis.set_ylim(0.0, float(picture.sun_a.max()) * 1.3)
+        elif limit_a is not None:
             axis.axhline(limit_a[phase], color=_LIMIT, linewidth=1.4, label="limit")
-            axis.set_ylim(min(0.0, float(base.min()) * 1.1), limit_a[phase] * 1.12)
+            axis.set_ylim(0.0, limit_a[phase] * 1.12)
         axis.set_ylabel(f"L{phase + 1}, A")
     share = (
         100.0
@@ -241,4 +236,6 @@ def _broken(figures: Mapping[str, Any]) -> str:
         )
     if figures["trips"]:
         parts.append(f"{figures['trips']} trips" if figures["trips"] > 1 else "trip")
+    if figures.get("sun", {}).get("bought_pct", 0.0) >= 10.0:
+        parts.append(f"{figures['sun']['bought_pct']:.0f} % not from the sun")
     return ", ".join(parts)

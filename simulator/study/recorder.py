@@ -18,7 +18,9 @@ class Picture:
 
     every_s: int
     base_a: Matrix
-    """Rows of three: house, sun and battery."""
+    """Rows of three: the house."""
+    sun_a: Matrix
+    """Per phase; zeros without a sun."""
     draws_a: Matrix
     """Per outlet and phase."""
     permits_a: Matrix
@@ -33,6 +35,7 @@ class Recorder:
 
     every_s: int
     _base: list[list[float]] = field(default_factory=list)
+    _sun: list[list[float]] = field(default_factory=list)
     _draws: list[list[list[float]]] = field(default_factory=list)
     _permits: list[list[float]] = field(default_factory=list)
     _failsafe: list[bool] = field(default_factory=list)
@@ -43,9 +46,16 @@ class Recorder:
         if not self._names:
             self._names = tuple(plant.chargers)
         root = plant.circuits[0]
+        sun_a = plant.sun_now_w / (3.0 * VOLTAGE_V)
+        battery_w = 0.0 if plant.battery is None else plant.battery.power_w
+        more_a = sun_a - battery_w / (3.0 * VOLTAGE_V)
         self._base.append(
-            [a - b for a, b in zip(root.load_a, root.chargers_a, strict=True)]
+            [
+                load - cars + more_a
+                for load, cars in zip(root.load_a, root.chargers_a, strict=True)
+            ]
         )
+        self._sun.append([sun_a])
         permits, draws = [0.0, 0.0, 0.0], []
         for name, charger in plant.chargers.items():
             lines = [0.0, 0.0, 0.0]
@@ -74,14 +84,13 @@ class Recorder:
             )
             return grouped
 
-        failsafe = (
-            np.array(self._failsafe[: count * every]).reshape(count, every).any(axis=1)
-        )
+        failsafe = np.array(self._failsafe[: count * every]).reshape(count, every)
         return Picture(
             every_s=every,
             base_a=means(self._base),
+            sun_a=means(self._sun)[:, 0],
             draws_a=means(self._draws),
             permits_a=means(self._permits),
-            failsafe=failsafe,
+            failsafe=np.asarray(failsafe.any(axis=1)),
             names=self._names,
         )
