@@ -35,11 +35,6 @@ class Car:
         self._rate_down = self.most / min(2.0, plan.ramp_s)
         self._wakes_at_s = at_s + plan.wake_every_s * rng.uniform(0.5, 1.5)
 
-    @property
-    def wants(self) -> bool:
-        """Whether its battery takes more; a car that gave up still came for its energy."""
-        return not self.full
-
     def wish(self) -> float:
         """Return what it would take of any offer, in its own unit; 0 when it is full."""
         if self.full:

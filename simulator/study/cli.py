@@ -12,12 +12,15 @@ from typing import Any
 from .controllers import BASELINES, Controller
 from .faults import FAULTS, study_fault
 from .plan import SitePlan
+from .plots import plot_site, plot_summary
+from .recorder import Recorder
 from .reev import FOLDER, Reev
 from .run import Study
 from .site_file import SiteError, load_site, site_names
 
 _COLUMNS = (
     ("site", "site", "{}"),
+    ("seed", "seed", "{}"),
     ("controller", "by", "{}"),
     ("room_pct", "room %", "{:.1f}"),
     ("energy_pct", "energy %", "{:.1f}"),
@@ -33,7 +36,7 @@ _COLUMNS = (
     ("writes_per_h_mean", "writes/h", "{:.0f}"),
     ("freed_room_s.p90", "freed p90 s", "{:.0f}"),
     ("overload_s.p90", "over p90 s", "{:.0f}"),
-    ("alarms", "alarms", "{}"),
+    ("false_alarms", "false alarms", "{}"),
     ("ms_per_decision", "ms", "{:.2f}"),
 )
 
@@ -47,6 +50,7 @@ class _Job:
     seed: int
     brain: Path
     fault: bool = False
+    plot: Path | None = None
 
 
 def _controller(name: str, plan: SitePlan, brain: Path) -> Controller:
@@ -64,7 +68,12 @@ def _study(job: _Job) -> dict[str, Any]:
     plan = load_site(job.site, job.seed, job.hours)
     study = Study(plan, _controller(job.controller, plan, job.brain), job.controller)
     bar = _Bar(f"{plan.name} {job.controller}")
-    return study.run(progress=bar.show)
+    if job.plot is None:
+        return study.run(progress=bar.show)
+    recorder = Recorder(every_s=max(10, plan.seconds // 2000))
+    figures = study.run(progress=bar.show, watch=recorder.watch)
+    plot_site(study, recorder.picture(), figures, job.plot)
+    return figures
 
 
 class _Bar:
@@ -137,7 +146,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="scripts/simulate", description="Study a site in simulated time."
     )
     parser.add_argument(
-        "site", nargs="?", help=f"a YAML file, or one of {', '.join(site_names())}"
+        "site",
+        nargs="?",
+        help=f"a YAML file, random (from the seed), or one of {', '.join(site_names())}",
     )
     parser.add_argument(
         "--controller",
@@ -147,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--hours", type=float, help="shorter or longer than the site says"
     )
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", default="1", help="a number, or several: 1-5")
     parser.add_argument(
         "--fault",
         metavar="NAME",
@@ -161,12 +172,34 @@ def _parser() -> argparse.ArgumentParser:
         "--json", type=Path, metavar="FILE", help="all figures; - is standard output"
     )
     parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="a picture (.png, .svg): of the site, or of all of them with one for each beside it",
+    )
+    parser.add_argument(
         "--brain",
         type=Path,
         default=FOLDER,
         help="folder that holds another energy_management",
     )
     return parser
+
+
+def _seeds(text: str) -> range:
+    first, _, last = text.partition("-")
+    if not first.isdigit() or not (last or first).isdigit():
+        return range(0)
+    return range(int(first), int(last or first) + 1)
+
+
+def _plot_of(
+    file: Path | None, several: bool, site: str, name: str, seed: int
+) -> Path | None:
+    """Return the picture of one study; where there are several, `file` is the summary and these stand beside it."""
+    if file is None or not several:
+        return file
+    return file.with_stem(f"{file.stem}_{Path(site).stem}_{name}_{seed}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -180,6 +213,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     if unknown := set(names) - {"reev", *BASELINES}:
         parser.error(f"there is no controller {min(unknown)}")
+    seeds = _seeds(given.seed)
+    if not seeds:
+        parser.error(
+            f"--seed: {given.seed} is neither a number nor a range such as 1-5"
+        )
     if given.fault is not None:
         if given.fault != "all" and (
             unknown := set(given.fault.split(",")) - FAULTS.keys()
@@ -192,16 +230,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sites = [given.site]
     else:
         parser.error("a site is needed, or --all, or --fault")
+    several = len(sites) * len(seeds) * len(names) > 1
     jobs = [
         _Job(
             site=site,
             controller=name,
             hours=given.hours,
-            seed=given.seed,
+            seed=seed,
             brain=given.brain.resolve(),
             fault=given.fault is not None,
+            plot=_plot_of(given.plot, several, site, name, seed),
         )
         for site in sites
+        for seed in seeds
         for name in names
     ]
     try:
@@ -219,6 +260,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write(text + "\n")
             return 0
         given.json.write_text(text + "\n", encoding="utf-8")
+    if given.plot is not None and several and given.fault is None:
+        plot_summary(results, given.plot)
     shown = table(results) if given.fault is None else fault_table(results)
     sys.stdout.write(shown + "\n")
     return 0

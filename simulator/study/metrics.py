@@ -1,9 +1,9 @@
 """What there is to be proud or ashamed of.
 
-*Of the oracle's room* is the figure that counts: for each second the oracle shares the site among the cars that want
-energy then, as they are then; what these cars really draw, up to that, is summed up and divided by it. A car that gave
-up after too many pauses still wants its energy. *Of the oracle's energy* compares whole stays instead: what each car
-got to what it would have got had the oracle decided from the beginning.
+*Of the oracle's room* is the figure that counts: for each second the oracle shares the site among the cars that would
+charge then, as they are then; what these cars really draw, up to that, is summed up and divided by it. A car that gave
+up after too many pauses is not among them; it is counted, and missing in *of the oracle's energy*, which compares
+whole stays: what each car got to what it would have got had the oracle decided from the beginning.
 
 *Freed room* is room that is not used and was used, or not there, a minute before: at least 1.4 kW and a tenth of all.
 It is used when half of that is left; after 900 s it counts as 900 s.
@@ -33,6 +33,9 @@ _USUAL_S = 60.0
 """Room that stays unused for this long is not news any more."""
 _FREED_MOST_S = 900
 _BATCH_S = 60
+_RECENT_S = 60
+_ABOUT_OVERLOAD = {"base_load_over_limit", "imbalance_residual", "overloaded"}
+"""True if a limit was passed within the last `_RECENT_S`, by whomever."""
 _CONFIGURATION = {"floors_over_limit", "no_autonomous_fallback"}
 """Issues about how a site is set up, not about what happens."""
 
@@ -138,6 +141,9 @@ class Metrics:
         self.issues: dict[Issue, int] = {}
         """When each was raised first."""
         self._issue_counts: Counter[str] = Counter()
+        self.false_alarms: Counter[str] = Counter()
+        """Of issues that say what was not so; of no meaning under a fault."""
+        self._true_over_s = -_RECENT_S
         self._open: frozenset[Issue] = frozenset()
         self._sun: dict[str, float] = defaultdict(float)
 
@@ -155,7 +161,7 @@ class Metrics:
                 continue
             name = self._outlets[place].id
             plugged[name] += 1
-            if car.full:
+            if car.full or car.gave_up:
                 continue
             wants += 1
             lines += (place + 1) * len(car.phases)
@@ -193,6 +199,8 @@ class Metrics:
             )
             for phase in (0, 1, 2):
                 over_a = load[phase] - limit_a[phase]
+                if over_a > 0.0:
+                    self._true_over_s = at_s
                 over_a = min(over_a, chargers[phase])
                 if over_a <= _NOISE_A:
                     run[phase] = 0
@@ -216,6 +224,8 @@ class Metrics:
         """Look at the difference between two phases of the grid connection, as far as cars make it."""
         root = self._plant.circuits[0]
         load, cars = root.load_a, root.chargers_a
+        if max(load) - min(load) > limit_a:
+            self._true_over_s = self._plant.at_s - 1
         over_a = max(
             min(load[p] - load[q] - limit_a, cars[p] - cars[q]) for p, q in PAIRS
         )
@@ -232,7 +242,7 @@ class Metrics:
         wants = []
         for place, charger in enumerate(self._chargers):
             car = charger.car
-            if car is None or car.full:
+            if car is None or car.full or car.gave_up:
                 continue
             missing_wh = car.plan.need_wh - car.got_wh
             want = want_of(self._outlets[place], place, car, car.got_wh, missing_wh)
@@ -283,6 +293,11 @@ class Metrics:
         for issue in now - self._open:
             self.issues.setdefault(issue, at_s)
             self._issue_counts[issue.kind] += 1
+            recent = at_s - self._true_over_s <= _RECENT_S
+            if issue.kind not in _CONFIGURATION and not (
+                issue.kind in _ABOUT_OVERLOAD and recent
+            ):
+                self.false_alarms[issue.kind] += 1
         self._open = now
 
     def told(self, ideal_wh: Sequence[float]) -> dict[str, Any]:
@@ -368,11 +383,7 @@ class Metrics:
                 for state, count in self._states.most_common()
             },
             "issues": dict(self._issue_counts),
-            "alarms": sum(
-                n
-                for kind, n in self._issue_counts.items()
-                if kind not in _CONFIGURATION
-            ),
+            "false_alarms": sum(self.false_alarms.values()),
         }
         if plant.sun_w is not None:
             told["sun"] = self._told_sun()

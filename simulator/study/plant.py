@@ -255,6 +255,11 @@ class Plant:
             for phase in (0, 1, 2):
                 row[phase] += amps[phase]
 
+    @property
+    def sun_now_w(self) -> float:
+        """What the sun gave in the last second."""
+        return self._sun[self.at_s - 1] if self._sun else 0.0
+
     def darken_sun(self, share: float) -> None:
         """Let the sun give a share of what it would, from now on; the oracle is not told."""
         self._sun[self.at_s :] = [share * power for power in self._sun[self.at_s :]]

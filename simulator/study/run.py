@@ -38,13 +38,13 @@ class Study:
     def run(
         self,
         progress: Callable[[float], None] | None = None,
-        watch: Callable[[Study], None] | None = None,
+        watch: Reaction | None = None,
     ) -> dict[str, Any]:
         """Run to the end and return the figures.
 
         Args:
             progress: is told the share that is done, about every ten simulated minutes.
-            watch: is called after each second.
+            watch: is called after each second, and changes nothing.
         """
         began_s = time.perf_counter()
         plan = self.plan
@@ -69,7 +69,7 @@ class Study:
             if self.reaction is not None:
                 self.reaction(plant, answer)
             if watch is not None:
-                watch(self)
+                watch(plant, answer)
             if progress is not None and at_s % 600 == 0:
                 progress(at_s / plan.seconds)
         if progress is not None:

@@ -27,6 +27,7 @@ from .plan import (
     SunPlan,
     VisitPlan,
 )
+from .random_site import random_site
 
 SITES = Path(__file__).parent / "sites"
 
@@ -206,11 +207,13 @@ def site_names() -> list[str]:
 
 
 def load_site(name: str, seed: int, hours: float | None = None) -> SitePlan:
-    """Read a site by its name or its file and draw the rest from a seed.
+    """Read a site by its name or its file and draw the rest from a seed; `random` is drawn altogether.
 
     Raises:
         SiteError: it cannot be studied.
     """
+    if name == "random":
+        return parse_site(random_site(seed), seed, hours, f"random {seed}")
     path = SITES / f"{name}.yaml" if name in site_names() else Path(name)
     try:
         given = yaml.safe_load(path.read_text(encoding="utf-8"))
