@@ -137,7 +137,7 @@ class Reev:
     def _answer(self, decision: Any) -> Answer:
         commands = []
         for command in decision.commands:
-            kind = str(getattr(command, "kind", "permit"))
+            kind = str(getattr(command, "action", "permit"))
             amount = (
                 command.permit_w if self._dc[command.connector] else command.permit_a
             )

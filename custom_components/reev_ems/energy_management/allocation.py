@@ -115,11 +115,14 @@ class _Sharing:
         self._support_a = support_a
         self._rows = Rows(case, support_a)
         self._bounds_a = self._rows.bounds_a
+        self._start_bounds_a = self._bounds_for_starts()
         self._demands = sorted(case.demands, key=lambda demand: demand.connector.id)
         self._ids = [demand.connector.id for demand in self._demands]
         if len(set(self._ids)) < len(self._ids):
             raise ValueError("two demands are for the same connector")
         self._paused: dict[int, Limit] = {}
+        self._refused: dict[int, int] = {}
+        """Those that did not start for what is kept from them, with their signatures."""
         self._froze: list[int | None] = [None] * len(self._demands)
         self._measure()
         self._totals_a = [0.0] * len(self._rows.places)
@@ -176,9 +179,19 @@ class _Sharing:
             rows, can_fill if self._strict else is_scarce, at_minimum=True
         )
         self._scarcity: Sequence[float] | None = None
+        starts_scarce = False
+        if self._rows.start_bounds_a and any(d.starts for d in self._demands):
+            starts_scarce = any(
+                map(gt, least_load_a, self._rows.start_bounds_a, strict=False)
+            )
+            if starts_scarce:
+                is_scarce = can_fill
+                self._refusing = Bottlenecks(rows, can_fill, at_minimum=True)
         if any(is_scarce):
             self._scarcity = self._scarce(least_a, least_load_a)
-        elif not (self._strict or self._one_phase or rows.has_free_minimums):
+        elif not (
+            starts_scarce or self._strict or self._one_phase or rows.has_free_minimums
+        ):
             self._totals_a, self._load_a = least_a, least_load_a
             self._all_admitted = True
 
@@ -248,7 +261,32 @@ class _Sharing:
             for _, members in groupby(admitted, self._class):
                 self._fill(sorted(members))
         self._hand_out(admitted)
+        self._admit_into_idle_room()
         return self._result()
+
+    def _bounds_for_starts(self) -> list[float]:
+        """Return the bounds for those that start; rows that belong to no circuit are as wide for them."""
+        narrow = self._rows.start_bounds_a
+        return narrow + self._bounds_a[len(narrow) :] if narrow else []
+
+    def _admit_into_idle_room(self) -> None:
+        """Let those start that were refused for what is kept from them, as far as nobody else takes the room."""
+        if not self._refused:
+            return
+        load_a = self._rows.loads_a(self._totals_a)
+        for index, signature in self._refused.items():
+            minimum_a, shape = self._ranges[index].low_a, self._rows.shape(signature)
+            entries = self._refusing.entries[signature]
+            if (
+                shape.above_minimum
+                or lacking_row(entries, minimum_a, load_a, self._bounds_a) is not None
+            ):
+                continue
+            for row, coefficient in entries:
+                load_a[row] += coefficient * minimum_a
+            del self._paused[index]
+            self._signatures[index] = signature
+            self._totals_a[signature] += minimum_a
 
     def _class(self, index: int) -> int:
         return self._classes[index]
@@ -264,19 +302,21 @@ class _Sharing:
             minimum_a = self._ranges[index].low_a
             entries = refusing[signature]
             if entries:
-                row = lacking_row(entries, minimum_a, load_a, self._bounds_a)
+                bounds_a = self._bounds_a
+                if self._start_bounds_a and self._demands[index].starts:
+                    bounds_a = self._start_bounds_a
+                row = lacking_row(entries, minimum_a, load_a, bounds_a)
                 if row is not None and index in self._one_phase:
                     one_phase = self._one_phase[index]
                     on_one_phase = refusing[one_phase]
-                    if (
-                        lacking_row(on_one_phase, minimum_a, load_a, self._bounds_a)
-                        is None
-                    ):
+                    if lacking_row(on_one_phase, minimum_a, load_a, bounds_a) is None:
                         self._signatures[index] = signature = one_phase
                         entries = on_one_phase
                         row = None
                 if row is not None:
                     self._paused[index] = self._rows.limit(row)
+                    if bounds_a is not self._bounds_a:
+                        self._refused[index] = signature
                     del self._signatures[index]
                     continue
                 for row, coefficient in entries:

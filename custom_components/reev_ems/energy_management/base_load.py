@@ -22,11 +22,16 @@ Most readings while nothing moves have one and the same interval of no width.
 from collections.abc import Sequence
 from typing import Final
 
-from .frozen import frozen
+from .frozen import frozen, replace
 from .state import BaseLoad, Bounds
 from .vectors import UNKNOWN, PartVector, larger, less, smaller
 
 BUCKET_S: Final = 3.0
+
+PEAK_S: Final = 600.0
+"""So long a peak of the base load keeps cars from starting that it would have paused."""
+
+_PEAK_BUCKET_S: Final = 60.0
 
 AGREED_S: Final = 12.0
 """Readings of so long have to agree that there is room: a household's flicker is shorter."""
@@ -64,9 +69,12 @@ def estimate(
     """
     likely = less(reading, drawn.likely)
     certain, upper = less(reading, drawn.high), less(reading, drawn.low)
+    peaks = _with_peak(() if base is None else base.peaks, likely, now_s)
     if base is None:
         first = Bounds(from_s=now_s, low=likely, high=upper)
-        return BaseLoad(low=likely, high=likely, since_s=now_s, bounds=(first,))
+        return BaseLoad(
+            low=likely, high=likely, since_s=now_s, bounds=(first,), peaks=peaks
+        )
     bounds = _with_bounds(base.bounds, likely, upper, now_s)
     agreed = now_s - base.since_s >= AGREED_S
     ceiling = deepest = floor = UNKNOWN
@@ -95,7 +103,29 @@ def estimate(
         high=(high[0], high[1], high[2], high[3]),
         since_s=base.since_s,
         bounds=bounds,
+        peaks=peaks,
     )
+
+
+def peak(base: BaseLoad) -> PartVector:
+    """Return the highest that the base load has lately been."""
+    found = base.high
+    for item in base.peaks:
+        found = _each(larger, found, item.high)
+    return found
+
+
+def _with_peak(
+    peaks: tuple[Bounds, ...], value: PartVector, now_s: float
+) -> tuple[Bounds, ...]:
+    if peaks and now_s < peaks[-1].from_s + _PEAK_BUCKET_S:
+        last = peaks[-1]
+        return (
+            *peaks[:-1],
+            Bounds(from_s=last.from_s, low=value, high=_each(larger, last.high, value)),
+        )
+    kept = [item for item in peaks if item.from_s > now_s - PEAK_S]
+    return (*kept, Bounds(from_s=now_s, low=value, high=value))
 
 
 def emerged(base: BaseLoad, load: Sequence[float]) -> BaseLoad:
@@ -114,6 +144,7 @@ def emerged(base: BaseLoad, load: Sequence[float]) -> BaseLoad:
                 for item in base.bounds
             ]
         ),
+        peaks=tuple([replace(item, high=less(item.high, load)) for item in base.peaks]),
     )
 
 

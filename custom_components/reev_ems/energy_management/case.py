@@ -61,6 +61,8 @@ class Demand:
     arrived_s: float = 0.0
     inside_min_on: bool = False
     """Whether it started so lately that it should not be paused."""
+    starts: bool = False
+    """Whether it does not charge yet: it is admitted only with `Case.start_reserve_a` left over, or into idle room."""
     protected: bool = False
     """Whether it has had its share of pauses, and keeps its minimum before those of its class with fewer."""
     wants: bool = True
@@ -157,6 +159,9 @@ class Case:
     imbalance rows; None: there are none."""
     imbalance_low_a: PerPhase | None = None
     """The least that the same may be, for the phase that helps; None: `imbalance_base_a`."""
+    start_reserve_a: Mapping[str, PerPhase] = field(default_factory=dict)
+    """By circuit, how much its base load has lately been above `base_a`: a car that starts has to fit then, too, so that
+    it is not paused again by the next peak."""
     relief_a: Mapping[str, PerPhase] = field(default_factory=dict)
     """By circuit, what its phases may be exceeded by for a moment, because the breaker bears it."""
     imbalance_relief_a: Mapping[str, float] = field(default_factory=dict)

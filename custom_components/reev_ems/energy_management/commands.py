@@ -178,7 +178,7 @@ def _with_times(
         )
     raised_s = memory.permit.raised_s
     if (
-        new.value < memory.permit.value
+        (memory.permit.value - new.value) * item.outlet.unit_a >= settings.raise_step_a
         and new.limit.kind in LACKING
         and raised_s is not None
         and now_s - raised_s < _TAKEN_BACK_S

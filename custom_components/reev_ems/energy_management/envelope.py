@@ -68,8 +68,12 @@ def envelope(
             value = left.value
     high = outlet.load(value, used) if value > 0 else NOTHING
     if draw is None or now_s - draw.reported_s > settings.reading_timeout_s:
-        charges = memory.state is ConnectorState.CHARGING or not steered
-        return Envelope(NOTHING, high if charges else NOTHING, high)
+        if not steered:
+            return Envelope(NOTHING, high, high)
+        if memory.state is not ConnectorState.CHARGING:
+            return Envelope(NOTHING, NOTHING, high)
+        # It says that it charges, not what: taken for nothing, its draw would count twice, as base load and booked.
+        return Envelope(outlet.load(standing, used), high, high)
     if not steered and draw.reported_s < memory.state_s:
         # From before the session ended: its car may draw for a moment yet.
         return Envelope(NOTHING, high, high)

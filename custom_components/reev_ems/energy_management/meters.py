@@ -203,7 +203,11 @@ def _warmed(heat: float, over: float, passed_s: float) -> float:
 
 
 def relief_a(
-    memory: MeterMemory, limit_a: PerPhase, excess_a: Sequence[float]
+    memory: MeterMemory,
+    limit_a: PerPhase,
+    excess_a: Sequence[float],
+    now_s: float,
+    settings: Settings,
 ) -> PerPhase:
     """Return what a circuit's phases may be exceeded by for now, so that nobody has to be stopped.
 
@@ -211,7 +215,11 @@ def relief_a(
         memory: of its meter.
         limit_a: its limit.
         excess_a: by how much it is exceeded with everybody who charges at the minimum.
+        now_s: the time of the step.
+        settings: how long at the most.
     """
+    if memory.over_s is not None and now_s - memory.over_s >= settings.overload_wait_s:
+        return 0.0, 0.0, 0.0
     most = HEAT[-1][0]
     l1, l2, l3 = (
         excess if 0 < excess <= most * limit and heat < 1.0 else 0.0

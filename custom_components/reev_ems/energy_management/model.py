@@ -180,6 +180,8 @@ class Settings:
     """A car that draws nothing of its offer for so long sleeps."""
     sleep_offer_s: float = 300.0
     """How long a sleeping car keeps its offer while others want it."""
+    overload_wait_s: float = 4.0
+    """So long an overload that the breaker bears is waited out at the most, before anybody is stopped."""
     overload_s: float = 10.0
     """A circuit measured above its limit for so long is overloaded (S13)."""
     stop_after_s: float = 20.0

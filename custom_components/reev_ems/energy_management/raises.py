@@ -22,10 +22,10 @@ from .vectors import NOTHING, Vector, add, beyond
 
 _ROUNDING = 1e-6
 
-_FIRST_STAND_S: Final = 20.0
-_LONGEST_STAND_S: Final = 300.0
+_FIRST_STAND_S: Final = 15.0
+_LONGEST_STAND_S: Final = 120.0
 _FORGOTTEN_S: Final = 300.0
-"""After a raise was taken back, room has to stand for 20 s, after two for 40 s, and so on; one is forgotten every 5 min.
+"""After a raise was taken back, room has to stand for 15 s, after two for 30 s, and so on; one is forgotten every 5 min.
 A household that flickers would have profiles written all the time."""
 
 
@@ -174,7 +174,7 @@ def _wait(
         until_s = max(until_s, raised_s + settings.raise_interval_s)
     if now_s < until_s:
         return Limit(kind=LimitKind.RAISE_WAIT, remaining_s=until_s - now_s)
-    step_a = (target.value - item.before) * item.outlet.unit_a
+    step_a = (room.value - item.before) * item.outlet.unit_a
     if (
         step_a < settings.raise_step_a - _ROUNDING
         and now_s < room.since_s + settings.raise_small_after_s
@@ -196,7 +196,7 @@ def _raised(
         held = max(item.allowed, item.before)
         value = outlet.truncate(held + max(0.0, target.value - held) * part)
         value = min(value, stood)
-    least = min(settings.raise_step_a / outlet.unit_a, target.value - item.before)
+    least = min(settings.raise_step_a / outlet.unit_a, stood - item.before)
     if value < max(outlet.minimum, item.before + least) - outlet.step / 2:
         return replace(permitted, limit=Limit(kind=LimitKind.RAISE_WAIT))
     # What stood is given; more has to stand anew.

@@ -73,6 +73,8 @@ class Rows:
             ValueError: the tree of circuits is not one, or a demand names a circuit that does not exist.
         """
         self.bounds_a: list[float] = []
+        self.start_bounds_a: list[float] = []
+        """For those that start; a row that is left out is as wide for them."""
         self.places: list[int] = []
         """By signature, the place of its circuit in `circuits`."""
         self.shape_places: list[int] = []
@@ -134,6 +136,7 @@ class Rows:
         order = upwards(case.site.circuits)
         self._place = {circuit.id: place for place, circuit in enumerate(order)}
         self.circuits: list[_Node] = []
+        narrow: dict[int, PerPhase] = {}
         for circuit in order:
             name = circuit.id
             base_a = case.base_a.get(name, circuit.reserve_a)
@@ -147,6 +150,8 @@ class Rows:
                 if (relief := case.relief_a.get(name)) is not None:
                     room_a = _less(room_a, _NOTHING, _opposite(relief), 0.0)
                 phase_rows = self._add_phases(LimitKind.CIRCUIT_PHASE, name, room_a)
+                if (kept := case.start_reserve_a.get(name)) is not None:
+                    narrow[phase_rows] = kept
             if circuit.limit_w is not None:
                 base_w = case.base_w.get(name)
                 if base_w is None:
@@ -165,6 +170,12 @@ class Rows:
                     None if base_a is None else room_a,
                 )
             )
+
+        if narrow:
+            self.start_bounds_a = [*self.bounds_a]
+            for row, kept_a in narrow.items():
+                for phase, value in enumerate(kept_a):
+                    self.start_bounds_a[row + phase] -= value
 
     def _add(
         self,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from .allocation import allocate
+from .base_load import peak
 from .case import Allocation, Case, Demand
 from .choose import Chosen, budgets_of, is_asleep
 from .circuits import Loads, carried, rooms_a
@@ -95,7 +96,11 @@ def share(
     case, skewed_s, issues, support_a = _with_imbalance_hold(
         plan, case, chosen.candidates, loads, state, ages, now_s
     )
-    case = replace(case, relief_a=_relief(plan, chosen, loads))
+    case = replace(
+        case,
+        relief_a=_relief(plan, chosen, loads, now_s),
+        start_reserve_a=_start_reserve(loads),
+    )
     allocation = allocate(case, support_a)
     if sleepers and _lacks(allocation, demands):
         # What is kept for sleeping cars may not take the room of one that charges.
@@ -103,6 +108,7 @@ def share(
             _case(plan, chosen, loads, observation, demands, groups, {}),
             imbalance_relief_a=case.imbalance_relief_a,
             relief_a=case.relief_a,
+            start_reserve_a=case.start_reserve_a,
         )
         again = allocate(without, support_a)
         if _stops(chosen.candidates, allocation) - _stops(chosen.candidates, again):
@@ -183,6 +189,7 @@ def _demand(
         solar=mode is ChargingMode.SOLAR,
         solar_above_min=mode is ChargingMode.SOLAR_MIN,
         pv_budgets=budgets_of(item) if follows else (),
+        starts=not item.is_on,
         protected=memory.pauses >= settings.max_pauses,
         wants=not asleep,
         groups=item.seen.groups,
@@ -295,6 +302,7 @@ def _relief(
     plan: Layout,
     chosen: Chosen,
     loads: Loads,
+    now_s: float,
 ) -> dict[str, PerPhase]:
     """Return by how much circuits may be exceeded for a moment, so that nobody has to be stopped for a peak.
 
@@ -327,7 +335,26 @@ def _relief(
         room_a = rooms_a(circuit, plan.site, base_a, chosen.reserved[name]) or NOTHING
         excess_a = [have - room for have, room in zip(sums[name], room_a, strict=False)]
         if max(excess_a) > 0:
-            found[name] = relief_a(memory, circuit.limit_a, excess_a)
+            found[name] = relief_a(
+                memory, circuit.limit_a, excess_a, now_s, plan.site.settings
+            )
+    return found
+
+
+def _start_reserve(loads: Loads) -> dict[str, PerPhase]:
+    """Return by how much base loads have lately been above what they are now."""
+    found: dict[str, PerPhase] = {}
+    for name, memory in loads.meters.items():
+        if memory.base is None or loads.base_a[name] is None:
+            continue
+        l1, l2, l3 = (
+            0.0 if most is None or now is None else max(0.0, most - now)
+            for most, now in zip(
+                peak(memory.base)[:3], memory.base.high[:3], strict=True
+            )
+        )
+        if l1 or l2 or l3:
+            found[name] = l1, l2, l3
     return found
 
 

@@ -190,6 +190,8 @@ class BaseLoad:
     since_s: float
     """When the first reading came."""
     bounds: tuple[Bounds, ...] = ()
+    peaks: tuple[Bounds, ...] = ()
+    """What it was likely to be at the most in each of the last minutes."""
 
 
 @frozen
