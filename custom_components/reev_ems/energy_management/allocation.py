@@ -115,7 +115,7 @@ class _Sharing:
         self._support_a = support_a
         self._rows = Rows(case, support_a)
         self._bounds_a = self._rows.bounds_a
-        self._start_bounds_a = self._bounds_for_starts()
+        self._start_bounds_a = self._rows.start_bounds_a
         self._demands = sorted(case.demands, key=lambda demand: demand.connector.id)
         self._ids = [demand.connector.id for demand in self._demands]
         if len(set(self._ids)) < len(self._ids):
@@ -182,7 +182,7 @@ class _Sharing:
         starts_scarce = False
         if self._rows.start_bounds_a and any(d.starts for d in self._demands):
             starts_scarce = any(
-                map(gt, least_load_a, self._rows.start_bounds_a, strict=False)
+                map(gt, least_load_a, self._rows.start_bounds_a, strict=True)
             )
             if starts_scarce:
                 is_scarce = can_fill
@@ -263,11 +263,6 @@ class _Sharing:
         self._hand_out(admitted)
         self._admit_into_idle_room()
         return self._result()
-
-    def _bounds_for_starts(self) -> list[float]:
-        """Return the bounds for those that start; rows that belong to no circuit are as wide for them."""
-        narrow = self._rows.start_bounds_a
-        return narrow + self._bounds_a[len(narrow) :] if narrow else []
 
     def _admit_into_idle_room(self) -> None:
         """Let those start that were refused for what is kept from them, as far as nobody else takes the room."""

@@ -107,12 +107,12 @@ def estimate(
     )
 
 
-def peak(base: BaseLoad) -> PartVector:
-    """Return the highest that the base load has lately been."""
-    found = base.high
+def extremes(base: BaseLoad) -> tuple[PartVector, PartVector]:
+    """Return the lowest and the highest that the base load has lately been."""
+    low, high = base.low, base.high
     for item in base.peaks:
-        found = _each(larger, found, item.high)
-    return found
+        low, high = _each(smaller, low, item.low), _each(larger, high, item.high)
+    return low, high
 
 
 def _with_peak(
@@ -122,7 +122,11 @@ def _with_peak(
         last = peaks[-1]
         return (
             *peaks[:-1],
-            Bounds(from_s=last.from_s, low=value, high=_each(larger, last.high, value)),
+            Bounds(
+                from_s=last.from_s,
+                low=_each(smaller, last.low, value),
+                high=_each(larger, last.high, value),
+            ),
         )
     kept = [item for item in peaks if item.from_s > now_s - PEAK_S]
     return (*kept, Bounds(from_s=now_s, low=value, high=value))
@@ -144,7 +148,12 @@ def emerged(base: BaseLoad, load: Sequence[float]) -> BaseLoad:
                 for item in base.bounds
             ]
         ),
-        peaks=tuple([replace(item, high=less(item.high, load)) for item in base.peaks]),
+        peaks=tuple(
+            [
+                replace(item, low=less(item.low, load), high=less(item.high, load))
+                for item in base.peaks
+            ]
+        ),
     )
 
 

@@ -162,6 +162,8 @@ class Case:
     start_reserve_a: Mapping[str, PerPhase] = field(default_factory=dict)
     """By circuit, how much its base load has lately been above `base_a`: a car that starts has to fit then, too, so that
     it is not paused again by the next peak."""
+    imbalance_start_a: Mapping[str, float] = field(default_factory=dict)
+    """By pair of phases ("L1 over L3"), the same for the imbalance rows."""
     relief_a: Mapping[str, PerPhase] = field(default_factory=dict)
     """By circuit, what its phases may be exceeded by for a moment, because the breaker bears it."""
     imbalance_relief_a: Mapping[str, float] = field(default_factory=dict)

@@ -15,6 +15,9 @@ from .state import ConnectorMemory, ControllerState, Sun
 from .surplus import Applicant, SunPlan, plan_sun, surplus_w
 from .vectors import NOTHING, Vector, least, summed
 
+_WAKING_S = 120.0
+"""Cars that were paused take up to two minutes to charge again."""
+
 
 @frozen
 class Held:
@@ -142,6 +145,9 @@ def is_asleep(item: Seen, now_s: float, settings: Settings) -> bool:
     """Return whether a car has taken nothing of its offer for a while."""
     memory = item.memory
     if memory.sleeps_s is None:
+        return False
+    if memory.on_s is not None and now_s - memory.on_s < _WAKING_S:
+        # It may take so long to notice its offer.
         return False
     if memory.state is ConnectorState.CHARGING:
         # What it does not say nobody knows.

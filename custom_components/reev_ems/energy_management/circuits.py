@@ -8,7 +8,7 @@ from .decision import CircuitDecision, Issue, IssueKind
 from .frozen import frozen, replace
 from .meters import Ages, age_of
 from .model import PHASES, Circuit, PartPerPhase, PerPhase, Site
-from .observation import ConnectorState, Observation
+from .observation import Observation
 from .observe import Seen
 from .outlets import Layout
 from .state import BaseLoad, ControllerState, MeterMemory
@@ -126,7 +126,11 @@ def _drawn(
         back_s = next((back for back in _BACKS_S if late_s <= back), _BACKS_S[-1] * 2)
         backs.setdefault(back_s, []).append(name)
     found: dict[str, Drawn] = {}
-    told_s = min((_told_s(item) for item in connectors), default=inf) - _REPORT_LAG_S
+    told_s = min(
+        (_told_s(item, now_s, settings.reading_timeout_s) for item in connectors),
+        default=inf,
+    )
+    told_s -= _REPORT_LAG_S
     for back_s, names in backs.items():
         draws: dict[str, list[Sequence[float]]] = {
             name: [NOTHING * 3] for name in plan.circuits
@@ -148,14 +152,14 @@ def _drawn(
     return found
 
 
-def _told_s(item: Seen) -> float:
-    """Return when a connector last said what it draws, inf: it draws nothing, as far as is known."""
+def _told_s(item: Seen, now_s: float, reading_timeout_s: float) -> float:
+    """Return when a connector last said what it draws, inf: it draws nothing, or does not say."""
     draw = item.memory.draw
-    if item.is_offline or not item.outlet.metered:
+    if item.is_offline or not item.outlet.metered or draw is None:
         return inf
-    if draw is None:
-        return -inf if item.seen.state is ConnectorState.CHARGING else inf
-    return draw.reported_s if draw.current_a > 0 else inf
+    if draw.current_a <= 0 or now_s - draw.reported_s > reading_timeout_s:
+        return inf
+    return draw.reported_s
 
 
 def carried(

@@ -71,7 +71,9 @@ def envelope(
         if not steered:
             return Envelope(NOTHING, high, high)
         if memory.state is not ConnectorState.CHARGING:
-            return Envelope(NOTHING, NOTHING, high)
+            return Envelope(
+                NOTHING, NOTHING if memory.state_s <= start_s else high, high
+            )
         # It says that it charges, not what: taken for nothing, its draw would count twice, as base load and booked.
         return Envelope(outlet.load(standing, used), high, high)
     if not steered and draw.reported_s < memory.state_s:

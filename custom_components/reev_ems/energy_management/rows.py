@@ -74,7 +74,7 @@ class Rows:
         """
         self.bounds_a: list[float] = []
         self.start_bounds_a: list[float] = []
-        """For those that start; a row that is left out is as wide for them."""
+        """For those that start; empty: the same."""
         self.places: list[int] = []
         """By signature, the place of its circuit in `circuits`."""
         self.shape_places: list[int] = []
@@ -130,13 +130,23 @@ class Rows:
             self._pairs = len(self.bounds_a)
             for name, bound_a in zip(imbalance.NAMES, pair_bounds_a, strict=True):
                 self._add(LimitKind.IMBALANCE, bound_a, phase=name)
+        if self._narrow or case.imbalance_start_a:
+            self.start_bounds_a = [*self.bounds_a]
+            for row, kept_a in self._narrow.items():
+                for place, value in enumerate(kept_a):
+                    self.start_bounds_a[row + place] -= value
+            if self._pairs is not None:
+                for place, name in enumerate(imbalance.NAMES):
+                    kept = case.imbalance_start_a.get(name, 0.0)
+                    self.start_bounds_a[self._pairs + place] -= kept
 
     def _add_circuits(self, case: Case) -> None:
         """Make each circuit's rows; circuits lie in `circuits` before those above them."""
         order = upwards(case.site.circuits)
         self._place = {circuit.id: place for place, circuit in enumerate(order)}
         self.circuits: list[_Node] = []
-        narrow: dict[int, PerPhase] = {}
+        self._narrow: dict[int, PerPhase] = {}
+        """By row of L1, what is kept from those that start."""
         for circuit in order:
             name = circuit.id
             base_a = case.base_a.get(name, circuit.reserve_a)
@@ -151,7 +161,7 @@ class Rows:
                     room_a = _less(room_a, _NOTHING, _opposite(relief), 0.0)
                 phase_rows = self._add_phases(LimitKind.CIRCUIT_PHASE, name, room_a)
                 if (kept := case.start_reserve_a.get(name)) is not None:
-                    narrow[phase_rows] = kept
+                    self._narrow[phase_rows] = kept
             if circuit.limit_w is not None:
                 base_w = case.base_w.get(name)
                 if base_w is None:
@@ -170,12 +180,6 @@ class Rows:
                     None if base_a is None else room_a,
                 )
             )
-
-        if narrow:
-            self.start_bounds_a = [*self.bounds_a]
-            for row, kept_a in narrow.items():
-                for phase, value in enumerate(kept_a):
-                    self.start_bounds_a[row + phase] -= value
 
     def _add(
         self,

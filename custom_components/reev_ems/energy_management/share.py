@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from .allocation import allocate
-from .base_load import peak
+from .base_load import extremes
 from .case import Allocation, Case, Demand
 from .choose import Chosen, budgets_of, is_asleep
 from .circuits import Loads, carried, rooms_a
@@ -100,6 +100,7 @@ def share(
         case,
         relief_a=_relief(plan, chosen, loads, now_s),
         start_reserve_a=_start_reserve(loads),
+        imbalance_start_a=_imbalance_start(plan, loads),
     )
     allocation = allocate(case, support_a)
     if sleepers and _lacks(allocation, demands):
@@ -109,9 +110,14 @@ def share(
             imbalance_relief_a=case.imbalance_relief_a,
             relief_a=case.relief_a,
             start_reserve_a=case.start_reserve_a,
+            imbalance_start_a=case.imbalance_start_a,
         )
         again = allocate(without, support_a)
-        if _stops(chosen.candidates, allocation) - _stops(chosen.candidates, again):
+        if any(
+            item.name in allocation.paused and item.name not in again.paused
+            for item in chosen.candidates
+            if item.is_on
+        ):
             allocation, case, pool = again, without, {}
             for item in sleepers:
                 memory = memories.get(item.name, item.memory)
@@ -350,11 +356,27 @@ def _start_reserve(loads: Loads) -> dict[str, PerPhase]:
         l1, l2, l3 = (
             0.0 if most is None or now is None else max(0.0, most - now)
             for most, now in zip(
-                peak(memory.base)[:3], memory.base.high[:3], strict=True
+                extremes(memory.base)[1][:3], memory.base.high[:3], strict=True
             )
         )
         if l1 or l2 or l3:
             found[name] = l1, l2, l3
+    return found
+
+
+def _imbalance_start(plan: Layout, loads: Loads) -> dict[str, float]:
+    """Return by how much one phase has lately been above another, more than now."""
+    memory = loads.meters.get(plan.root.id)
+    if memory is None or memory.base is None or plan.site.imbalance is None:
+        return {}
+    lowest, highest = extremes(memory.base)
+    now_low, now_high = memory.base.low, memory.base.high
+    found: dict[str, float] = {}
+    for (p, q), name in zip(PAIRS, NAMES, strict=True):
+        most_, high, least_, low = highest[p], now_high[p], lowest[q], now_low[q]
+        if most_ is None or high is None or least_ is None or low is None:
+            continue
+        found[name] = max(0.0, most_ - high) + max(0.0, low - least_)
     return found
 
 
@@ -364,11 +386,6 @@ def _lacks(allocation: Allocation, demands: Sequence[Demand]) -> bool:
         for demand in demands
         if demand.wants and demand.connector.id in allocation.paused
     )
-
-
-def _stops(candidates: Sequence[Seen], allocation: Allocation) -> set[str]:
-    """Return who charges and is to be paused, and who waits and is not admitted."""
-    return {item.name for item in candidates if item.name in allocation.paused}
 
 
 def _with_imbalance_hold(
