@@ -144,7 +144,14 @@ class Rows:
                 room_a = _less(
                     circuit.limit_a, assumed_a, reserved_a, case.site.margin_a
                 )
-                phase_rows = self._add_phases(LimitKind.CIRCUIT_PHASE, name, room_a)
+                borne_a = room_a
+                if (relief_a := case.relief_a.get(name)) is not None:
+                    borne_a = (
+                        room_a[0] + relief_a[0],
+                        room_a[1] + relief_a[1],
+                        room_a[2] + relief_a[2],
+                    )
+                phase_rows = self._add_phases(LimitKind.CIRCUIT_PHASE, name, borne_a)
             if circuit.limit_w is not None:
                 base_w = case.base_w.get(name)
                 if base_w is None:
