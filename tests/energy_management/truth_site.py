@@ -77,7 +77,9 @@ class Car:
         """Return what it is believed to draw."""
         if self.offline:
             return 0.0, self.max_a
-        low_a = high_a = min(self.reported_a, self.permit_a * 1.03)
+        low_a = high_a = self.reported_a
+        if self.reported_s < self.lowered_s + 8.0:
+            low_a = high_a = min(self.reported_a, self.permit_a * 1.03)
         if now_s - self.lowered_s < 8.0 and self.reported_s < self.lowered_s + 8.0:
             high_a = max(high_a, self.before_a)
         if self.reported_s < self.raised_s + 8.0:
@@ -246,8 +248,15 @@ class Site:
                     and c.reported_a >= 8
                     and c.permit_a - c.reported_a < 1.5
                 ]
-                if able:
-                    car = able[self.probes % len(able)]
+                names = (testimony.phase or "").replace(",", "").split()
+                wanted = {int(name[1]) - 1 for name in names}
+                if len(wanted) > 1 and "," not in (testimony.phase or ""):
+                    fit = [c for c in able if len(wanted & set(c.phases)) == 1]
+                else:
+                    fit = [c for c in able if wanted <= set(c.phases)]
+                fit = fit or able
+                if fit:
+                    car = fit[self.probes % len(fit)]
                     probing = (car, car.permit_a)
                     car.permit(now_s, min(car.permit_a, car.reported_a) - 2)
                     self.probes += 1
@@ -292,17 +301,18 @@ class Site:
     def _live(self, now_s: float, draw: Random) -> None:
         for car in self.cars:
             chance = draw.random()
-            if chance < 1 / 3000:
+            if chance < 1 / 7200:
                 car.want_a = 0.0 if car.want_a else car.max_a
                 if self.tells_at_once:
                     car.reported_a, car.reported_s = min(car.draw_a, car.want_a), now_s
-            elif chance < 1 / 1500:
+            elif chance < 1 / 3600:
                 car.want_a = draw.uniform(6, 16)
-            elif chance < 1 / 400 and car.want_a > 8:
+            elif chance < 1 / 900 and car.want_a > 8:
                 car.want_a *= 0.9
             if draw.random() < 1 / 7200:
                 car.offline = not car.offline
                 if not car.offline:
+                    car.obeys_a = car.permit_a
                     car.report(now_s)
             elif car.offline and draw.random() < 1 / 300:
                 car.offline = False

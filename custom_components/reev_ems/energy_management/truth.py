@@ -18,14 +18,14 @@ themselves by the other witnesses. So it is no finding alone, it only shortens t
 too. One that counts on proves nothing: it may come from another device or another block of registers than the currents.
 """
 
-from collections.abc import Iterator
-from itertools import permutations
+from collections.abc import Iterable, Iterator
+from itertools import combinations, permutations
 from math import hypot, log1p, sqrt
 from typing import NamedTuple
 
 from .decision import Finding
 from .frozen import frozen, replace
-from .model import PHASES, PartPerPhase, PerPhase, Settings
+from .model import PHASES, PartPerPhase, PerPhase, Phase, Settings
 from .state import PartVector, Vector
 
 _NOMINAL_V = 230.0
@@ -33,6 +33,8 @@ _NOMINAL_V = 230.0
 
 _STEP_A = 0.75
 """The least change of what we draw or allow that is a step; probes are of 1 to 2 A."""
+_BLUR = 0.7
+"""A step is not weighed whose bounds are further apart before and after than this share of it."""
 _BAND_SHARE = 0.06
 """What the cars draw is known where its bounds are no further apart than a step or this share."""
 _NOISE_A = 0.25
@@ -54,6 +56,13 @@ _CONTROL_MOST = 4.0
 _UNCONFIRMED_MOST = 6.0
 """Score that steps can reach where a car that does not draw what it reported explains them as well."""
 _SCORE_MOST = 16.0
+_REVERSED_MOST, _ONE_MOST = 5.0, 3.5
+"""What one step can add: nothing that cars and houses do looks like the opposite of a step, but they do rise or fall by
+some other size, or not at all."""
+_FADES = 0.7
+"""What a step that speaks for the meter leaves of each suspicion, also of one that it does not test."""
+_SMALLER = (0.0, 0.1, 0.2, 0.33, 0.5)
+"""Gains that a car explains as well that does not draw what it reported."""
 _NOTHING_A = 0.15
 """A transformer that is gone shows no more than this."""
 _NOTHING_BONUS = 2.5
@@ -175,6 +184,8 @@ class Trial:
     """By how much the permits changed."""
     tests: bool
     """Whether it was made to test, and not in answer to the meter."""
+    merged: bool = False
+    """Whether it is several that ran into each other."""
     returns_to: PerPhase | None = None
     """What the cars drew before the probe that it takes back."""
     settled_s: float | None = None
@@ -242,6 +253,8 @@ class Witness:
     trial: Trial | None = None
     probed: Trial | None = None
     """A probe that has been weighed and is to be taken back."""
+    restored: PerPhase | None = None
+    """What the cars draw again after a probe, as far as nothing speaks against it."""
     scores: tuple[float, ...] = (0.0,) * len(_HYPOTHESES)
     weighed_s: float = 0.0
     """When a step was weighed last."""
@@ -251,8 +264,10 @@ class Witness:
     bounds_s: tuple[float, ...] = ()
     short: Short | None = None
     verdict: Verdict | None = None
+    suspected: str | None = None
+    """Phases whose jump looked like a fault, written as in a finding; None: it may have been the house."""
     suspected_s: float | None = None
-    """Since when a jump looks like a fault."""
+    """When it jumped."""
     asked_s: float | None = None
     """Since when a probe is wanted."""
     wait_s: float = 0.0
@@ -272,7 +287,8 @@ class Testimony:
     finding: Finding | None
     """A contradiction that stands: the circuit belongs on its floors, and a person should know."""
     phase: str | None
-    """The phases concerned: "L1", "L1, L2, L3", exchanged ones as "L1 L2"; None: all, or none is known."""
+    """The phases concerned: "L1", "L1, L2, L3", exchanged ones as "L1 L2"; without a finding those that a probe should load
+    (of exchanged ones: one). None: any."""
     value: float | None
     """RATIO: the factor. FROZEN: for how many seconds. Others: the A that are missing or were put to the test."""
     probe: bool
@@ -353,14 +369,23 @@ def attest(
     now = _moved(before, now, settings)
     if now.trial is None:
         now = _marked(now)
-        if charging and now.suspected_s is None and _jumped_like_a_fault(before, now):
-            now = replace(now, suspected_s=sampled_s)
+        if charging and now.suspected_s is None:
+            jumped, suspected = _suspects(before, now, may_generate=may_generate)
+            if jumped:
+                now = replace(now, suspected=suspected, suspected_s=sampled_s)
     else:
         due_s = _due_s(now.trial, lag_s, settings)
+        from_s = now.trial.from_s
         if due_s is not None and sampled_s >= due_s:
-            now = _weighed(now, now.trial, confirmed=fresh_s >= now.trial.from_s)
-        elif sampled_s - now.trial.from_s > _LONGEST_S:
+            now = _weighed(now, now.trial, confirmed=fresh_s >= from_s)
+        elif sampled_s - from_s > _LONGEST_S:
             now = replace(now, trial=None, asked_s=None)
+    if now.suspected_s is not None and (
+        not charging or sampled_s - now.suspected_s > _LONGEST_S
+    ):
+        now = replace(
+            now, suspected=None, suspected_s=None, wait_s=sampled_s + _PROBE_PAUSE_S
+        )
     if not may_generate:
         now = _levelled(before, now, now_s, fresh_s)
     if charging:
@@ -372,6 +397,7 @@ def attest(
 
 def _testimony(witness: Witness, by_power: bool) -> Testimony:
     verdict = witness.verdict
+    phase = witness.suspected if verdict is None else verdict.phase
     # Where nothing is drawn any more a suspicion cannot be tested, and it must not keep cars from starting.
     suspects = (
         witness.sampled_s - witness.weighed_s <= _LONGEST_S
@@ -380,9 +406,12 @@ def _testimony(witness: Witness, by_power: bool) -> Testimony:
     return Testimony(
         witness=witness,
         lag_s=_lag_s(witness),
-        doubt=verdict is not None or witness.short is not None or suspects,
+        doubt=verdict is not None
+        or witness.short is not None
+        or suspects
+        or witness.suspected is not None,
         finding=None if verdict is None else verdict.finding,
-        phase=None if verdict is None or by_power else verdict.phase,
+        phase=None if by_power else phase,
         value=None if verdict is None else verdict.value,
         probe=witness.asked_s is not None,
     )
@@ -436,6 +465,21 @@ def _less(first: PerPhase, second: PerPhase) -> PerPhase:
     return (first[0] - second[0], first[1] - second[1], first[2] - second[2])
 
 
+def _added(first: PerPhase, second: PerPhase) -> PerPhase:
+    return (first[0] + second[0], first[1] + second[1], first[2] + second[2])
+
+
+def _drawn(witness: Witness) -> tuple[PerPhase, PerPhase]:
+    """Return what the cars draw and how unsure that is, after a probe what they came back to."""
+    low, high, restored = witness.low, witness.high, witness.restored
+    if restored is not None and all(
+        least - _STEP_A <= value <= most + _STEP_A
+        for least, value, most in zip(low, restored, high, strict=True)
+    ):
+        return restored, (0.0, 0.0, 0.0)
+    return _middle(low, high), _less(high, low)
+
+
 def _size(values: PerPhase) -> float:
     return max(abs(values[0]), abs(values[1]), abs(values[2]))
 
@@ -479,20 +523,17 @@ def _moved(before: Witness, now: Witness, settings: Settings) -> Witness:
     trial = before.trial
     if _size(change) >= _STEP_A:
         if trial is None:
-            if not _known(before.low, before.high):
-                return replace(now, marks=(), probed=None)
+            drawn, unsure = _drawn(before)
+            if _size(unsure) > _STEP_A + _BAND_SHARE * _size(drawn):
+                return replace(now, marks=(), probed=None, restored=None)
             probed = before.probed
             returns_to = None
-            if (
-                probed is not None
-                and _size(_less(probed.expected, _less((0.0, 0.0, 0.0), change)))
-                < _STEP_A
-            ):
+            if probed is not None and _size(_added(probed.expected, change)) < _STEP_A:
                 returns_to = probed.drawn
             trial = Trial(
                 from_s=before.sampled_s,
-                drawn=_middle(before.low, before.high),
-                unsure=_less(before.high, before.low),
+                drawn=drawn,
+                unsure=unsure,
                 level=before.level,
                 trend=_trend(before),
                 expected=change,
@@ -502,16 +543,16 @@ def _moved(before: Witness, now: Witness, settings: Settings) -> Witness:
             )
         else:
             # Steps that run into each other are weighed as one; they are the control's.
-            l1, l2, l3 = map(sum, zip(trial.expected, change, strict=True))
             trial = replace(
                 trial,
-                expected=(l1, l2, l3),
+                expected=_added(trial.expected, change),
                 tests=False,
+                merged=True,
                 returns_to=None,
                 settled_s=None,
                 crossed_s=None,
             )
-        return replace(now, trial=trial, marks=(), probed=None)
+        return replace(now, trial=trial, marks=(), probed=None, restored=None)
     if trial is None:
         return now
     settled_s = trial.settled_s
@@ -550,14 +591,24 @@ def _due_s(trial: Trial, lag_s: float | None, settings: Settings) -> float | Non
     return max(trial.settled_s, trial.from_s + lag_s + 2)
 
 
-def _likelihood(off: float, scale: float) -> float:
-    """Return the logarithm of the likelihood of being off, but for what is common to all hypotheses."""
-    return -log1p((off / scale) ** 2)
+def _likelihood(off: Iterable[float]) -> float:
+    """Return the logarithm of the likelihood of being off on the phases, in scales, but for what is common to all.
+
+    One tail for all phases: what disturbs is often on three at once.
+    """
+    return -log1p(sum([value * value for value in off]))
+
+
+def _outside(value: float, one: float, other: float) -> float:
+    """Return how far a value is outside of what lies between two others."""
+    if one > other:
+        one, other = other, one
+    return max(one - value, value - other, 0.0)
 
 
 def _weighed(now: Witness, trial: Trial, *, confirmed: bool) -> Witness:
     """Weigh what the meter showed of a step."""
-    drawn, unsure = _middle(now.low, now.high), _less(now.high, now.low)
+    drawn, unsure = _drawn(now)
     if trial.returns_to is not None:
         drawn, unsure, confirmed = trial.returns_to, trial.unsure, False
     step = _less(drawn, trial.drawn)
@@ -566,10 +617,21 @@ def _weighed(now: Witness, trial: Trial, *, confirmed: bool) -> Witness:
         trial=None,
         asked_s=None,
         probed=trial if trial.tests and trial.returns_to is None else None,
+        restored=trial.returns_to,
         wait_s=now.sampled_s + 3,
     )
     main = max(range(3), key=lambda place: abs(trial.expected[place]))
-    if _size(step) < _STEP_A or step[main] * trial.expected[main] <= 0:
+    size_a = _size(step)
+    blurred = _size(unsure) + _size(trial.unsure) > _BLUR * size_a
+    if (
+        size_a < _STEP_A
+        or blurred
+        or not all(
+            min(0.0, asked) - _STEP_A <= done <= max(0.0, asked) + _STEP_A
+            for done, asked in zip(step, trial.expected, strict=True)
+        )
+    ):
+        # The cars did something else meanwhile.
         return over
     window = max(1.0, (now.sampled_s - trial.from_s) / _SPAN_S)
     known: list[tuple[int, float, float]] = []
@@ -589,40 +651,51 @@ def _weighed(now: Witness, trial: Trial, *, confirmed: bool) -> Witness:
             min(drawn[place], trial.drawn[place]) >= 2.0 and abs(step[place]) >= _STEP_A
         ):
             nothing.add(place)
-    right = {
-        place: _likelihood(shown - step[place], scale) for place, shown, scale in known
-    }
+    # A car that drew more than it had reported follows the permit by more than is known.
+    most_a = [
+        asked if done * asked > 0 and abs(asked) > abs(done) else done
+        for done, asked in zip(step, trial.expected, strict=True)
+    ]
+    right = _likelihood(
+        _outside(shown, step[place], most_a[place]) / scale
+        for place, shown, scale in known
+    )
     waits = trial.returns_to is None and now.sampled_s - trial.from_s < _LONGEST_S / 2
     scores: list[float] = []
     best = 0.0
     for score, (finding, _, factor, sources, gains) in zip(
         now.scores, _HYPOTHESES, strict=True
     ):
-        ratio = 0.0
-        for place, shown, scale in known:
-            would = gains[place] * step[sources[place]]
-            ratio += _likelihood(shown - would, scale) - right[place]
-            if gains[place] == 0.0 and place in nothing:
-                ratio += _NOTHING_BONUS
+        ratio = -right + _likelihood(
+            _outside(
+                shown,
+                gains[place] * step[sources[place]],
+                gains[place] * most_a[sources[place]],
+            )
+            / scale
+            for place, shown, scale in known
+        )
+        if any(not gains[place] for place in nothing):
+            ratio += _NOTHING_BONUS
+        ratio = min(ratio, _REVERSED_MOST if finding is Finding.REVERSED else _ONE_MOST)
         most = _SCORE_MOST
         if not trial.tests:
             most = _CONTROL_MOST
-        elif not confirmed and not nothing:
-            if finding in {Finding.LOST, Finding.ELSEWHERE} or (factor or 1.0) < 1.0:
-                most = _UNCONFIRMED_MOST
-        if most == _UNCONFIRMED_MOST and score + ratio >= _STANDS and waits:
-            return now
+        elif not confirmed and not nothing and (factor or min(gains)) in _SMALLER:
+            most = _UNCONFIRMED_MOST
+            if score + ratio >= _STANDS and waits:
+                return now
         best = max(best, ratio)
         scores.append(max(0.0, min(max(score, most), score + ratio)))
-    speaks_for = max(
-        (_likelihood(shown, scale) for place, shown, scale in known if place == main),
-        default=0.0,
-    )
-    good = best < _GOOD and right.get(main, -9.0) - speaks_for >= _GOOD
+    silent = _likelihood(shown / scale for _, shown, scale in known)
+    good = best < _GOOD and right - silent >= _GOOD
+    if good:
+        scores = [_FADES * score for score in scores]
     bounds_s = now.bounds_s
     if (
         good
         and trial.crossed_s is not None
+        and not trial.merged
         and abs(step[main]) >= max(1.5, 3 * now.noise[main])
     ):
         bounds_s = (*bounds_s, trial.crossed_s - trial.from_s + 1)[-_BOUNDS_KEPT:]
@@ -637,11 +710,12 @@ def _weighed(now: Witness, trial: Trial, *, confirmed: bool) -> Witness:
         if best < _GOOD
         else 0,
         bounds_s=bounds_s,
-        suspected_s=None if good and trial.tests else now.suspected_s,
         routine_s=min(_ROUTINE_MOST_S, now.routine_s * 2)
         if best < _GOOD
         else _ROUTINE_S,
     )
+    if good and trial.tests and _tried(now.suspected, step):
+        over = replace(over, suspected=None, suspected_s=None)
     still = now.still
     if still.since_s <= trial.from_s and known:
         seen_a = 1.6 if still.coarse else 1.0
@@ -676,35 +750,56 @@ def _found(
     if now.verdict is not None and now.verdict.finding is finding:
         return replace(now, good_steps=0)
     verdict = Verdict(finding=finding, phase=phase, value=value, by_level=by_level)
-    return replace(now, verdict=verdict, good_steps=0, suspected_s=None)
+    return replace(now, verdict=verdict, good_steps=0, suspected=None, suspected_s=None)
 
 
-def _jumped_like_a_fault(before: Witness, now: Witness) -> bool:
-    """Return whether a reading is the mirror of the one before, gone, exchanged with another phase, or another one on all."""
-    pairs = [
-        (here, there, 0.3 + 0.15 * abs(there) + min(1.0, noise))
-        for here, there, noise in zip(
-            now.current, before.current, now.noise, strict=True
+def _suspects(
+    before: Witness, now: Witness, *, may_generate: bool
+) -> tuple[bool, str | None]:
+    """Return whether the readings jumped as with a fault, and the phases where a house seldom does that.
+
+    Such a phase shows its mirror, or nothing, or what another one showed. Where nothing feeds in the level tells.
+    """
+    jumps = [
+        (phase, here, there, 0.3 + 0.05 * abs(there) + min(0.5, noise))
+        for phase, here, there, noise in zip(
+            PHASES, now.current, before.current, now.noise, strict=True
         )
         if here is not None and there is not None
     ]
-    if pairs and all(abs(here - there) >= 2.0 for here, there, _ in pairs):
+    if not jumps:
+        return False, None
+    large = [
+        jump
+        for jump, noise in zip(jumps, now.noise, strict=False)
+        if abs(jump[1] - jump[2]) >= 1.5 + 3 * noise
+    ]
+    if may_generate:
+        found = [
+            phase
+            for phase, here, there, near in large
+            if abs(here) <= _NOTHING_A
+            or (here * there < 0 and abs(here + there) <= near)
+        ]
+        if found:
+            return True, ", ".join(found)
+        for (p, here_p, there_p, near_p), (q, here_q, there_q, near_q) in combinations(
+            large, 2
+        ):
+            if abs(here_p - there_q) <= near_q and abs(here_q - there_p) <= near_p:
+                return True, f"{p} {q}"
+    return len(large) == len(jumps), None
+
+
+def _tried(suspected: str | None, step: PerPhase) -> bool:
+    """Return whether a step puts the suspected phases to the test."""
+    if suspected is None:
         return True
-    for place, (here, there, near) in enumerate(pairs):
-        if abs(here - there) < 1.0:
-            continue
-        if abs(there) >= 1.0 and abs(here + there) <= near:
-            return True
-        if abs(there) >= 1.5 and abs(here) <= _NOTHING_A:
-            return True
-        for other_here, other_there, other_near in pairs[place + 1 :]:
-            if (
-                abs(here - other_here) >= 2.0
-                and abs(here - other_there) <= other_near
-                and abs(other_here - there) <= near
-            ):
-                return True
-    return False
+    names = suspected.replace(",", "").split()
+    steps = [step[PHASES.index(Phase(name))] for name in names]
+    if "," in suspected or len(steps) == 1:
+        return all(abs(value) >= _STEP_A for value in steps)
+    return max(steps) - min(steps) >= _STEP_A
 
 
 def _floors(
@@ -879,17 +974,14 @@ def _asked(
         return replace(now, asked_s=None, wait_s=at_s + _PROBE_PAUSE_S)
     if not charging or now.trial is not None or at_s < now.wait_s:
         return now
-    if not _known(now.low, now.high):
+    if _size(_drawn(now)[1]) > _STEP_A:
         return now
-    suspected_s = now.suspected_s
-    if suspected_s is not None and at_s - suspected_s > _LONGEST_S:
-        return replace(now, suspected_s=None, wait_s=at_s + _PROBE_PAUSE_S)
     patience_s = now.still.patience_s
     if lag_s is None and patience_s == _STILL_S:
         patience_s = _STILL_ASK_BY_S - settings.follow_s - settings.meter_lag_s
     since_s = at_s - now.weighed_s
     if (
-        suspected_s is not None
+        now.suspected_s is not None
         or at_s - now.still.since_s >= patience_s
         or since_s >= (now.routine_s if now.verdict is None else _PROBE_PAUSE_S)
         or (since_s <= _LONGEST_S and max(now.scores) >= _DOUBT)
