@@ -53,12 +53,12 @@ _DOUBT = 2.5
 """Score at which a meter is doubted: one clear step."""
 _CONTROL_MOST = 4.0
 """Score that steps of the control can reach alone."""
-_UNCONFIRMED_MOST = 6.0
+_UNCONFIRMED_MOST = 4.0
 """Score that steps can reach where a car that does not draw what it reported explains them as well."""
 _SCORE_MOST = 16.0
-_REVERSED_MOST, _ONE_MOST = 5.0, 3.5
-"""What one step can add: nothing that cars and houses do looks like the opposite of a step, but they do rise or fall by
-some other size, or not at all."""
+_REVERSED_MOST, _ONE_MOST, _LARGER_MOST = 5.0, 3.5, 2.0
+"""What one step can add. Nothing that cars and houses do looks like the opposite of a step; a car may not follow; and they
+often rise or fall by more at the same time, which a meter that shows too much would, too: it does no harm meanwhile."""
 _FADES = 0.7
 """What a step that speaks for the meter leaves of each suspicion, also of one that it does not test."""
 _SMALLER = (0.0, 0.1, 0.2, 0.33, 0.5)
@@ -184,6 +184,8 @@ class Trial:
     """By how much the permits changed."""
     tests: bool
     """Whether it was made to test, and not in answer to the meter."""
+    assumed: bool = False
+    """Whether what the cars drew before is what they should have come back to, not what they reported."""
     merged: bool = False
     """Whether it is several that ran into each other."""
     returns_to: PerPhase | None = None
@@ -366,6 +368,9 @@ def attest(
             settings.meter_lag_s if lag_s is None else lag_s,
         ),
     )
+    if now.restored is not None and fresh_s > now.weighed_s:
+        before = replace(before, restored=None)
+        now = replace(now, restored=None)
     now = _moved(before, now, settings)
     if now.trial is None:
         now = _marked(now)
@@ -534,6 +539,7 @@ def _moved(before: Witness, now: Witness, settings: Settings) -> Witness:
                 from_s=before.sampled_s,
                 drawn=drawn,
                 unsure=unsure,
+                assumed=before.restored is not None,
                 level=before.level,
                 trend=_trend(before),
                 expected=change,
@@ -610,7 +616,7 @@ def _weighed(now: Witness, trial: Trial, *, confirmed: bool) -> Witness:
     """Weigh what the meter showed of a step."""
     drawn, unsure = _drawn(now)
     if trial.returns_to is not None:
-        drawn, unsure, confirmed = trial.returns_to, trial.unsure, False
+        drawn, unsure = trial.returns_to, trial.unsure
     step = _less(drawn, trial.drawn)
     over = replace(
         now,
@@ -621,6 +627,7 @@ def _weighed(now: Witness, trial: Trial, *, confirmed: bool) -> Witness:
         wait_s=now.sampled_s + 3,
     )
     main = max(range(3), key=lambda place: abs(trial.expected[place]))
+    confirmed = confirmed and not trial.assumed and trial.returns_to is None
     size_a = _size(step)
     blurred = _size(unsure) + _size(trial.unsure) > _BLUR * size_a
     if (
@@ -656,35 +663,50 @@ def _weighed(now: Witness, trial: Trial, *, confirmed: bool) -> Witness:
         asked if done * asked > 0 and abs(asked) > abs(done) else done
         for done, asked in zip(step, trial.expected, strict=True)
     ]
+    rounding_a = 1.0 if now.still.coarse else 0.0
     right = _likelihood(
-        _outside(shown, step[place], most_a[place]) / scale
+        max(0.0, _outside(shown, step[place], most_a[place]) - rounding_a) / scale
         for place, shown, scale in known
     )
-    waits = trial.returns_to is None and now.sampled_s - trial.from_s < _LONGEST_S / 2
+    waits = not (trial.assumed or trial.returns_to is not None) and (
+        now.sampled_s - trial.from_s < _LONGEST_S / 2
+    )
+    capped = False
     scores: list[float] = []
     best = 0.0
     for score, (finding, _, factor, sources, gains) in zip(
         now.scores, _HYPOTHESES, strict=True
     ):
         ratio = -right + _likelihood(
-            _outside(
-                shown,
-                gains[place] * step[sources[place]],
-                gains[place] * most_a[sources[place]],
+            max(
+                0.0,
+                _outside(
+                    shown,
+                    gains[place] * step[sources[place]],
+                    gains[place] * most_a[sources[place]],
+                )
+                - rounding_a,
             )
             / scale
             for place, shown, scale in known
         )
-        if any(not gains[place] for place in nothing):
+        if finding is Finding.REVERSED:
+            ratio = min(ratio, _REVERSED_MOST)
+        elif factor is not None and factor > 1:
+            ratio = min(ratio, _LARGER_MOST)
+        else:
+            ratio = min(ratio, _ONE_MOST)
+        if nothing and all(not gains[place] for place in nothing):
             ratio += _NOTHING_BONUS
-        ratio = min(ratio, _REVERSED_MOST if finding is Finding.REVERSED else _ONE_MOST)
         most = _SCORE_MOST
         if not trial.tests:
             most = _CONTROL_MOST
         elif not confirmed and not nothing and (factor or min(gains)) in _SMALLER:
             most = _UNCONFIRMED_MOST
-            if score + ratio >= _STANDS and waits:
-                return now
+            if score + ratio > most:
+                capped = True
+                if waits:
+                    return now
         best = max(best, ratio)
         scores.append(max(0.0, min(max(score, most), score + ratio)))
     silent = _likelihood(shown / scale for _, shown, scale in known)
@@ -714,6 +736,9 @@ def _weighed(now: Witness, trial: Trial, *, confirmed: bool) -> Witness:
         if best < _GOOD
         else _ROUTINE_S,
     )
+    if capped:
+        # From here on only reports help, so the next step begins with one.
+        over = replace(over, restored=None)
     if good and trial.tests and _tried(now.suspected, step):
         over = replace(over, suspected=None, suspected_s=None)
     still = now.still
