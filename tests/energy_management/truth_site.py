@@ -2,12 +2,16 @@
 
 The control is a simple one: it keeps the circuit below a limit, or follows the sun, and makes the probes that it is
 asked for. What the cars are believed to draw comes from reports and permits as in the energy management.
+
+Run: .venv/bin/python -m tests.energy_management.truth_site HOURS SEEDS; every honest circuit for so long.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from math import pi, sin
 from random import Random
+import sys
 
 from custom_components.reev_ems.energy_management.model import Settings
 from custom_components.reev_ems.energy_management.state import PartVector, Vector
@@ -324,3 +328,61 @@ def vector(values: Amperes) -> Vector:
     """Return a vector."""
     l1, l2, l3, power_w = values
     return (l1, l2, l3, power_w)
+
+
+HOUSES: dict[str, Callable[[], House]] = {
+    "quiet": House,
+    "still": lambda: House(flicker_a=0.0),
+    "flickering": lambda: House(flicker_a=6.0, base_a=7.0),
+    "appliances": lambda: House(appliances=True),
+    "heat pump": lambda: House(heat_pump=True, appliances=True),
+    "clouds": lambda: House(sun_a=30.0, appliances=True),
+}
+METERS = ((0, 5, False), (3, 30, False), (15, 60, False), (3, 60, True))
+"""Lag in s, interval of the reports in s, whole amperes."""
+
+
+def honest(house: str, lag_s: int, report_s: int, whole: bool, seed: int) -> Site:
+    """Return a circuit with five restless cars and a meter that tells the truth, from seven in the morning on."""
+    sunny = house == "clouds"
+    return Site(
+        cars=[Car(), Car(phases=(0,)), Car(phases=(1,)), Car(), Car(phases=(2,))],
+        house=HOUSES[house](),
+        meter=Meter(lag_s=lag_s, whole=whole),
+        report_s=report_s,
+        limit_a=45.0,
+        solar=sunny and seed % 2 == 0,
+        may_generate=sunny,
+        restless=True,
+        seed=seed,
+        started_s=25000.0,
+    )
+
+
+def main(hours: float, seeds: int) -> int:
+    """Run every honest circuit for some hours and print what was found; 1 if anything was."""
+    alarms = 0
+    for house in HOUSES:
+        for (lag_s, report_s, whole), seed in product(METERS, range(1, seeds + 1)):
+            site = honest(house, lag_s, report_s, whole, seed)
+            seconds, doubted, last, told = int(hours * 3600), 0, None, []
+            for at_s, testimony in site.run(seconds):
+                doubted += testimony.doubt
+                if testimony.finding is not None and testimony.finding != last:
+                    told.append(
+                        f"{testimony.finding} {testimony.phase} at {at_s:.0f} s"
+                    )
+                last = testimony.finding
+            alarms += len(told)
+            sys.stdout.write(
+                f"{house}, lag {lag_s} s, reports {report_s} s, seed {seed}"
+                f"{', whole amperes' if whole else ''}: {told or 'no alarm'},"
+                f" doubted {100 * doubted / seconds:.1f} %,"
+                f" {site.probes / hours:.1f} probes an hour\n"
+            )
+            sys.stdout.flush()
+    return 1 if alarms else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(float(sys.argv[1]), int(sys.argv[2])))

@@ -30,8 +30,8 @@ _LEVEL_S = 3.0
 """How long a contradiction has to last, and a report has to be younger than its beginning."""
 _LEVEL_SURE_S = 5.0
 """The same where no car can explain it, whatever its charge point has not told yet."""
-_HOUSE_A = 0.8
-"""A phase that showed so much more than the cars drew (and 4 %) carried something else, too."""
+_HOUSE_A, _HOUSE_SHARE = 0.5, 0.03
+"""A phase that showed more than the cars drew by 0.5 A, and by what their meters may be off, carried something else, too."""
 _LIVELY, _NEARLY_LIVELY = 0.5, 0.4
 """Shares of readings that differ from the one before: it changes nearly always; the same after it has stood still for a
 while."""
@@ -133,7 +133,10 @@ def _explained(
         if len(gone) == 3:
             return Finding.ELSEWHERE, phase, False
         # What the house draws there is gone, too.
-        sure = any(before[place] - 1.04 * low[place] >= _HOUSE_A for place in gone)
+        sure = any(
+            before[place] - (1 + _HOUSE_SHARE) * low[place] >= _HOUSE_A
+            for place in gone
+        )
         return Finding.LOST, ", ".join(PHASES[place] for place in gone), sure
     if len(missing) > 1 and missing == [p for p in range(3) if low[p] >= 2.0]:
         shares = [values[place] / low[place] for place in missing]

@@ -46,9 +46,9 @@ _SCORE_MOST = 16.0
 _REVERSED_MOST, _ONE_MOST, _LARGER_MOST = 5.0, 3.5, 2.0
 """What one step can add. Nothing that cars and houses do looks like the opposite of a step; a car may not follow; and they
 often rise or fall by more at the same time, which a meter that shows too much would, too: it does no harm meanwhile."""
-_FADES = 0.7
+_FADES = 0.9
 """What a step that speaks for the meter leaves of each suspicion, also of one that it does not test."""
-_SMALLER = (0.0, 0.1, 0.2, 0.33, 0.5)
+_SMALLER = (0.0, 0.2, 0.33, 0.5)
 """Gains that a car explains as well that does not draw what it reported."""
 _NOTHING_A = 0.15
 """A transformer that is gone shows no more than this."""
@@ -92,7 +92,7 @@ def _hypotheses() -> Iterator[_Hypothesis]:
         yield _Hypothesis(
             Finding.SWAPPED, " ".join(moved), None, sources, (1.0, 1.0, 1.0)
         )
-    for factor in (0.1, 0.2, 0.33, 0.5, 1.73, 2.0, 3.0, 5.0, 10.0):
+    for factor in (0.2, 0.33, 0.5, 1.73, 2.0, 3.0, 5.0, 10.0):
         yield _Hypothesis(
             Finding.RATIO, ", ".join(PHASES), factor, own, (factor, factor, factor)
         )
@@ -221,7 +221,7 @@ def shown_by_s(trial: Trial, lag_s: float | None, settings: Settings) -> float |
         return max(trial.settled_s, followed_s) + settings.meter_lag_s + 1
     if trial.settled_s > followed_s:
         return trial.settled_s + lag_s
-    return max(trial.settled_s, trial.from_s + lag_s + 2)
+    return max(trial.settled_s, followed_s + 1, trial.from_s + lag_s + 2)
 
 
 def _likelihood(off: Iterable[float]) -> float:
