@@ -6,12 +6,12 @@ from timeit import timeit
 
 import pytest
 
+from custom_components.reev_ems.energy_management import truth
 from custom_components.reev_ems.energy_management.decision import Finding
 from custom_components.reev_ems.energy_management.frozen import replace
 from custom_components.reev_ems.energy_management.model import Settings
 from custom_components.reev_ems.energy_management.serialise import from_json, to_json
 from custom_components.reev_ems.energy_management.state import PartVector, Vector
-from custom_components.reev_ems.energy_management.truth import Testimony, attest
 from custom_components.reev_ems.energy_management.truth_memory import Witness
 
 from .truth_site import HOUSES, METERS, Amperes, Car, Fault, House, Meter, Site, honest
@@ -68,7 +68,7 @@ def found(
     sunny: bool = False,
     within_s: float,
     energy_stops: bool = False,
-) -> tuple[float, Testimony] | None:
+) -> tuple[float, truth.Testimony] | None:
     """Return how long after it began a fault stands, and what was found; no alarm may come before."""
     site = Site(
         cars=[Car(), Car(phases=(0,))],
@@ -226,10 +226,10 @@ def hear(
     reading: PartVector,
     drawn: Vector = DRAWN,
     **fields: object,
-) -> Testimony:
+) -> truth.Testimony:
     """Hear a reading while the cars draw what they may."""
     given = NOW | {"drawn_low": drawn, "drawn_high": drawn, "permitted": drawn} | fields
-    return attest(
+    return truth.attest(
         witness,
         reading=reading,
         sampled_s=at_s,
@@ -238,7 +238,7 @@ def hear(
     )
 
 
-def heard(*readings: PartVector, **fields: object) -> Testimony:
+def heard(*readings: PartVector, **fields: object) -> truth.Testimony:
     """Hear some readings, one a second."""
     testimony = hear(None, 0.0, readings[0], **fields)  # type: ignore[arg-type]
     for at_s, reading in enumerate(readings[1:], 1):

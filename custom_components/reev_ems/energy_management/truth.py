@@ -25,6 +25,7 @@ from .state import PartVector, Vector
 from .truth_level import amperes, currents, kept_floors, levelled, stilled, stood_still
 from .truth_memory import (
     LONGEST_S,
+    ROUTINE_S,
     STEP_A,
     STILL_S,
     Still,
@@ -43,6 +44,8 @@ _GOOD_LEVEL_S = 60.0
 """A consistent level for so long ends a finding that the level made."""
 _STILL_ASK_BY_S = 63.0
 """A frozen meter stands within about this time, where its lag is not known the test begins sooner."""
+_FIRST_S = 60.0
+"""A meter that was never put to the test is asked about after so long."""
 _PROBE_WAIT_S = 20.0
 """A probe that is not made within this cannot be made now."""
 _PROBE_PAUSE_S = 60.0
@@ -66,7 +69,8 @@ class Testimony:
     value: float | None
     """RATIO: the factor. FROZEN: for how many seconds. Others: the A that are missing or were put to the test."""
     probe: bool
-    """A step of 1 to 2 A down by one car below the circuit is wanted for as long as this is True, then back."""
+    """A step of 1 to 2 A by one car below the circuit is wanted for as long as this is True, then back: down, by a car that
+    draws what it may, another one each time; up only where none can go down."""
 
 
 def attest(
@@ -115,7 +119,7 @@ def attest(
             permitted=allowed,
             level=current,
             still=still,
-            weighed_s=sampled_s,
+            weighed_s=sampled_s + _FIRST_S - ROUTINE_S,
         )
         return _testimony(witness, by_power)
     if sampled_s == witness.sampled_s:
@@ -166,7 +170,7 @@ def attest(
     if not may_generate:
         now = levelled(before, now, now_s, fresh_s)
     if charging:
-        now = stood_still(now, lag_s, settings)
+        now = stood_still(now)
     now = _withdrawn(now)
     now = _asked(now, lag_s, settings, charging=charging)
     return _testimony(now, by_power)
@@ -176,7 +180,7 @@ def _testimony(witness: Witness, by_power: bool) -> Testimony:
     verdict = witness.verdict
     phase = witness.suspected if verdict is None else verdict.phase
     # Where nothing is drawn any more a suspicion cannot be tested, and it must not keep cars from starting.
-    suspects = (
+    contradicted = (
         witness.sampled_s - witness.weighed_s <= LONGEST_S
         and max(witness.scores, default=0.0) >= _DOUBT
     )
@@ -185,7 +189,7 @@ def _testimony(witness: Witness, by_power: bool) -> Testimony:
         lag_s=learnt_lag_s(witness),
         doubt=verdict is not None
         or witness.short is not None
-        or suspects
+        or contradicted
         or witness.suspected is not None,
         finding=None if verdict is None else verdict.finding,
         phase=None if by_power else phase,
@@ -200,7 +204,7 @@ def _withdrawn(now: Witness) -> Witness:
     if verdict is None:
         return now
     if now.good_steps >= _GOOD_STEPS:
-        return replace(now, verdict=None, good_steps=0)
+        return replace(now, verdict=None, good_steps=0, scores=())
     at_s = now.sampled_s
     good = False
     if verdict.finding is Finding.FROZEN:
@@ -212,7 +216,7 @@ def _withdrawn(now: Witness) -> Witness:
     elif verdict.good_s is None:
         good_s = at_s
     elif at_s - verdict.good_s >= _GOOD_LEVEL_S:
-        return replace(now, verdict=None, good_steps=0)
+        return replace(now, verdict=None, good_steps=0, scores=())
     else:
         return now
     return replace(now, verdict=replace(verdict, good_s=good_s))

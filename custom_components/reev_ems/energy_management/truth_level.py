@@ -4,7 +4,7 @@ from itertools import permutations
 
 from .decision import Finding
 from .frozen import replace
-from .model import PHASES, PartPerPhase, PerPhase, Settings
+from .model import PHASES, PartPerPhase, PerPhase
 from .state import PartVector, Vector
 from .truth_memory import (
     STILL_S,
@@ -181,7 +181,7 @@ def stilled(
     )
 
 
-def stood_still(now: Witness, lag_s: float | None, settings: Settings) -> Witness:
+def stood_still(now: Witness) -> Witness:
     """Find a meter frozen that never stands still by itself, or whose energy register stands still, too."""
     still = now.still
     for_s = now.sampled_s - still.since_s
