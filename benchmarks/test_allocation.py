@@ -158,7 +158,7 @@ def by_linear_programs(case: Case, demands: list[Demand]) -> list[float]:
 
     Who has a dual value in the constraint `x >= weight * level` cannot rise any more and keeps its current.
     """
-    rows = _rows(case, {demand.connector.id: demand for demand in demands})
+    rows = list(_rows(case, {demand.connector.id: demand for demand in demands}))
     count = len(demands)
     weights = np.array([demand.connector.weight for demand in demands])
     low = np.array([demand.min_a for demand in demands])

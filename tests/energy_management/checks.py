@@ -177,6 +177,41 @@ def an_unmetered_circuit_has_its_reserve(em: SimpleNamespace) -> None:
 
 
 @check
+def s10_what_a_breaker_bears_for_a_moment_is_room(em: SimpleNamespace) -> None:
+    """On the phases of the circuit, not in its power, and it is not shown as available."""
+    fields = {
+        "site": site(em, 10.0),
+        "demands": (demand(em, "a"),),
+        "relief_a": {"main": (4.0, 3.0, 2.0)},
+    }
+    allocation = em.allocate(em.Case(**fields))
+    assert allocation.shares["a"].current_a == 12.0
+    assert allocation.circuits["main"].available_a == (10.0, 10.0, 10.0)
+    assert guarded(em, {"a": 16.0}, **fields) == {"a": (12.0, "main, L3")}
+    assert guarded(em, {"a": 12.0}, **fields) == {"a": (12.0, None)}
+    power = em.Circuit(id="main", limit_w=6900.0)
+    fields["site"] = em.Site(circuits=(power,), imbalance=None)
+    assert shared(em, **fields) == {"a": 10.0}
+    assert guarded(em, {"a": 16.0}, **fields) == {"a": (10.0, "main, power")}
+
+
+@check
+def s10_a_skew_too_young_to_act_on_is_room(em: SimpleNamespace) -> None:
+    """For the pair of phases that it is about."""
+    fields = {
+        "site": replace(site(em), imbalance=em.ImbalanceLimit(limit_a=8.0)),
+        "demands": (demand(em, "a", phases=(em.Phase.L1,)),),
+        "imbalance_base_a": (0.0, 0.0, 0.0),
+        "imbalance_relief_a": {"L1 over L2": 5.0, "L1 over L3": 4.0},
+    }
+    assert shared(em, **fields) == {"a": 12.0}
+    assert guarded(em, {"a": 12.0}, **fields) == {"a": (12.0, None)}
+    assert guarded(em, {"a": 16.0}, **fields) == {
+        "a": (12.0, "phase imbalance L1 over L3")
+    }
+
+
+@check
 def s2_what_is_no_number_is_no_room(em: SimpleNamespace) -> None:
     """NaN in a base load pauses who stands in its row."""
     fields = {

@@ -202,10 +202,12 @@ ALLOCATION = [
     # The guard.
     Mutation("S10 base load", "guard", "- base - reserved", "- reserved"),
     Mutation("S10 reservations", "guard", "- base - reserved", "- base"),
-    Mutation("S10 margin", "guard", "limit_a - case.site.margin_a - base", "limit_a - base"),
+    Mutation("S10 margin", "guard", "limit_a - site.margin_a - base", "limit_a - base"),
+    Mutation("S10 what a breaker bears", "guard", "- reserved + borne", "- reserved"),
+    Mutation("what a breaker bears", "rows", "LimitKind.CIRCUIT_PHASE, name, borne_a", "LimitKind.CIRCUIT_PHASE, name, room_a"),
     Mutation("S10 circuits above", "guard", "here = parents[here]", "here = None"),
-    Mutation("S10 what circuits carry", "guard", "mine[place] += permit_a", "pass"),
-    Mutation("S10 the power that circuits carry", "guard", "mine[_ALL] += count * permit_a", "pass"),
+    Mutation("S10 what circuits carry", "guard", "below[here][name] = everybody[name]", "pass"),
+    Mutation("S10 the power that circuits carry", "guard", "{name: n for name, (_, n)", "{name: 1.0 for name, (_, n)"),
     Mutation(
         "S10 circuit rows", "guard", "if circuit.limit_a is not None:", "if False:"
     ),
@@ -213,58 +215,45 @@ ALLOCATION = [
         "S10 power rows", "guard", "if circuit.limit_w is not None:", "if False:"
     ),
     Mutation("S10 power base", "guard", "(circuit.limit_w - base_w)", "circuit.limit_w"),
-    Mutation(
-        "S10 external limit", "guard", "if case.external_limit_w is not None:\n        rows",
-        "if False:\n        rows",
-    ),
-    Mutation(
-        "S10 external limit is asked", "guard",
-        "if case.external_limit_w is not None:\n        room_a", "if False:\n        room_a",
-    ),
-    Mutation("S10 user groups", "guard", "rows += _group_rows(case, demands)", "pass"),
-    Mutation("S10 user groups are asked", "guard", "in _group_rows(case, demands) +", "in"),
-    Mutation("S10 user groups' members", "guard", "if group.id in demand.groups", "if True"),
+    Mutation("S10 power reservations", "guard", "voltage_v - sum(reserved_a)\n            limit", "voltage_v\n            limit"),
+    Mutation("S10 external limit", "guard", "if case.external_limit_w is not None:", "if False:"),
+    Mutation("S10 user groups", "guard", "for group in site.user_groups:", "for group in ():"),
+    Mutation("S10 user groups' members", "guard", "if group.id in d.groups", "if True"),
     Mutation("S10 user groups' amperes", "guard", "if group.limit_a is not None:", "if False:"),
     Mutation("S10 user groups' power", "guard", "if group.limit_w is not None:", "if False:"),
-    Mutation("S10 user groups' margin", "guard", "limit_a - case.site.margin_a - reserved,", "limit_a - reserved,"),
-    Mutation("S10 user groups' reservations in W", "guard", "group.limit_w / case.site.voltage_v - sum(reserved_a)", "group.limit_w / case.site.voltage_v"),
-    Mutation("S10 pv rows", "guard", "rows + _pv_rows(case, demands)", "rows"),
-    Mutation("S10 pv rows are asked", "guard", "_group_rows(case, demands) + _pv_rows(case, demands)", "_group_rows(case, demands)"),
-    Mutation("S10 pv minimum", "guard", "if not demand.solar\n", "if False\n"),
+    Mutation("S10 user groups' margin", "guard", "limit_a - site.margin_a - reserved\n", "limit_a - reserved\n"),
+    Mutation("S10 user groups' reservations in W", "guard", "group.limit_w / voltage_v - sum(reserved_a)", "group.limit_w / voltage_v"),
+    Mutation("S10 pv rows", "guard", "yield _in_all(limit, room_a, mine, free_a)", "pass"),
+    Mutation("S10 pv rows per phase", "guard", "if budget in case.surplus_a:", "if False:"),
+    Mutation("S10 pv minimum", "guard", "if not d.solar}", "if False}"),
     Mutation(
         "S10 minimum in whole steps", "guard",
-        "ceil(demand.min_a / step_a - 1e-9) * step_a", "demand.min_a",
+        "ceil(demands[name].min_a / step_a - 1e-9) * step_a", "demands[name].min_a",
     ),
-    Mutation("S10 imbalance rows", "guard", "+ _imbalance_rows(case, demands)", ""),
-    Mutation("S10 imbalance rows are asked", "guard", "for p, q, room_a in pairs", "for p, q, room_a in ()"),
-    Mutation("S10 support of who gets less", "guard", "min(_draw_a(demand), permit_a)", "_draw_a(demand)"),
-    Mutation("S10 unknown phases are added up", "guard", "_ANY if phases is None or count == 3 else _places(phases)", "_places(phases or ())"),
-    Mutation(
-        "S10 imbalance base", "guard", "- (on_p - on_q)", ""
-    ),
-    Mutation(
-        "S10 lost support", "guard", "min(draw_a, permits_a[name])", "draw_a"
-    ),
-    Mutation(
-        "S10 unknown phases", "guard",
-        "if demand.phases is None or demand.phase_count == 3 or phase in demand.phases",
-        "if phase in (demand.phases or ())",
-    ),
+    Mutation("S10 imbalance rows", "guard", "if site.imbalance is not None and", "if False and"),
+    Mutation("S10 imbalance margin", "guard", "site.imbalance.limit_a - site.margin_a", "site.imbalance.limit_a"),
+    Mutation("S10 imbalance relief", "guard", "room_a += case.imbalance_relief_a", "_ = case.imbalance_relief_a"),
+    Mutation("S10 imbalance base", "guard", "- (p[1] - q[1])", ""),
+    Mutation("S10 support of who draws", "guard", "helps[name] = max(0.0, min(", "helps[name] = max(99.0, min("),
+    Mutation("S10 support of who gets less", "guard", "min(draw, permits_a[n])", "draw"),
+    Mutation("S10 unknown phases of support", "guard", "(on := demand.phases) is None or (p in on", "(on := demand.phases or ()) and (p in on"),
+    Mutation("S10 unknown phases", "guard", "PHASES if phase_count == 3 or not demand.phases else demand.phases", "demand.phases or ()"),
     Mutation("S10 NaN", "guard", "if isfinite(room_a) else load_a", "if isfinite(room_a) else 0.0"),
     Mutation("S10 unknown base", "guard", "or circuit.reserve_a", "or (0.0, 0.0, 0.0)"),
-    Mutation("S10 in proportion", "guard", "max(0.0, 1 - excess_a / above_a)", "1.0"),
+    Mutation("S10 in proportion", "guard", "max(0.0, 1 - excess_a / (excess_a - row.excess_a(least_a)))", "1.0"),
     Mutation(
         "S10 only as many as must", "guard",
-        "            if not still(row):\n                return\n", "",
+        "        if row.excess_a(least_a) <= _TOLERANCE_A:\n            break\n", "",
     ),
     Mutation("S10 the last goes first", "guard", "reverse=True", "reverse=False"),
-    Mutation("S10 lowers before it pauses", "guard", "(safe_a[name] - at_least_a) * kept", "0"),
+    Mutation("S10 lowers before it pauses", "guard", "(lowered_a[name] - least_a[name]) * kept", "0"),
+    Mutation("S10 it only lowers", "guard", "if permit_a < safe_a[name]:", "if True:"),
     Mutation("S10 maximum", "guard", "else demand.max_a", "else asked_a"),
     Mutation(
         "S10 minimum", "guard", "if asked_a < demand.min_a - _TOLERANCE_A or", "if"
     ),
     Mutation("S10 who is unknown", "guard", "or not asked_a > 0", "and not asked_a > 0"),
-    Mutation("S10 one phase", "guard", "if count == 1 and", "if count == 0 and"),
+    Mutation("S10 one phase", "guard", "if phase_count == 1 and", "if phase_count == 0 and"),
 ]  # fmt: skip
 
 STEP = [

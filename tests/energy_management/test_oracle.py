@@ -90,7 +90,7 @@ def lexicographic(
 
 def optimum(case: Case, allocation: Allocation) -> dict[str, float]:
     """Return the best currents for whom the allocation admitted, class by class."""
-    rows = _rows(case, {demand.connector.id: demand for demand in case.demands})
+    rows = list(_rows(case, {demand.connector.id: demand for demand in case.demands}))
     admitted = [
         demand for demand in case.demands if demand.connector.id in allocation.shares
     ]
@@ -168,7 +168,7 @@ def most_admitted(case: Case) -> int:
     ]
     if not demands:
         return 0
-    rows = _rows(case, {demand.connector.id: demand for demand in demands})
+    rows = list(_rows(case, {demand.connector.id: demand for demand in demands}))
     coefficients = np.array(
         [
             [

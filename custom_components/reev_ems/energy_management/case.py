@@ -144,6 +144,9 @@ class Case:
     """Base load per circuit in W, for `limit_w`. Left out or None: what `base_a` amounts to."""
     reservations_a: Mapping[str, PerPhase] = field(default_factory=dict)
     """What connectors without a demand are booked with, as far as `base_a` does not hold it already."""
+    relief_a: Mapping[str, PerPhase] = field(default_factory=dict)
+    """By circuit, what its phases may be loaded beyond `limit_a` for a moment, because the breaker bears it; at least 0.
+    Left out: nothing. It widens the rows of the circuit's phases and neither its power nor what it shows as available."""
     group_reservations_a: Mapping[str, PerPhase] = field(default_factory=dict)
     """Per user group with a limit, what its members' connectors without a demand are booked with."""
     surplus_w: Mapping[str, float] = field(default_factory=dict)
@@ -164,8 +167,6 @@ class Case:
     it is not paused again by the next peak."""
     imbalance_start_a: Mapping[str, float] = field(default_factory=dict)
     """By pair of phases ("L1 over L3"), the same for the imbalance rows."""
-    relief_a: Mapping[str, PerPhase] = field(default_factory=dict)
-    """By circuit, what its phases may be exceeded by for a moment, because the breaker bears it."""
     imbalance_relief_a: Mapping[str, float] = field(default_factory=dict)
     """By pair of phases ("L1 over L3"), what a violation may exceed the limit by while it is too young to act on."""
 

@@ -291,7 +291,7 @@ def issues(plan: Layout, ages: Ages, loads: Loads, now_s: float) -> list[Issue]:
             value=round(age_of(memory, now_s), 1),
         )
         for name, memory in loads.meters.items()
-        if name in ages.failed
+        if name in ages.failed and not memory.is_false
     ]
     for circuit in site.circuits:
         if circuit.limit_a is None:

@@ -4,7 +4,7 @@
 values, each stage a function of what the stages before it returned:
 
 1. observe: meters age (S3) - meters.py; what each connector may be drawing (S7) - observe.py, envelope.py; what its car
-   does with its permit (S6, S8) - conduct.py;
+   does with its permit (S6, S8) - conduct.py; whether the meters show it (S14) - witnesses.py, truth.py;
 2. estimate: the base load of each circuit - circuits.py, base_load.py;
 3. choose: who takes part: modes, switches, failsafe, sleep, PV hysteresis - choose.py, surplus.py;
 4. share: the targets - share.py, rotation.py, allocation.py;
@@ -29,6 +29,7 @@ from .outlets import Layout
 from .raises import Taken, take
 from .share import Shared, share
 from .state import ConnectorMemory, ControllerState
+from .witnesses import hear
 
 __all__ = ["ControllerState", "step"]
 
@@ -46,10 +47,12 @@ def step(
     settings = plan.site.settings
     now_s, shift_s, raise_from_s = _clock(state, observation, settings.recovery_raise_s)
     ages = age_meters(plan, state, observation, now_s)
-    if ages.newly_failed:
-        # What a silent circuit leaves is not to be handed out in the same breath.
-        raise_from_s = max(raise_from_s, now_s + settings.recovery_raise_s)
     connectors = observe(plan, state, observation, now_s)
+    heard = hear(plan, state, ages, connectors, observation, now_s)
+    ages = heard.ages
+    if ages.newly_failed:
+        # What a silent or false circuit leaves is not to be handed out in the same breath.
+        raise_from_s = max(raise_from_s, now_s + settings.recovery_raise_s)
     loads = estimate_loads(plan, state, ages, connectors, observation, now_s)
     chosen = choose(plan, state, connectors, ages, loads, observation, now_s)
     shared = share(plan, state, chosen, ages, loads, connectors, observation, now_s)
@@ -60,6 +63,7 @@ def step(
         loads,
         chosen,
         shared,
+        heard.probes,
         observation.external_limit_w,
         raise_from_s,
         now_s,
@@ -93,6 +97,7 @@ def step(
         taken,
         memories,
         (*commands, *more),
+        heard.issues,
         observation.at_s,
         now_s,
     )
@@ -120,6 +125,7 @@ def _decision(
     taken: Taken,
     memories: Mapping[str, ConnectorMemory],
     commands: tuple[Command, ...],
+    contradictions: tuple[Issue, ...],
     at_s: float,
     now_s: float,
 ) -> Decision:
@@ -144,6 +150,7 @@ def _decision(
         circuits=describe(plan, loads, taken.booked),
         issues=(
             *issues(plan, ages, loads, now_s),
+            *contradictions,
             *(
                 Issue(kind=IssueKind.DISOBEDIENT, connector=item.name)
                 for item in connectors

@@ -55,6 +55,7 @@ def take(
     loads: Loads,
     chosen: Chosen,
     shared: Shared,
+    probes: Mapping[str, float],
     external_limit_w: float | None,
     raise_from_s: float,
     now_s: float,
@@ -68,6 +69,7 @@ def take(
         loads: of the circuits.
         chosen: who takes part.
         shared: the targets.
+        probes: by connector, what it is held at to put a meter to the test.
         external_limit_w: for all connectors together.
         raise_from_s: nothing on the site is raised before this.
         now_s: the time of the step.
@@ -81,8 +83,12 @@ def take(
         name, target = item.name, shared.targets[item.name]
         memory = shared.memories.get(name, item.memory)
         value, limit, room = item.before, target.limit, None
+        held_at = probes.get(name)
         if not item.steered:
-            pass
+            held_at = None
+        elif held_at is not None and held_at < target.value:
+            value = min(value, held_at)
+            limit = Limit(kind=LimitKind.METER_DOUBT, circuit=item.outlet.metered[0])
         elif target.value <= value or not plan.site.load_management:
             value = target.value
         elif not ages.late.isdisjoint(item.outlet.metered):
@@ -99,8 +105,8 @@ def take(
                 wanted[name] = item
             else:
                 limit = wait
-        if memory.room != room:
-            memory = replace(memory, room=room)
+        if memory.room != room or memory.probed is not (held_at is not None):
+            memory = replace(memory, room=room, probed=held_at is not None)
         permits[name] = Permitted(
             value=value, limit=limit, one_phase=target.one_phase, memory=memory
         )

@@ -157,9 +157,14 @@ class Rows:
                 room_a = _less(
                     circuit.limit_a, assumed_a, reserved_a, case.site.margin_a
                 )
-                if (relief := case.relief_a.get(name)) is not None:
-                    room_a = _less(room_a, _NOTHING, _opposite(relief), 0.0)
-                phase_rows = self._add_phases(LimitKind.CIRCUIT_PHASE, name, room_a)
+                borne_a = room_a
+                if (relief_a := case.relief_a.get(name)) is not None:
+                    borne_a = (
+                        room_a[0] + relief_a[0],
+                        room_a[1] + relief_a[1],
+                        room_a[2] + relief_a[2],
+                    )
+                phase_rows = self._add_phases(LimitKind.CIRCUIT_PHASE, name, borne_a)
                 if (kept := case.start_reserve_a.get(name)) is not None:
                     self._narrow[phase_rows] = kept
             if circuit.limit_w is not None:
@@ -366,10 +371,6 @@ class Rows:
 def _room(bound_a: float) -> float:
     """Return a bound; what is no number is no room (S2)."""
     return bound_a if isfinite(bound_a) else 0.0
-
-
-def _opposite(load: PerPhase) -> PerPhase:
-    return -load[0], -load[1], -load[2]
 
 
 def _less(

@@ -12,6 +12,7 @@ from enum import StrEnum
 from .decision import Limit
 from .frozen import frozen
 from .observation import ConnectorState
+from .truth_memory import Witness
 from .vectors import PartVector, Vector
 
 
@@ -144,6 +145,8 @@ class ConnectorMemory:
     obeyed_s: float | None = None
     """Since when a disobedient one keeps to its permit again."""
     disobedient: bool = False
+    probed: bool = False
+    """Whether it is held lower for a moment, to put a meter to the test (S14)."""
     room: Room | None = None
     taken_back: int = 0
     """How often lately a raise was taken back: the more often, the longer room has to stand."""
@@ -210,6 +213,12 @@ class MeterMemory:
     raise_from_s: float = 0.0
     """Raises are allowed from here on."""
     base: BaseLoad | None = None
+    witness: Witness | None = None
+    """What it showed of our own steps (S14)."""
+    is_false: bool = False
+    """Whether it contradicts them, so that it is not believed."""
+    generates: bool = False
+    """Whether it showed that something below it feeds in."""
     lag_s: float | None = None
     """How far its readings are behind at the most, learnt from our own steps; None: not yet."""
     heat: tuple[float, float, float] = (0.0, 0.0, 0.0)

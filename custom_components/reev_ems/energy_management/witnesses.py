@@ -1,0 +1,197 @@
+"""Observe: each meter is put to the test by what our own connectors do (S14)."""
+
+from collections.abc import Mapping, Sequence
+
+from .circuits import carried
+from .decision import Issue, IssueKind
+from .frozen import frozen, replace
+from .meters import Ages
+from .model import ChargingMode, Circuit
+from .observation import ConnectorState, Observation
+from .observe import Seen
+from .outlets import Layout
+from .state import ControllerState, MeterMemory
+from .truth import Testimony, attest
+from .vectors import NOTHING
+
+_SUNNY = frozenset({ChargingMode.SOLAR, ChargingMode.SOLAR_MIN, ChargingMode.AUTOMATIC})
+
+_FEEDS_IN_A = -0.5
+"""A meter that shows less while no car draws has something below it that feeds in."""
+
+_IDLE_A = 0.5
+
+_PROBE_A = 2.0
+"""By how much a car is lowered to put a meter to the test."""
+
+
+@frozen
+class Heard:
+    """The meters after they were heard."""
+
+    ages: Ages
+    probes: Mapping[str, float]
+    """By connector, what it is held at in its own unit, to put a meter to the test."""
+    issues: tuple[Issue, ...]
+
+
+def hear(
+    plan: Layout,
+    state: ControllerState,
+    ages: Ages,
+    connectors: Sequence[Seen],
+    observation: Observation,
+    now_s: float,
+) -> Heard:
+    """Compare each new reading with what the connectors below do: one that contradicts them is not believed.
+
+    A first contradiction holds the circuit (nothing below it is raised), one that stands takes it to its floors.
+    """
+    settings = plan.site.settings
+    draws: dict[str, list[Sequence[float]]] = {
+        name: [NOTHING * 3] for name in plan.circuits
+    }
+    charging: set[str] = set()
+    told_s: dict[str, float] = {}
+    for item in connectors:
+        if not item.outlet.metered or item.is_offline:
+            continue
+        low, likely, high = item.now
+        if high is not NOTHING:
+            permitted = item.load(item.before) if item.steered else NOTHING
+            draws[item.outlet.connector.circuit].append((*low, *likely, *permitted))
+        draw = item.memory.draw
+        if item.seen.state is ConnectorState.CHARGING and item.is_on:
+            for name in item.outlet.metered:
+                charging.add(name)
+                if draw is not None and draw.current_a > 0:
+                    told_s[name] = min(
+                        told_s.get(name, draw.reported_s), draw.reported_s
+                    )
+    totals = carried(plan, draws)
+    sunny = _is_sunny(plan, state)
+    meters = dict(ages.meters)
+    late, failed = set(ages.late), set(ages.failed)
+    newly_failed = ages.newly_failed
+    probes: dict[str, float] = {}
+    issues: list[Issue] = []
+    for name, reading in ages.readings.items():
+        memory, total = meters[name], totals[name]
+        circuit = plan.circuits[name]
+        if max(total[4:7]) < _IDLE_A and not memory.generates:
+            memory = _generating(memory, reading)
+        meter = observation.meters.get(name)
+        found = attest(
+            memory.witness,
+            reading=reading,
+            sampled_s=now_s if memory.sampled_s is None else memory.sampled_s,
+            now_s=now_s,
+            drawn_low=(total[0], total[1], total[2], total[3]),
+            drawn_high=(total[4], total[5], total[6], total[7]),
+            permitted=(total[8], total[9], total[10], total[11]),
+            charging=name in charging,
+            may_generate=_may_generate(circuit, memory, sunny=sunny),
+            energy_import_wh=None if meter is None else meter.energy_import_wh,
+            settings=settings,
+            reported_s=told_s.get(name),
+        )
+        was_false = memory.is_false
+        meters[name] = replace(
+            memory,
+            witness=found.witness,
+            lag_s=found.lag_s,
+            is_false=found.finding is not None,
+        )
+        if found.doubt:
+            late.add(name)
+        if found.finding is not None:
+            failed.add(name)
+            newly_failed |= not was_false
+            issues.append(
+                Issue(
+                    kind=IssueKind.METER_CONTRADICTION,
+                    circuit=name,
+                    phase=found.phase,
+                    value=found.value and round(found.value, 2),
+                    finding=found.finding,
+                )
+            )
+        if found.probe:
+            _choose_probe(found, name, connectors, probes)
+    return Heard(
+        ages=replace(
+            ages,
+            meters=meters,
+            late=frozenset(late),
+            failed=frozenset(failed),
+            newly_failed=newly_failed,
+            raise_from_s={
+                name: None if name in late or name in failed else from_s
+                for name, from_s in ages.raise_from_s.items()
+            },
+        ),
+        probes=probes,
+        issues=tuple(issues),
+    )
+
+
+def _is_sunny(plan: Layout, state: ControllerState) -> bool:
+    """Return whether the site is set up as one that feeds in."""
+    site = plan.site
+    return (
+        site.pv_surplus
+        or state.battery_seen
+        or any(circuit.follows_pv or circuit.own_pv for circuit in site.circuits)
+        or any(connector.mode in _SUNNY for connector in site.connectors)
+    )
+
+
+def _may_generate(circuit: Circuit, memory: MeterMemory, *, sunny: bool) -> bool:
+    if circuit.generation is not None:
+        return circuit.generation
+    return sunny or memory.generates
+
+
+def _generating(memory: MeterMemory, reading: Sequence[float | None]) -> MeterMemory:
+    """Return the memory of a meter that shows whether something feeds in, while no car draws."""
+    if any(value is not None and value < _FEEDS_IN_A for value in reading[:3]):
+        return replace(memory, generates=True)
+    return memory
+
+
+def _choose_probe(
+    found: Testimony,
+    circuit: str,
+    connectors: Sequence[Seen],
+    probes: dict[str, float],
+) -> None:
+    """Hold one car somewhat lower, best the one that draws most on the phases in question."""
+    best: tuple[float, Seen] | None = None
+    for item in connectors:
+        outlet = item.outlet
+        if (
+            circuit not in outlet.metered
+            or item.memory.state is not ConnectorState.CHARGING
+            or not item.is_on
+            or item.memory.disobedient
+        ):
+            continue
+        if found.phase is not None and outlet.phases is not None:
+            used = outlet.every if item.used is None else item.used
+            if not any(outlet.phases[own] in found.phase for own in used):
+                continue
+        drawn = max(item.now.likely[:3]) / outlet.unit_a
+        spare = drawn - outlet.minimum
+        # The one that is lowered already stays the one.
+        if item.memory.probed:
+            best = (float("inf"), item)
+        elif spare * outlet.unit_a >= 1.0 and (best is None or spare > best[0]):
+            best = (spare, item)
+    if best is not None:
+        item = best[1]
+        if item.memory.probed:
+            probes[item.name] = item.before
+            return
+        drawn = max(item.now.likely[:3]) / item.outlet.unit_a
+        value = item.outlet.truncate(drawn - _PROBE_A / item.outlet.unit_a)
+        probes[item.name] = max(item.outlet.minimum, value)
