@@ -11,11 +11,17 @@ from .model import PHASES, Circuit, PartPerPhase, PerPhase, Site
 from .observation import Observation
 from .observe import Seen
 from .outlets import Layout
-from .state import BaseLoad, ControllerState, MeterMemory
-from .vectors import NOTHING, UNKNOWN, PartVector, add, summed
+from .state import BaseLoad, ControllerState, Cut, MeterMemory
+from .vectors import NOTHING, UNKNOWN, PartVector, add, larger, summed
 
 _REPORT_LAG_S = 3.0
 """A charge point measures a moment before it reports."""
+
+_SHOWN_A = 2.0
+"""A meter shows it, flicker or not, when the cars below draw so much less."""
+
+_CUT_S = 30.0
+"""A fall that a meter has not shown by then is hidden by something else."""
 
 _BACKS_S = (2.0, 4.0, 8.0, 16.0)
 """How late meters are taken to be, rounded up: the draws are added up once for each."""
@@ -61,9 +67,14 @@ def estimate_loads(
     overloaded: set[str] = set()
     drawn = _drawn(plan, ages, connectors, now_s)
     for name, reading in ages.readings.items():
+        if meters[name].is_false:
+            # What it says is no base load; once it is believed again, that is found anew.
+            meters[name] = replace(meters[name], base=None)
+            continue
         limit = _limit(plan.circuits[name], site)
         meters[name] = replace(
             meters[name],
+            cut=_shown(meters[name].cut, reading, now_s),
             base=estimate(meters[name].base, reading, drawn[name], limit, now_s),
         )
         if any(
@@ -99,6 +110,72 @@ def estimate_loads(
     )
 
 
+def note_cuts(
+    plan: Layout,
+    meters: Mapping[str, MeterMemory],
+    readings: Mapping[str, PartVector],
+    falls: Mapping[str, list[Sequence[float]]],
+    now_s: float,
+) -> dict[str, MeterMemory]:
+    """Return the meters' memories after permits were lowered below their circuits.
+
+    Args:
+        plan: the site.
+        meters: their memories.
+        readings: what they show now.
+        falls: by circuit, by how much connectors on it will draw less; used up.
+        now_s: the time of the step.
+    """
+    changed = dict(meters)
+    for name, total in carried(plan, falls).items():
+        if name not in readings or max(total[:3]) < _SHOWN_A:
+            continue
+        cut = meters[name].cut
+        fall_a, since_s, peak = [*total[:3]], now_s, readings[name]
+        if cut is not None and cut.shown_s is None:
+            fall_a = [more + had for more, had in zip(fall_a, cut.fall_a, strict=True)]
+            since_s, peak = cut.since_s, cut.peak
+        changed[name] = replace(
+            meters[name],
+            cut=Cut(
+                at_s=now_s,
+                since_s=since_s,
+                peak=peak,
+                fall_a=(fall_a[0], fall_a[1], fall_a[2]),
+            ),
+        )
+    return changed
+
+
+def _shown(cut: Cut | None, reading: PartVector, now_s: float) -> Cut | None:
+    """Return the cut after a reading: whether the meter shows most of it on the phases together, and on one."""
+    if cut is None or cut.shown_s is not None:
+        return cut
+    if now_s - cut.since_s > _CUT_S:
+        return None
+    peak = _highest(cut.peak, reading)
+    expected_a = fallen_a = 0.0
+    clear = False
+    for place, fall_a in enumerate(cut.fall_a):
+        value, highest = reading[place], peak[place]
+        if value is None or highest is None or fall_a <= 0:
+            continue
+        expected_a += fall_a
+        fallen_a += min(highest - value, fall_a)
+        clear |= highest - value >= 0.6 * fall_a
+    shown = clear and fallen_a >= 0.5 * expected_a
+    return replace(cut, peak=peak, shown_s=now_s if shown else None)
+
+
+def _highest(first: PartVector, second: PartVector) -> PartVector:
+    return (
+        larger(first[0], second[0]),
+        larger(first[1], second[1]),
+        larger(first[2], second[2]),
+        None,
+    )
+
+
 def _limit(circuit: Circuit, site: Site) -> PartVector:
     """Return above what a reading is an overload, by part."""
     limit_a, limit_w = circuit.limit_a, circuit.limit_w
@@ -121,7 +198,7 @@ def _drawn(
     backs: dict[float, list[str]] = {}
     for name in ages.readings:
         memory = ages.meters[name]
-        late_s = settings.meter_lag_s if memory.lag_s is None else memory.lag_s
+        late_s = memory.lag_s or 0.0
         late_s += max(0.0, age_of(memory, now_s))
         back_s = next((back for back in _BACKS_S if late_s <= back), _BACKS_S[-1] * 2)
         backs.setdefault(back_s, []).append(name)

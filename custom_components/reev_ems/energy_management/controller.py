@@ -18,7 +18,7 @@ Everything after the guard only lowers.
 from collections.abc import Mapping, Sequence
 
 from .choose import Chosen, choose
-from .circuits import Loads, describe, estimate_loads, is_overloaded, issues
+from .circuits import Loads, describe, estimate_loads, is_overloaded, issues, note_cuts
 from .commands import plan_commands
 from .decision import Command, ConnectorDecision, Decision, Issue, IssueKind, SiteState
 from .escalation import escalate
@@ -29,6 +29,7 @@ from .outlets import Layout
 from .raises import Taken, take
 from .share import Shared, share
 from .state import ConnectorMemory, ControllerState
+from .vectors import NOTHING, beyond, least
 from .witnesses import hear
 
 __all__ = ["ControllerState", "step"]
@@ -71,13 +72,16 @@ def step(
     memories, commands = plan_commands(
         connectors, chosen, taken, settings, now_s, shift_s
     )
+    meters = note_cuts(
+        plan, loads.meters, ages.readings, _falls(plan, connectors, taken), now_s
+    )
     measures, more = escalate(plan, connectors, memories, loads, now_s)
     battery = observation.battery
     after = ControllerState(
         now_s=now_s,
         shift_s=shift_s,
         raise_from_s=raise_from_s,
-        meters=loads.meters,
+        meters=meters,
         connectors=memories | measures,
         lacking=shared.lacking,
         yielded_s=shared.rotation.yielded_s,
@@ -101,6 +105,21 @@ def step(
         observation.at_s,
         now_s,
     )
+
+
+def _falls(
+    plan: Layout, connectors: Sequence[Seen], taken: Taken
+) -> dict[str, list[Sequence[float]]]:
+    """Return by circuit by how much connectors on it will draw less, because their permits are lowered."""
+    falls: dict[str, list[Sequence[float]]] = {
+        name: [NOTHING] for name in plan.circuits
+    }
+    for item in connectors:
+        value = taken.permits[item.name].value
+        if item.steered and value < item.before:
+            drawn = least(item.now.likely, item.load(item.before))
+            falls[item.outlet.connector.circuit].append(beyond(drawn, item.load(value)))
+    return falls
 
 
 def _clock(

@@ -4,6 +4,7 @@ Three things write it, and nothing else (S1, S6, S7):
 
 - a permit. From a raise on the car may draw as much; after a lowering it has `Settings.follow_s` to come down (the
   command's way, and 5 s for the car, IEC 61851-1). It lapses to the floor by itself (S5);
+  A meter that shows the fall ends that wait;
 - a report. It tells the draw at its moment, and is believed until the next one, for `Settings.reading_timeout_s` at the
   most: then the draw may be nothing or all that is permitted (S2). One at or below a lowered permit ends the wait for
   that lowering;
@@ -18,7 +19,7 @@ from .frozen import replace
 from .model import Settings
 from .observation import ConnectorState
 from .outlets import Outlet
-from .state import ConnectorMemory, Draw, Left, Permit
+from .state import ConnectorMemory, Cut, Draw, Left, Permit
 from .vectors import NOTHING, Vector, least, most
 
 
@@ -46,6 +47,7 @@ def envelope(
     now_s: float,
     back_s: float,
     settings: Settings,
+    cut: Cut | None = None,
 ) -> Envelope:
     """Return what a connector may have been drawing since a while ago.
 
@@ -58,13 +60,21 @@ def envelope(
         now_s: the time of the step.
         back_s: how long ago the span began.
         settings: the times.
+        cut: a lowering that a meter above it has shown; None: there is none.
     """
     if memory.away or memory.state is ConnectorState.OFFLINE:
         return _AWAY
     start_s, draw, permit = now_s - back_s, memory.draw, memory.permit
     value = standing if steered else 0.0
     for left in permit.left:
-        if left.until_s > start_s and left.value > value:
+        until_s = left.until_s
+        if (
+            cut is not None
+            and cut.shown_s is not None
+            and until_s - settings.follow_s <= cut.at_s
+        ):
+            until_s = min(until_s, cut.shown_s)
+        if until_s > start_s and left.value > value:
             value = left.value
     high = outlet.load(value, used) if value > 0 else NOTHING
     if draw is None or now_s - draw.reported_s > settings.reading_timeout_s:

@@ -18,9 +18,9 @@ _HELD_INTERVALS: Final = 2.5
 _OVER_A: Final = 0.2
 """What a meter's last digits make of a limit that is just kept."""
 
-HEAT: Final = ((0.13, 60.0), (0.30, 20.0))
+HEAT: Final = ((0.13, 60.0), (0.30, 20.0), (0.60, 6.0))
 """Up to this part over its limit a circuit is borne for so many seconds. Circuit breakers carry 1.13 times their rating
-for an hour (IEC 60898-1) and 1.3 times for minutes; the rest is left to what was there before."""
+for an hour and 1.45 times for minutes (IEC 60898-1); the rest is left to what was there before."""
 
 _COOLING_S: Final = 240.0
 """In which a breaker that is not overloaded has cooled down."""

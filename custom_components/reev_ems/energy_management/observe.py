@@ -9,7 +9,7 @@ from .frozen import frozen, replace
 from .model import Settings
 from .observation import ConnectorObservation, ConnectorState, Observation
 from .outlets import Layout, Outlet
-from .state import ConnectorMemory, ControllerState, Left, Permit
+from .state import ConnectorMemory, ControllerState, Cut, Left, Permit
 from .vectors import Vector, most
 
 STEERED: Final = frozenset(
@@ -49,6 +49,8 @@ class Seen:
     """The highest permit that the car may still be drawing by."""
     now: Envelope
     """What it may be drawing at this moment."""
+    cut: Cut | None
+    """The last lowering below one of its circuits that the meter has shown."""
     emerged: bool
     """Whether it is seen for the first time, or again: what it draws was part of the base load so far (S7)."""
 
@@ -83,6 +85,7 @@ class Seen:
             now_s=now_s,
             back_s=back_s,
             settings=settings,
+            cut=self.cut,
         )
 
     def unseen_load(self) -> Vector:
@@ -106,6 +109,7 @@ def observe(
             outlet,
             seen.get(name, _ABSENT),
             state.connectors.get(name),
+            _shown(outlet, state),
             now_s,
             settings,
         )
@@ -117,6 +121,7 @@ def _seen(
     outlet: Outlet,
     seen: ConnectorObservation,
     before: ConnectorMemory | None,
+    cut: Cut | None,
     now_s: float,
     settings: Settings,
 ) -> Seen:
@@ -151,10 +156,24 @@ def _seen(
             now_s=now_s,
             back_s=0.0,
             settings=settings,
+            cut=cut,
         ),
+        cut=cut,
         emerged=not memory.away
         and (before is None or before.away or before.state is ConnectorState.OFFLINE),
     )
+
+
+def _shown(outlet: Outlet, state: ControllerState) -> Cut | None:
+    """Return the last lowering that a meter above a connector has shown."""
+    last: Cut | None = None
+    for name in outlet.metered:
+        memory = state.meters.get(name)
+        if memory is None or memory.cut is None or memory.cut.shown_s is None:
+            continue
+        if last is None or memory.cut.at_s > last.at_s:
+            last = memory.cut
+    return last
 
 
 def _used(

@@ -198,6 +198,21 @@ class BaseLoad:
 
 
 @frozen
+class Cut:
+    """Permits below a circuit that were lowered, and what its meter shows of it."""
+
+    at_s: float
+    """When the last of them was lowered."""
+    since_s: float
+    peak: PartVector
+    """The highest readings since the first was."""
+    fall_a: tuple[float, float, float]
+    """By how much the readings should fall."""
+    shown_s: float | None = None
+    """When the meter showed it: by then the cars had followed."""
+
+
+@frozen
 class MeterMemory:
     """What is remembered of a metered circuit."""
 
@@ -213,6 +228,7 @@ class MeterMemory:
     raise_from_s: float = 0.0
     """Raises are allowed from here on."""
     base: BaseLoad | None = None
+    cut: Cut | None = None
     witness: Witness | None = None
     """What it showed of our own steps (S14)."""
     is_false: bool = False

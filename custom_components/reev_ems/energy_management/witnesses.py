@@ -6,12 +6,13 @@ from .circuits import carried
 from .decision import Issue, IssueKind
 from .frozen import frozen, replace
 from .meters import Ages
-from .model import ChargingMode, Circuit
+from .model import ChargingMode, Circuit, Settings
 from .observation import ConnectorState, Observation
 from .observe import Seen
 from .outlets import Layout
 from .state import ControllerState, MeterMemory
 from .truth import Testimony, attest
+from .truth_memory import Witness
 from .vectors import NOTHING
 
 _SUNNY = frozenset({ChargingMode.SOLAR, ChargingMode.SOLAR_MIN, ChargingMode.AUTOMATIC})
@@ -20,6 +21,8 @@ _FEEDS_IN_A = -0.5
 """A meter that shows less while no car draws has something below it that feeds in."""
 
 _IDLE_A = 0.5
+
+_UNKNOWN_LAG_S = 3.0
 
 _PROBE_A = 2.0
 """By how much a car is lowered to put a meter to the test."""
@@ -99,7 +102,7 @@ def hear(
         meters[name] = replace(
             memory,
             witness=found.witness,
-            lag_s=found.lag_s,
+            lag_s=_lag_s(found.witness, settings),
             is_false=found.finding is not None,
         )
         if found.doubt:
@@ -133,6 +136,19 @@ def hear(
         probes=probes,
         issues=tuple(issues),
     )
+
+
+def _lag_s(witness: Witness, settings: Settings) -> float:
+    """Return how late the meter's readings are taken to be.
+
+    Each of our own steps that it showed bounds that from above, with the car's own delay in it; one bound may be the
+    house's doing. Nothing is known at first: taken for late, a meter that is quick would have each overload answered
+    slowly; taken for quick, one that is late has its first overload answered twice.
+    """
+    bounds_s = sorted(witness.bounds_s)
+    if not bounds_s:
+        return min(_UNKNOWN_LAG_S, settings.meter_lag_s)
+    return min(bounds_s[min(1, len(bounds_s) - 1)], settings.meter_lag_s)
 
 
 def _is_sunny(plan: Layout, state: ControllerState) -> bool:
