@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from .case import SITE_BUDGET
-from .circuits import Loads, carried
+from .circuits import Loads, carried, is_overloaded
 from .decision import Limit, LimitKind
 from .frozen import frozen, replace
 from .meters import Ages
@@ -61,7 +61,7 @@ def choose(
     now_s: float,
 ) -> Chosen:
     """Find out who takes part in the sharing."""
-    site, settings = plan.site, plan.site.settings
+    settings = plan.site.settings
     candidates: list[Seen] = []
     sleepers: list[Seen] = []
     followers: list[Seen] = []
@@ -77,9 +77,7 @@ def choose(
             if item.memory.permit.expires_s is not None:
                 draw = item.unseen_load()
             held[item.name] = Held(target=0.0, limit=Limit(kind=LimitKind.OFFLINE))
-        elif (
-            found := _held(item, mode, ages, load_management=site.load_management)
-        ) is not None:
+        elif (found := _held(plan, item, mode, ages, loads, now_s)) is not None:
             held[item.name] = found
         elif mode is ChargingMode.SOLAR:
             followers.append(item)
@@ -90,7 +88,7 @@ def choose(
             if not is_asleep(item, now_s, settings):
                 candidates.append(item)
             else:
-                memory = _offered(item.memory, state, now_s, settings)
+                memory = _offered(item, state, now_s, settings)
                 if memory is not item.memory:
                     memories[item.name] = memory
                 if memory.offered_s is not None:
@@ -146,7 +144,8 @@ def is_asleep(item: Seen, now_s: float, settings: Settings) -> bool:
     memory = item.memory
     if memory.sleeps_s is None:
         return False
-    if memory.on_s is not None and now_s - memory.on_s < _WAKING_S:
+    on_s = memory.on_s
+    if on_s is not None and memory.sleeps_s >= on_s and now_s - on_s < _WAKING_S:
         # It may take so long to notice its offer.
         return False
     if memory.state is ConnectorState.CHARGING:
@@ -158,16 +157,20 @@ def is_asleep(item: Seen, now_s: float, settings: Settings) -> bool:
 
 
 def _offered(
-    memory: ConnectorMemory, state: ControllerState, now_s: float, settings: Settings
+    item: Seen, state: ControllerState, now_s: float, settings: Settings
 ) -> ConnectorMemory:
     """Return whether a sleeping car keeps its offer: for a while, if others want it, and again once it is its turn."""
+    memory = item.memory
+    wanted = "" in state.wanted or any(
+        circuit.id in state.wanted for circuit in item.outlet.path
+    )
     if memory.offered_s is not None:
-        if state.lacking and now_s - memory.offered_s >= settings.sleep_offer_s:
+        if wanted and now_s - memory.offered_s >= settings.sleep_offer_s:
             return replace(memory, offered_s=None, withdrawn_s=now_s)
         return memory
     withdrawn_s = memory.withdrawn_s
-    if not state.lacking or (
-        withdrawn_s is not None and now_s - withdrawn_s >= settings.rotation_slot_s
+    if withdrawn_s is None or now_s - withdrawn_s >= (
+        settings.rotation_slot_s if wanted else settings.sleep_offer_s
     ):
         return replace(memory, offered_s=now_s, withdrawn_s=None)
     return memory
@@ -184,7 +187,12 @@ def _mode(plan: Layout, item: Seen) -> ChargingMode:
 
 
 def _held(
-    item: Seen, mode: ChargingMode, ages: Ages, *, load_management: bool
+    plan: Layout,
+    item: Seen,
+    mode: ChargingMode,
+    ages: Ages,
+    loads: Loads,
+    now_s: float,
 ) -> Held | None:
     """Return what a connector is told that takes no part: without a session, disobedient, below a silent meter, off."""
     memory, outlet = item.memory, item.outlet
@@ -198,21 +206,35 @@ def _held(
     if memory.measure is not None:
         limit = Limit(kind=LimitKind.OVERLOAD, circuit=outlet.path[-1].id)
         return Held(target=0.0, limit=limit, booked=item.occupied(0.0))
-    if memory.disobedient:
+    target = min(item.before, outlet.floor)
+    if memory.disobedient or (
+        memory.over_s is not None and not loads.overloaded.isdisjoint(outlet.metered)
+    ):
+        # It counts with what it may draw; in an overload with what it does, before anybody can say that it goes on.
         limit = Limit(kind=LimitKind.DISOBEDIENT)
-        booked = item.occupied(outlet.maximum)
+        booked = item.occupied(outlet.maximum if memory.disobedient else 0.0)
+        if _is_overloaded(plan, outlet.metered, loads, now_s):
+            target = 0.0
     elif not ages.failed.isdisjoint(outlet.metered):
         limit = Limit(kind=LimitKind.FAILSAFE)
         booked = item.occupied(max(item.before, outlet.floor))
     elif off is not None:
         return off
-    elif not load_management:
+    elif not plan.site.load_management:
         return Held(target=outlet.floor, limit=Limit(kind=LimitKind.FAILSAFE))
     else:
         return None
     if off is not None:
         return replace(off, booked=booked)
-    return Held(target=min(item.before, outlet.floor), limit=limit, booked=booked)
+    return Held(target=target, limit=limit, booked=booked)
+
+
+def _is_overloaded(
+    plan: Layout, circuits: Sequence[str], loads: Loads, now_s: float
+) -> bool:
+    """Return whether one of the circuits has been overloaded for a while (S13)."""
+    after_s = plan.site.settings.overload_s
+    return any(is_overloaded(loads.meters[name], now_s, after_s) for name in circuits)
 
 
 def _off(item: Seen, mode: ChargingMode) -> Held | None:

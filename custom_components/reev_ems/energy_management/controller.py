@@ -83,7 +83,7 @@ def step(
         raise_from_s=raise_from_s,
         meters=meters,
         connectors=memories | measures,
-        lacking=shared.lacking,
+        wanted=shared.wanted,
         yielded_s=shared.rotation.yielded_s,
         sun_started_s=chosen.sun.started_s,
         skewed_s=shared.skewed_s,

@@ -59,7 +59,8 @@ class Shared:
     rotation: Rotation
     skewed_s: Mapping[str, float]
     issues: tuple[Issue, ...]
-    lacking: bool
+    wanted: tuple[str, ...]
+    """Circuits whose room somebody wants who would take it; "": that of the whole site."""
 
 
 def share(
@@ -151,7 +152,26 @@ def share(
         rotation=rotation,
         skewed_s=skewed_s,
         issues=issues,
-        lacking=bool(waiting),
+        wanted=_wanted(chosen.candidates, targets, now_s, settings),
+    )
+
+
+def _wanted(
+    candidates: Sequence[Seen],
+    targets: Mapping[str, Target],
+    now_s: float,
+    settings: Settings,
+) -> tuple[str, ...]:
+    """Return the circuits whose room somebody wants who would take it."""
+    return tuple(
+        sorted(
+            {
+                targets[item.name].limit.circuit or ""
+                for item in candidates
+                if targets[item.name].limit.kind in LACKING
+                and not is_asleep(item, now_s, settings)
+            }
+        )
     )
 
 

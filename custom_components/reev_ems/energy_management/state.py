@@ -257,8 +257,8 @@ class ControllerState:
     """Nothing on the site is raised before this."""
     meters: Mapping[str, MeterMemory] = field(default_factory=dict)
     connectors: Mapping[str, ConnectorMemory] = field(default_factory=dict)
-    lacking: bool = False
-    """Whether somebody waits for room who would take it."""
+    wanted: tuple[str, ...] = ()
+    """Circuits whose room somebody wants who would take it; "": that of the whole site."""
     yielded_s: float | None = None
     """When somebody last gave way to one who waits."""
     sun_started_s: float | None = None

@@ -13,7 +13,7 @@ from .outlets import Layout
 from .state import ControllerState, MeterMemory
 from .truth import Testimony, attest
 from .truth_memory import Witness
-from .vectors import NOTHING
+from .vectors import NOTHING, UNKNOWN, PartVector
 
 _SUNNY = frozenset({ChargingMode.SOLAR, ChargingMode.SOLAR_MIN, ChargingMode.AUTOMATIC})
 
@@ -61,6 +61,9 @@ def hear(
             continue
         low, likely, high = item.now
         if high is not NOTHING:
+            if not _has_reported(item, now_s, settings):
+                # What it does not say is no evidence (S2).
+                low, likely = NOTHING, high
             permitted = item.load(item.before) if item.steered else NOTHING
             draws[item.outlet.connector.circuit].append((*low, *likely, *permitted))
         draw = item.memory.draw
@@ -84,6 +87,10 @@ def hear(
         if max(total[4:7]) < _IDLE_A and not memory.generates:
             memory = _generating(memory, reading)
         meter = observation.meters.get(name)
+        if name == plan.root.id and state.battery_seen:
+            reading = _without_battery(reading, observation)
+            if reading == UNKNOWN:
+                continue
         found = attest(
             memory.witness,
             reading=reading,
@@ -136,6 +143,19 @@ def hear(
         probes=probes,
         issues=tuple(issues),
     )
+
+
+def _has_reported(item: Seen, now_s: float, settings: Settings) -> bool:
+    draw = item.memory.draw
+    return draw is not None and now_s - draw.reported_s <= settings.reading_timeout_s
+
+
+def _without_battery(reading: PartVector, observation: Observation) -> PartVector:
+    """Return the power at the grid connection without its home battery, which hides our steps; nobody knows its phases."""
+    battery = observation.battery
+    if battery is None or battery.power_w is None or reading[3] is None:
+        return UNKNOWN
+    return None, None, None, reading[3] - battery.power_w
 
 
 def _lag_s(witness: Witness, settings: Settings) -> float:
