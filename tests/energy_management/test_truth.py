@@ -118,8 +118,8 @@ def test_s14_without_generation_a_level_contradicts_at_once(
 def test_s14_what_a_car_that_stops_would_explain_waits_for_reports(
     fault: Fault, finding: Finding, lag_s: int, report_s: int
 ) -> None:
-    """It stands once all have reported."""
-    result = found(fault, lag_s, report_s, within_s=report_s + 8)
+    """It stands once all have reported and the meter has shown that moment, too."""
+    result = found(fault, lag_s, report_s, within_s=report_s + lag_s + 16)
     assert result is not None
     assert result[1].finding is finding
 

@@ -126,6 +126,7 @@ def attest(
         return _testimony(witness, by_power)
     before = witness
     lag_s = learnt_lag_s(witness)
+    behind_s = settings.meter_lag_s if lag_s is None else lag_s
     fresh_s = now_s if reported_s is None else reported_s
     now = replace(
         witness,
@@ -137,12 +138,7 @@ def attest(
         permitted=allowed,
         level=tracked(witness.level, current, witness.noise),
         still=stilled(witness, reading, sampled_s, energy_import_wh),
-        floors=kept_floors(
-            witness.floors,
-            low,
-            sampled_s,
-            settings.meter_lag_s if lag_s is None else lag_s,
-        ),
+        floors=kept_floors(witness.floors, low, sampled_s, behind_s),
     )
     if now.restored is not None and fresh_s > now.weighed_s:
         before = replace(before, restored=None)
@@ -153,7 +149,8 @@ def attest(
         if charging and now.suspected_s is None:
             jumped, suspected = suspects(before, now, may_generate=may_generate)
             if jumped:
-                now = replace(now, suspected=suspected, suspected_s=sampled_s)
+                # The jump is no trend.
+                now = replace(now, suspected=suspected, suspected_s=sampled_s, marks=())
     else:
         due_s = shown_by_s(now.trial, lag_s, settings)
         from_s = now.trial.from_s
@@ -168,7 +165,7 @@ def attest(
             now, suspected=None, suspected_s=None, wait_s=sampled_s + _PROBE_PAUSE_S
         )
     if not may_generate:
-        now = levelled(before, now, now_s, fresh_s)
+        now = levelled(before, now, now_s, fresh_s, behind_s)
     if charging:
         now = stood_still(now)
     now = _withdrawn(now)

@@ -30,6 +30,8 @@ _LEVEL_S = 3.0
 """How long a contradiction has to last, and a report has to be younger than its beginning."""
 _LEVEL_SURE_S = 5.0
 """The same where no car can explain it, whatever its charge point has not told yet."""
+_CLEAR_SHARE = 0.25
+"""Who lacks less of what the cars draw is doubted; whether it is a fault is for the steps to tell."""
 _HOUSE_A, _HOUSE_SHARE = 0.5, 0.03
 """A phase that showed more than the cars drew by 0.5 A, and by what their meters may be off, carried something else, too."""
 _LIVELY, _NEARLY_LIVELY = 0.5, 0.4
@@ -81,8 +83,18 @@ def _lowest(floors: tuple[Floor, ...]) -> PerPhase:
     return (l1, l2, l3)
 
 
-def levelled(before: Witness, now: Witness, now_s: float, fresh_s: float) -> Witness:
-    """Compare a level to which nothing feeds in with what the cars draw."""
+def levelled(
+    before: Witness, now: Witness, now_s: float, fresh_s: float, behind_s: float
+) -> Witness:
+    """Compare a level to which nothing feeds in with what the cars draw.
+
+    Args:
+        before: the memory before this reading.
+        now: with it.
+        now_s: the time.
+        fresh_s: since when all charge points have reported.
+        behind_s: how far the readings may be behind.
+    """
     low = _lowest(now.floors)
     share = _LEVEL_SHARE + _LEVEL_SHARE_PER_S * min(60.0, max(0.0, now_s - fresh_s))
     missing = {
@@ -95,6 +107,8 @@ def levelled(before: Witness, now: Witness, now_s: float, fresh_s: float) -> Wit
     short = now.short
     if short is None:
         short = Short(since_s=now.sampled_s, before=before.level)
+    if short.confirmed_s is None and fresh_s >= short.since_s + _LEVEL_S - 1:
+        short = replace(short, confirmed_s=now.sampled_s)
     now = replace(now, short=short)
     if now.sampled_s - short.since_s < _LEVEL_S:
         return now
@@ -104,10 +118,12 @@ def levelled(before: Witness, now: Witness, now_s: float, fresh_s: float) -> Wit
         phase = ", ".join(PHASES[place] for place in negative)
         return with_finding(now, Finding.REVERSED, phase, value, by_level=True)
     finding, phase, sure = _explained(now, short, low, list(missing))
-    if not (sure and now.sampled_s - short.since_s >= _LEVEL_SURE_S) and (
-        fresh_s < short.since_s + _LEVEL_S - 1
-    ):
-        return now
+    if not (sure and now.sampled_s - short.since_s >= _LEVEL_SURE_S):
+        # What the reports say has to be what the meter shows by now: a car may have drawn less between two of them.
+        if short.confirmed_s is None or now.sampled_s - short.confirmed_s < behind_s:
+            return now
+        if all(lack < _CLEAR_SHARE * low[place] for place, lack in missing.items()):
+            return now
     if finding is Finding.RATIO:
         value = sum(v or 0.0 for v in now.current) / sum(low)
     return with_finding(now, finding, phase, value, by_level=True)

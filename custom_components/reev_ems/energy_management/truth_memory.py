@@ -85,6 +85,8 @@ class Short:
     """A level below what the cars draw."""
 
     since_s: float
+    confirmed_s: float | None = None
+    """When all charge points had reported after that."""
     before: PartPerPhase
     """What the meter showed before."""
 

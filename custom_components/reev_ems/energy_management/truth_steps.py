@@ -44,8 +44,10 @@ _UNCONFIRMED_MOST = 4.0
 """Score that steps can reach where a car that does not draw what it reported explains them as well."""
 _SCORE_MOST = 16.0
 _REVERSED_MOST, _ONE_MOST, _LARGER_MOST = 5.0, 3.5, 2.0
-"""What one step can add. Nothing that cars and houses do looks like the opposite of a step; a car may not follow; and they
+"""What one step can add. After a jump to the mirror nothing that houses do looks like the opposite of a step; a car may not follow; and they
 often rise or fall by more at the same time, which a meter that shows too much would, too: it does no harm meanwhile."""
+_FITS = -3.0
+"""Likelihood of the best explanation below which there is none: the house is restless, and the noise larger than learnt."""
 _FADES = 0.9
 """What a step that speaks for the meter leaves of each suspicion, also of one that it does not test."""
 _SMALLER = (0.0, 0.2, 0.33, 0.5)
@@ -318,7 +320,7 @@ def weighed(now: Witness, trial: Trial, *, confirmed: bool) -> Witness:
             for place, shown, scale in known
         )
         if finding is Finding.REVERSED:
-            ratio = min(ratio, _REVERSED_MOST)
+            ratio = min(ratio, _REVERSED_MOST if now.suspected else _ONE_MOST)
         elif factor is not None and factor > 1:
             ratio = min(ratio, _LARGER_MOST)
         else:
@@ -363,6 +365,12 @@ def weighed(now: Witness, trial: Trial, *, confirmed: bool) -> Witness:
         if best < _GOOD
         else ROUTINE_S,
     )
+    if right + best < _FITS:
+        l1, l2, l3 = now.noise
+        over = replace(
+            over,
+            noise=(min(20.0, 2 * l1), min(20.0, 2 * l2), min(20.0, 2 * l3)),
+        )
     if capped:
         # From here on only reports help, so the next step begins with one.
         over = replace(over, restored=None)
@@ -401,7 +409,7 @@ def suspects(
     Such a phase shows its mirror, or nothing, or what another one showed. Where nothing feeds in the level tells.
     """
     jumps = [
-        (phase, here, there, 0.3 + 0.05 * abs(there) + min(0.5, noise))
+        (phase, here, there, 0.8 + 0.05 * abs(there) + min(1.0, 2 * noise))
         for phase, here, there, noise in zip(
             PHASES, now.current, before.current, now.noise, strict=True
         )
