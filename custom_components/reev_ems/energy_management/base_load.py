@@ -33,7 +33,7 @@ PEAK_S: Final = 600.0
 
 _PEAK_BUCKET_S: Final = 60.0
 
-AGREED_S: Final = 12.0
+AGREED_S: Final = 9.0
 """Readings of so long have to agree that there is room: a household's flicker is shorter."""
 
 REMEMBERED_S: Final = 66.0

@@ -22,10 +22,10 @@ from .vectors import NOTHING, Vector, add, beyond
 
 _ROUNDING = 1e-6
 
-_FIRST_STAND_S: Final = 15.0
-_LONGEST_STAND_S: Final = 120.0
+_FIRST_STAND_S: Final = 8.0
+_LONGEST_STAND_S: Final = 60.0
 _FORGOTTEN_S: Final = 300.0
-"""After a raise was taken back, room has to stand for 15 s, after two for 30 s, and so on; one is forgotten every 5 min.
+"""After a raise was taken back, room has to stand for 8 s, after two for 16 s, and so on; one is forgotten every 5 min.
 A household that flickers would have profiles written all the time."""
 
 
