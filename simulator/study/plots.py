@@ -103,7 +103,8 @@ def plot_site(
         )
         if plan.sun is not None:
             axis.plot(hours, picture.sun_a, color=_SUN, linewidth=1.2, label="sun")
-            axis.set_ylim(0.0, float(picture.sun_a.max()) * 1.3)
+            top_a = max(picture.sun_a.max(), (base + oracle_a[:, phase]).max())
+            axis.set_ylim(0.0, float(top_a) * 1.05)
         elif limit_a is not None:
             axis.axhline(limit_a[phase], color=_LIMIT, linewidth=1.4, label="limit")
             axis.set_ylim(0.0, limit_a[phase] * 1.12)
