@@ -120,7 +120,7 @@ class Metrics:
         self.over_s = 0
         """Seconds in which any limit was passed."""
         self._overloads = Episodes()
-        self._freed = Episodes()
+        self.freed = Episodes()
         self._usual_unused_w = 0.0
         self._skew = {"within_as": 0.0, "beyond_as": 0.0, "longest_s": 0, "most_a": 0.0}
         self._skew_run = 0
@@ -273,11 +273,11 @@ class Metrics:
         """Watch for room that was not there, or was used, a while ago."""
         news_w = max(1400.0, 0.1 * room_w)
         above_w = unused_w - self._usual_unused_w
-        if self._freed.lasts_s(at_s) >= _FREED_MOST_S:
+        if self.freed.lasts_s(at_s) >= _FREED_MOST_S:
             self._usual_unused_w = unused_w
             above_w = 0.0
-        self._freed.note(at_s, begins=above_w >= news_w, goes_on=above_w >= news_w / 2)
-        if self._freed.lasts_s(at_s) == 0:
+        self.freed.note(at_s, begins=above_w >= news_w, goes_on=above_w >= news_w / 2)
+        if self.freed.lasts_s(at_s) == 0:
             self._usual_unused_w += (unused_w - self._usual_unused_w) / _USUAL_S
 
     def _note_sun(self, at_s: int, solar_w: float) -> None:
@@ -309,7 +309,7 @@ class Metrics:
         plant = self._plant
         self._close_batch(plant.at_s)
         self._overloads.end(plant.at_s)
-        self._freed.end(plant.at_s)
+        self.freed.end(plant.at_s)
         room_w, drawn_w = np.array(self.room_w), np.array(self.drawn_w)
         got_wh = [visit.car.got_wh for visit in plant.visits]
         shares = [
@@ -366,7 +366,7 @@ class Metrics:
             "writes_per_h_mean": _mean(rates),
             "writes_per_h_max": round(max(rates, default=0.0), 1),
             "commands": dict(self._kinds),
-            "freed_room_s": self._freed.told(),
+            "freed_room_s": self.freed.told(),
             "overload_s": self._overloads.told(),
             "jain": round(
                 sum(shares) ** 2 / (len(shares) * sum(s * s for s in shares)), 4
