@@ -64,6 +64,21 @@ def want_of(
     return Want(place, phases, outlet.least, most_a, served_wh, outlet.mode == "solar")
 
 
+def wants_of(plant: Plant) -> list[Want]:
+    """Return what the cars that would charge now want."""
+    wants = []
+    outlets = plant.plan.outlets
+    for place, charger in enumerate(plant.chargers.values()):
+        car = charger.car
+        if car is None or car.full or car.gave_up:
+            continue
+        missing_wh = car.plan.need_wh - car.got_wh
+        want = want_of(outlets[place], place, car, car.got_wh, missing_wh)
+        want.phases = car.phases
+        wants.append(want)
+    return wants
+
+
 class Episodes:
     """How long something lasts each time: begins above one threshold, ends below another."""
 
@@ -177,7 +192,7 @@ class Metrics:
         if key != self._batch_key or at_s - self._batch_from_s >= _BATCH_S:
             self._close_batch(at_s)
             self._batch_key = key
-            self._batch = self._wants()
+            self._batch = wants_of(self._plant)
         if self._plant.sun_w is not None:
             self._note_sun(at_s, solar_w)
         for command in answer.commands:
@@ -237,18 +252,6 @@ class Metrics:
         told["within_as" if self._skew_run <= SKEW_GRACE_S else "beyond_as"] += over_a
         told["longest_s"] = max(told["longest_s"], self._skew_run)
         told["most_a"] = max(told["most_a"], over_a)
-
-    def _wants(self) -> list[Want]:
-        wants = []
-        for place, charger in enumerate(self._chargers):
-            car = charger.car
-            if car is None or car.full or car.gave_up:
-                continue
-            missing_wh = car.plan.need_wh - car.got_wh
-            want = want_of(self._outlets[place], place, car, car.got_wh, missing_wh)
-            want.phases = car.phases
-            wants.append(want)
-        return wants
 
     def _close_batch(self, to_s: int) -> None:
         """Let the oracle share the seconds since the last batch, among those who wanted then."""

@@ -16,6 +16,7 @@ _CONTROLLERS = {
     "equal": "#94a3b8",
     "evcc": "#d97706",
     "first": "#6366f1",
+    "ceiling": "#ffffff",
 }
 _BROKEN, _SUN = "#b91c1c", "#eab308"
 _STYLE: Any = {
@@ -184,6 +185,7 @@ def plot_summary(results: Sequence[Mapping[str, Any]], file: Path) -> None:
                 found["room_pct"],
                 width * 0.92,
                 color=_CONTROLLERS.get(name, _MUTED),
+                edgecolor=_MUTED if name == "ceiling" else "none",
                 label=name if column == 0 else None,
             )
             axis.text(

@@ -1,11 +1,13 @@
 """Whole studies, short ones: every site, every fault, everybody who decides."""
 
+from dataclasses import replace
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from simulator.study.ceiling import Ceiling
 from simulator.study.cli import main
 from simulator.study.controllers import BASELINES, Controller
 from simulator.study.faults import FAULTS, study_fault
@@ -19,8 +21,6 @@ from .kit import car, circuit, outlet, site
 
 def shortened(name: str) -> SitePlan:
     """Return a site whose cars are there from the beginning, for ten minutes."""
-    from dataclasses import replace
-
     plan = load_site(name, 1, 1 / 6)
     first = {
         visit.outlet: replace(visit, from_s=5, to_s=10000) for visit in plan.visits
@@ -128,6 +128,14 @@ def test_evcc_goes_by_the_largest_phase_and_one_at_a_time() -> None:
     first, second, *_ = changes
     assert (first[1], second[1]) == ("cp1", "cp3")
     assert second[0] - first[0] == 30
+
+
+def test_ceiling_gives_what_cars_can_take() -> None:
+    """With open eyes little more is lost than the first seconds."""
+    plan = site({outlet("cp1"): car(phases=1, below_a=0.3), outlet("cp2"): car()})
+    figures = Study(plan, Ceiling(plan), "ceiling").run()
+    assert figures["room_pct"] > 98.0
+    assert figures["over_within_as"] == 0.0
 
 
 def test_the_command_writes_figures_and_pictures(
