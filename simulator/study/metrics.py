@@ -5,8 +5,8 @@ charge then, as they are then; what these cars really draw, up to that, is summe
 up after too many pauses is not among them; it is counted, and missing in *of the oracle's energy*, which compares
 whole stays: what each car got to what it would have got had the oracle decided from the beginning.
 
-*Freed room* is room that is not used and was used, or not there, a minute before: at least 1.4 kW and a tenth of all.
-It is used when half of that is left; after 900 s it counts as 900 s.
+*Freed room* is room that is offered to nobody who wants it and was offered, or not there, a minute before: at least
+1.4 kW and a tenth of all. It counts as used when half of that is left; after 900 s it counts as 900 s.
 
 Over a limit counts what charge points add above it: a base load that exceeds the limit by itself is nobody's fault.
 """
@@ -143,6 +143,8 @@ class Metrics:
         """The oracle's, per second."""
         self.drawn_w: list[float] = []
         """Of the cars that want energy, at the AC side."""
+        self._given_w: list[float] = []
+        """What they are offered and would take."""
         self.room_lines_a: list[tuple[float, float, float]] = []
         """The oracle's, per phase."""
         self._batch: list[Want] = []
@@ -166,7 +168,7 @@ class Metrics:
         """Take the second that just passed, and the answer to it, into account."""
         at_s = self._plant.at_s - 1
         self._note_over(at_s)
-        drawn_w = solar_w = 0.0
+        drawn_w = given_w = solar_w = 0.0
         wants = lines = 0
         sampled = at_s % 10 == 0
         plugged = self._plugged_s
@@ -180,6 +182,9 @@ class Metrics:
                 continue
             wants += 1
             lines += (place + 1) * len(car.phases)
+            if charger.offered > 0.0:
+                given = min(charger.offered, car.wish()) * car.watts_per
+                given_w += given / self._outlets[place].efficiency if car.dc else given
             if charger.draw > 0.0:
                 watts = charger.load_a * VOLTAGE_V * len(car.phases)
                 drawn_w += watts
@@ -188,6 +193,7 @@ class Metrics:
             if sampled:
                 self._reasons[answer.reason(name)] += 1
         self.drawn_w.append(drawn_w)
+        self._given_w.append(given_w)
         key = (len(self._plant.visits), wants, lines)
         if key != self._batch_key or at_s - self._batch_from_s >= _BATCH_S:
             self._close_batch(at_s)
@@ -269,8 +275,8 @@ class Metrics:
         self.room_lines_a.extend(map(tuple, (shares @ uses).tolist()))
         for offset, room in enumerate(room_w.tolist()):
             self.room_w.append(room)
-            drawn = self.drawn_w[from_s + offset]
-            self._note_freed(from_s + offset, room, room - drawn)
+            unused_w = room - self._given_w[from_s + offset]
+            self._note_freed(from_s + offset, room, unused_w)
 
     def _note_freed(self, at_s: int, room_w: float, unused_w: float) -> None:
         """Watch for room that was not there, or was used, a while ago."""
