@@ -18,30 +18,9 @@ from .recorder import Recorder
 from .reev import FOLDER, Reev
 from .run import Study
 from .site_file import SiteError, load_site, site_names
+from .tables import fault_table, overview, table
 
 _NAMES = ("reev", *BASELINES, "ceiling")
-
-_COLUMNS = (
-    ("site", "site", "{}"),
-    ("seed", "seed", "{}"),
-    ("controller", "by", "{}"),
-    ("room_pct", "room %", "{:.1f}"),
-    ("energy_pct", "energy %", "{:.1f}"),
-    ("delivered_kwh", "kWh", "{:.0f}"),
-    ("worst_car", "worst", "{:.2f}"),
-    ("jain", "Jain", "{:.3f}"),
-    ("over_beyond_as", "As > 8 s", "{:.0f}"),
-    ("over_longest_s", "longest s", "{}"),
-    ("imbalance.beyond_as", "skew As > 18 s", "{:.0f}"),
-    ("trips", "trips", "{}"),
-    ("starts_mean", "starts", "{:.1f}"),
-    ("starts_max", "most", "{}"),
-    ("writes_per_h_mean", "writes/h", "{:.0f}"),
-    ("freed_room_s.p90", "freed p90 s", "{:.0f}"),
-    ("overload_s.p90", "over p90 s", "{:.0f}"),
-    ("false_alarms", "false alarms", "{}"),
-    ("ms_per_decision", "ms", "{:.2f}"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,52 +89,6 @@ def _side_by_side(jobs: Sequence[_Job], processes: int) -> list[dict[str, Any]]:
             results.append(result)
             bar.show(done / len(jobs))
     return results
-
-
-def _value(figures: dict[str, Any], key: str) -> Any:
-    for part in key.split("."):
-        figures = figures[part]
-    return figures
-
-
-def table(results: Sequence[dict[str, Any]]) -> str:
-    """Return results as a table in Markdown."""
-    lines = [
-        f"| {' | '.join(title for _, title, _ in _COLUMNS)} |",
-        f"|{'---|' * len(_COLUMNS)}",
-    ]
-    for figures in results:
-        cells = [shape.format(_value(figures, key)) for key, _, shape in _COLUMNS]
-        lines.append(f"| {' | '.join(cells)} |")
-        if sun := figures.get("sun"):
-            lines[-1] += f" sun {sun['used_pct']} % used, {sun['bought_pct']} % bought"
-    return "\n".join(lines)
-
-
-def fault_table(results: Sequence[dict[str, Any]]) -> str:
-    """Return what faults led to as a table in Markdown."""
-    lines = [
-        "| fault | by | over s | As | skew s | room % | pauses | writes/h | trips | issue after s | issues | short of |",
-        f"|{'---|' * 12}",
-    ]
-    for figures in results:
-        after = figures["issue_after_s"]
-        cells = [
-            figures["site"],
-            figures["controller"],
-            figures["over_s"],
-            round(figures["over_as"]),
-            figures["skew_s"],
-            figures["room_pct"],
-            figures["pauses"],
-            round(figures["writes_per_h_max"]),
-            figures["trips"],
-            "never" if after is None else after,
-            ", ".join(figures["issues"]),
-            "; ".join(figures["shortfalls"]) or "ok",
-        ]
-        lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join(lines)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -277,6 +210,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.json.write_text(text + "\n", encoding="utf-8")
     if given.plot is not None and several:
         plot_summary(results, given.plot)
-    shown = table(results) if given.fault is None else fault_table(results)
+    if given.fault is not None:
+        shown = fault_table(results)
+    elif len(names) > 1:
+        shown = f"{table(results)}\n\n{overview(results)}"
+    else:
+        shown = table(results)
     sys.stdout.write(shown + "\n")
     return 0

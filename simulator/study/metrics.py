@@ -36,7 +36,7 @@ _BATCH_S = 60
 _RECENT_S = 60
 _ABOUT_OVERLOAD = {"base_load_over_limit", "imbalance_residual", "overloaded"}
 """True if a limit was passed within the last `_RECENT_S`, by whomever."""
-_CONFIGURATION = {"floors_over_limit", "no_autonomous_fallback"}
+CONFIGURATION = {"floors_over_limit", "no_autonomous_fallback"}
 """Issues about how a site is set up, not about what happens."""
 
 
@@ -303,7 +303,7 @@ class Metrics:
             self.issues.setdefault(issue, at_s)
             self._issue_counts[issue.kind] += 1
             recent = at_s - self._true_over_s <= _RECENT_S
-            if issue.kind not in _CONFIGURATION and not (
+            if issue.kind not in CONFIGURATION and not (
                 issue.kind in _ABOUT_OVERLOAD and recent
             ):
                 self.false_alarms[issue.kind] += 1

@@ -1,6 +1,7 @@
 """Pictures of a study. matplotlib is there for development only and is loaded when a picture is asked for."""
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,20 @@ def _plotting() -> Any:
 
     plt.rcParams.update(_STYLE)
     return plt
+
+
+def _save(figure: Any, file: Path) -> None:
+    """Write a picture; a PNG with few colours, so that it may lie in a repository."""
+    if file.suffix != ".png":
+        figure.savefig(file, bbox_inches="tight")
+        return
+    from PIL import Image
+
+    buffer = BytesIO()
+    figure.savefig(buffer, bbox_inches="tight")
+    Image.open(buffer).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(
+        file, optimize=True
+    )
 
 
 def _smooth(values: Matrix, every_s: int) -> Matrix:
@@ -116,7 +131,12 @@ def plot_site(
         / np.maximum(1.0, _running(room_w, every_s))
     )
     share[_running(room_w, every_s) < 100.0] = np.nan
-    axes[3].plot(hours, share, color=_CONTROLLERS.get(study.name, _INK), linewidth=1.2)
+    axes[3].plot(
+        hours,
+        share,
+        color=_INK if study.name == "ceiling" else _CONTROLLERS.get(study.name, _INK),
+        linewidth=1.2,
+    )
     axes[3].axhline(92.0, color=_MUTED, linewidth=0.8, linestyle=":")
     axes[3].set_ylim(0, 105)
     axes[3].set_ylabel("of the\noracle's room, %")
@@ -152,7 +172,7 @@ def plot_site(
         x=0.5,
         y=0.955,
     )
-    figure.savefig(file, bbox_inches="tight")
+    _save(figure, file)
     plt.close(figure)
 
 
@@ -219,12 +239,12 @@ def plot_summary(results: Sequence[Mapping[str, Any]], file: Path) -> None:
     figure.text(
         0.5,
         -0.02,
-        "In the bars: ampere-seconds over a limit beyond 8 s (imbalance: 18 s), and breakers that tripped",
+        "In the bars: ampere-seconds over a limit beyond 8 s (imbalance: 18 s), breakers that tripped, energy that was not from the sun",
         ha="center",
         color=_BROKEN,
         fontsize=8,
     )
-    figure.savefig(file, bbox_inches="tight")
+    _save(figure, file)
     plt.close(figure)
 
 

@@ -141,7 +141,7 @@ def test_ceiling_gives_what_cars_can_take() -> None:
 def test_the_command_writes_figures_and_pictures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One site by two who decide: a table, all figures, a picture for each and one of both."""
+    """One site by two who decide: tables, all figures, a picture for each and one of both."""
     figures, picture = tmp_path / "figures.json", tmp_path / "all.png"
     arguments = ["skewed", "--hours", "0.5", "--controller", "equal,first"]
     assert main([*arguments, "--json", str(figures), "--plot", str(picture)]) == 0
@@ -154,7 +154,7 @@ def test_the_command_writes_figures_and_pictures(
         "all_skewed_equal_1.png",
         "all_skewed_first_1.png",
     }
-    assert capsys.readouterr().out.count("| skewed |") == 2
+    assert capsys.readouterr().out.count("| skewed |") == 3
 
 
 def test_the_command_refuses_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
