@@ -47,6 +47,8 @@ class Charger:
         self.draw = 0.0
         """A per phase in use, or W of DC output."""
         self.permit = plan.floor
+        self.offered = 0.0
+        """The last second's offer."""
         self.expires_s = inf
         self.accepted: float | None = None
         self.offline = False
@@ -102,10 +104,10 @@ class Charger:
                 self.permit = self.plan.floor
             self.expires_s = inf
         if self.car is None:
-            self.draw = 0.0
+            self.draw = self.offered = 0.0
             state = "available"
         else:
-            offer = self.offer
+            offer = self.offered = self.offer
             if self.stopped or self.inoperative or self.dead:
                 # The contactor is open.
                 self.car.amount = 0.0

@@ -9,6 +9,7 @@ from pathlib import Path
 import sys
 from typing import Any
 
+from .ceiling import Ceiling
 from .controllers import BASELINES, Controller
 from .faults import FAULTS, study_fault
 from .plan import SitePlan
@@ -17,28 +18,9 @@ from .recorder import Recorder
 from .reev import FOLDER, Reev
 from .run import Study
 from .site_file import SiteError, load_site, site_names
+from .tables import fault_table, overview, table
 
-_COLUMNS = (
-    ("site", "site", "{}"),
-    ("seed", "seed", "{}"),
-    ("controller", "by", "{}"),
-    ("room_pct", "room %", "{:.1f}"),
-    ("energy_pct", "energy %", "{:.1f}"),
-    ("delivered_kwh", "kWh", "{:.0f}"),
-    ("worst_car", "worst", "{:.2f}"),
-    ("jain", "Jain", "{:.3f}"),
-    ("over_beyond_as", "As > 8 s", "{:.0f}"),
-    ("over_longest_s", "longest s", "{}"),
-    ("imbalance.beyond_as", "skew As > 18 s", "{:.0f}"),
-    ("trips", "trips", "{}"),
-    ("starts_mean", "starts", "{:.1f}"),
-    ("starts_max", "most", "{}"),
-    ("writes_per_h_mean", "writes/h", "{:.0f}"),
-    ("freed_room_s.p90", "freed p90 s", "{:.0f}"),
-    ("overload_s.p90", "over p90 s", "{:.0f}"),
-    ("false_alarms", "false alarms", "{}"),
-    ("ms_per_decision", "ms", "{:.2f}"),
-)
+_NAMES = ("reev", *BASELINES, "ceiling")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +33,14 @@ class _Job:
     brain: Path
     fault: bool = False
     plot: Path | None = None
+    bar: bool = True
 
 
 def _controller(name: str, plan: SitePlan, brain: Path) -> Controller:
     if name == "reev":
         return Reev(plan, brain)
+    if name == "ceiling":
+        return Ceiling(plan)
     return BASELINES[name](plan)
 
 
@@ -67,7 +52,7 @@ def _study(job: _Job) -> dict[str, Any]:
         return figures | {"controller": job.controller}
     plan = load_site(job.site, job.seed, job.hours)
     study = Study(plan, _controller(job.controller, plan, job.brain), job.controller)
-    bar = _Bar(f"{plan.name} {job.controller}")
+    bar = _Bar(f"{plan.name} {job.controller}", shown=job.bar)
     if job.plot is None:
         return study.run(progress=bar.show)
     recorder = Recorder(every_s=max(10, plan.seconds // 2000))
@@ -79,9 +64,9 @@ def _study(job: _Job) -> dict[str, Any]:
 class _Bar:
     """A progress bar on standard error, where that is a terminal."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, shown: bool = True) -> None:
         self._text = text
-        self._shown = sys.stderr.isatty()
+        self._shown = shown and sys.stderr.isatty()
 
     def show(self, share: float) -> None:
         """Draw it."""
@@ -95,50 +80,15 @@ class _Bar:
         sys.stderr.flush()
 
 
-def _value(figures: dict[str, Any], key: str) -> Any:
-    for part in key.split("."):
-        figures = figures[part]
-    return figures
-
-
-def table(results: Sequence[dict[str, Any]]) -> str:
-    """Return results as a table in Markdown."""
-    lines = [
-        f"| {' | '.join(title for _, title, _ in _COLUMNS)} |",
-        f"|{'---|' * len(_COLUMNS)}",
-    ]
-    for figures in results:
-        cells = [shape.format(_value(figures, key)) for key, _, shape in _COLUMNS]
-        lines.append(f"| {' | '.join(cells)} |")
-        if sun := figures.get("sun"):
-            lines[-1] += f" sun {sun['used_pct']} % used, {sun['bought_pct']} % bought"
-    return "\n".join(lines)
-
-
-def fault_table(results: Sequence[dict[str, Any]]) -> str:
-    """Return what faults led to as a table in Markdown."""
-    lines = [
-        "| fault | by | over s | As | skew s | room % | pauses | writes/h | trips | issue after s | issues | short of |",
-        f"|{'---|' * 12}",
-    ]
-    for figures in results:
-        after = figures["issue_after_s"]
-        cells = [
-            figures["site"],
-            figures["controller"],
-            figures["over_s"],
-            round(figures["over_as"]),
-            figures["skew_s"],
-            figures["room_pct"],
-            figures["pauses"],
-            round(figures["writes_per_h_max"]),
-            figures["trips"],
-            "never" if after is None else after,
-            ", ".join(figures["issues"]),
-            "; ".join(figures["shortfalls"]) or "ok",
-        ]
-        lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join(lines)
+def _side_by_side(jobs: Sequence[_Job], processes: int) -> list[dict[str, Any]]:
+    """Return the results of all jobs, in their order, with one bar for all of them."""
+    bar = _Bar("studies")
+    results = []
+    with ProcessPoolExecutor(processes) as pool:
+        for done, result in enumerate(pool.map(_study, jobs), start=1):
+            results.append(result)
+            bar.show(done / len(jobs))
+    return results
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -153,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--controller",
         default="reev",
-        help=f"reev, {', '.join(BASELINES)}, several with commas, or all",
+        help=f"who decides: {', '.join(_NAMES)}, several with commas, or all",
     )
     parser.add_argument(
         "--hours", type=float, help="shorter or longer than the site says"
@@ -206,12 +156,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run; return the exit code: 2 for what cannot be studied."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    names = (
-        ["reev", *BASELINES]
-        if given.controller == "all"
-        else given.controller.split(",")
-    )
-    if unknown := set(names) - {"reev", *BASELINES}:
+    names = list(_NAMES) if given.controller == "all" else given.controller.split(",")
+    if unknown := set(names) - set(_NAMES):
         parser.error(f"there is no controller {min(unknown)}")
     seeds = _seeds(given.seed)
     if not seeds:
@@ -230,6 +176,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sites = [given.site]
     else:
         parser.error("a site is needed, or --all, or --fault")
+    if given.fault is not None and given.plot is not None:
+        parser.error("there are no pictures of faults")
     several = len(sites) * len(seeds) * len(names) > 1
     jobs = [
         _Job(
@@ -240,6 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             brain=given.brain.resolve(),
             fault=given.fault is not None,
             plot=_plot_of(given.plot, several, site, name, seed),
+            bar=given.processes == 1,
         )
         for site in sites
         for seed in seeds
@@ -247,8 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]
     try:
         if given.processes > 1 and len(jobs) > 1:
-            with ProcessPoolExecutor(given.processes) as pool:
-                results = list(pool.map(_study, jobs))
+            results = _side_by_side(jobs, given.processes)
         else:
             results = [_study(job) for job in jobs]
     except SiteError as error:
@@ -260,8 +208,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write(text + "\n")
             return 0
         given.json.write_text(text + "\n", encoding="utf-8")
-    if given.plot is not None and several and given.fault is None:
+    if given.plot is not None and several:
         plot_summary(results, given.plot)
-    shown = table(results) if given.fault is None else fault_table(results)
+    if given.fault is not None:
+        shown = fault_table(results)
+    elif len(names) > 1:
+        shown = f"{table(results)}\n\n{overview(results)}"
+    else:
+        shown = table(results)
     sys.stdout.write(shown + "\n")
     return 0

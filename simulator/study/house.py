@@ -94,7 +94,7 @@ def sun_trace(
             cloud = at
             while cloud < at + length:
                 dark = int(rng.integers(20, 240))
-                shade[cloud : cloud + dark] = rng.uniform(0.2, 0.6)
+                shade[cloud : cloud + dark] = rng.uniform(0.25, 0.7)
                 cloud += dark + int(rng.integers(30, 400))
         at += length
     # A cloud's edge takes some seconds.

@@ -5,8 +5,8 @@ charge then, as they are then; what these cars really draw, up to that, is summe
 up after too many pauses is not among them; it is counted, and missing in *of the oracle's energy*, which compares
 whole stays: what each car got to what it would have got had the oracle decided from the beginning.
 
-*Freed room* is room that is not used and was used, or not there, a minute before: at least 1.4 kW and a tenth of all.
-It is used when half of that is left; after 900 s it counts as 900 s.
+*Freed room* is room that is offered to nobody who wants it and was offered, or not there, a minute before: at least
+1.4 kW and a tenth of all. It counts as used when half of that is left; after 900 s it counts as 900 s.
 
 Over a limit counts what charge points add above it: a base load that exceeds the limit by itself is nobody's fault.
 """
@@ -36,7 +36,7 @@ _BATCH_S = 60
 _RECENT_S = 60
 _ABOUT_OVERLOAD = {"base_load_over_limit", "imbalance_residual", "overloaded"}
 """True if a limit was passed within the last `_RECENT_S`, by whomever."""
-_CONFIGURATION = {"floors_over_limit", "no_autonomous_fallback"}
+CONFIGURATION = {"floors_over_limit", "no_autonomous_fallback"}
 """Issues about how a site is set up, not about what happens."""
 
 
@@ -62,6 +62,21 @@ def want_of(
         phases = phases[:1]
     most_a = max(outlet.least, car.most * taper)
     return Want(place, phases, outlet.least, most_a, served_wh, outlet.mode == "solar")
+
+
+def wants_of(plant: Plant) -> list[Want]:
+    """Return what the cars that would charge now want."""
+    wants = []
+    outlets = plant.plan.outlets
+    for place, charger in enumerate(plant.chargers.values()):
+        car = charger.car
+        if car is None or car.full or car.gave_up:
+            continue
+        missing_wh = car.plan.need_wh - car.got_wh
+        want = want_of(outlets[place], place, car, car.got_wh, missing_wh)
+        want.phases = car.phases
+        wants.append(want)
+    return wants
 
 
 class Episodes:
@@ -120,7 +135,7 @@ class Metrics:
         self.over_s = 0
         """Seconds in which any limit was passed."""
         self._overloads = Episodes()
-        self._freed = Episodes()
+        self.freed = Episodes()
         self._usual_unused_w = 0.0
         self._skew = {"within_as": 0.0, "beyond_as": 0.0, "longest_s": 0, "most_a": 0.0}
         self._skew_run = 0
@@ -128,6 +143,8 @@ class Metrics:
         """The oracle's, per second."""
         self.drawn_w: list[float] = []
         """Of the cars that want energy, at the AC side."""
+        self._given_w: list[float] = []
+        """What they are offered and would take."""
         self.room_lines_a: list[tuple[float, float, float]] = []
         """The oracle's, per phase."""
         self._batch: list[Want] = []
@@ -151,7 +168,7 @@ class Metrics:
         """Take the second that just passed, and the answer to it, into account."""
         at_s = self._plant.at_s - 1
         self._note_over(at_s)
-        drawn_w = solar_w = 0.0
+        drawn_w = given_w = solar_w = 0.0
         wants = lines = 0
         sampled = at_s % 10 == 0
         plugged = self._plugged_s
@@ -165,6 +182,9 @@ class Metrics:
                 continue
             wants += 1
             lines += (place + 1) * len(car.phases)
+            if charger.offered > 0.0:
+                given = min(charger.offered, car.wish()) * car.watts_per
+                given_w += given / self._outlets[place].efficiency if car.dc else given
             if charger.draw > 0.0:
                 watts = charger.load_a * VOLTAGE_V * len(car.phases)
                 drawn_w += watts
@@ -173,11 +193,12 @@ class Metrics:
             if sampled:
                 self._reasons[answer.reason(name)] += 1
         self.drawn_w.append(drawn_w)
+        self._given_w.append(given_w)
         key = (len(self._plant.visits), wants, lines)
         if key != self._batch_key or at_s - self._batch_from_s >= _BATCH_S:
             self._close_batch(at_s)
             self._batch_key = key
-            self._batch = self._wants()
+            self._batch = wants_of(self._plant)
         if self._plant.sun_w is not None:
             self._note_sun(at_s, solar_w)
         for command in answer.commands:
@@ -238,18 +259,6 @@ class Metrics:
         told["longest_s"] = max(told["longest_s"], self._skew_run)
         told["most_a"] = max(told["most_a"], over_a)
 
-    def _wants(self) -> list[Want]:
-        wants = []
-        for place, charger in enumerate(self._chargers):
-            car = charger.car
-            if car is None or car.full or car.gave_up:
-                continue
-            missing_wh = car.plan.need_wh - car.got_wh
-            want = want_of(self._outlets[place], place, car, car.got_wh, missing_wh)
-            want.phases = car.phases
-            wants.append(want)
-        return wants
-
     def _close_batch(self, to_s: int) -> None:
         """Let the oracle share the seconds since the last batch, among those who wanted then."""
         from_s = self._batch_from_s
@@ -266,18 +275,18 @@ class Metrics:
         self.room_lines_a.extend(map(tuple, (shares @ uses).tolist()))
         for offset, room in enumerate(room_w.tolist()):
             self.room_w.append(room)
-            drawn = self.drawn_w[from_s + offset]
-            self._note_freed(from_s + offset, room, room - drawn)
+            unused_w = room - self._given_w[from_s + offset]
+            self._note_freed(from_s + offset, room, unused_w)
 
     def _note_freed(self, at_s: int, room_w: float, unused_w: float) -> None:
         """Watch for room that was not there, or was used, a while ago."""
         news_w = max(1400.0, 0.1 * room_w)
         above_w = unused_w - self._usual_unused_w
-        if self._freed.lasts_s(at_s) >= _FREED_MOST_S:
+        if self.freed.lasts_s(at_s) >= _FREED_MOST_S:
             self._usual_unused_w = unused_w
             above_w = 0.0
-        self._freed.note(at_s, begins=above_w >= news_w, goes_on=above_w >= news_w / 2)
-        if self._freed.lasts_s(at_s) == 0:
+        self.freed.note(at_s, begins=above_w >= news_w, goes_on=above_w >= news_w / 2)
+        if self.freed.lasts_s(at_s) == 0:
             self._usual_unused_w += (unused_w - self._usual_unused_w) / _USUAL_S
 
     def _note_sun(self, at_s: int, solar_w: float) -> None:
@@ -294,7 +303,7 @@ class Metrics:
             self.issues.setdefault(issue, at_s)
             self._issue_counts[issue.kind] += 1
             recent = at_s - self._true_over_s <= _RECENT_S
-            if issue.kind not in _CONFIGURATION and not (
+            if issue.kind not in CONFIGURATION and not (
                 issue.kind in _ABOUT_OVERLOAD and recent
             ):
                 self.false_alarms[issue.kind] += 1
@@ -309,7 +318,7 @@ class Metrics:
         plant = self._plant
         self._close_batch(plant.at_s)
         self._overloads.end(plant.at_s)
-        self._freed.end(plant.at_s)
+        self.freed.end(plant.at_s)
         room_w, drawn_w = np.array(self.room_w), np.array(self.drawn_w)
         got_wh = [visit.car.got_wh for visit in plant.visits]
         shares = [
@@ -366,7 +375,7 @@ class Metrics:
             "writes_per_h_mean": _mean(rates),
             "writes_per_h_max": round(max(rates, default=0.0), 1),
             "commands": dict(self._kinds),
-            "freed_room_s": self._freed.told(),
+            "freed_room_s": self.freed.told(),
             "overload_s": self._overloads.told(),
             "jain": round(
                 sum(shares) ** 2 / (len(shares) * sum(s * s for s in shares)), 4

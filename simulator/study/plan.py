@@ -102,7 +102,7 @@ class OutletPlan:
     mode: str = "fast"
     priority: int = 5
     charger: ChargerPlan = ChargerPlan()
-    told: dict[str, Any] = field(default_factory=dict)
+    told: dict[str, Any] = field(default_factory=dict, hash=False)
     """More of the run format's fields, for instance `can_switch_phases`."""
 
 

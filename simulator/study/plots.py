@@ -1,6 +1,7 @@
 """Pictures of a study. matplotlib is there for development only and is loaded when a picture is asked for."""
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ _CONTROLLERS = {
     "equal": "#94a3b8",
     "evcc": "#d97706",
     "first": "#6366f1",
+    "ceiling": "#ffffff",
 }
 _BROKEN, _SUN = "#b91c1c", "#eab308"
 _STYLE: Any = {
@@ -44,6 +46,20 @@ def _plotting() -> Any:
 
     plt.rcParams.update(_STYLE)
     return plt
+
+
+def _save(figure: Any, file: Path) -> None:
+    """Write a picture; a PNG with few colours, so that it may lie in a repository."""
+    if file.suffix != ".png":
+        figure.savefig(file, bbox_inches="tight")
+        return
+    from PIL import Image
+
+    buffer = BytesIO()
+    figure.savefig(buffer, bbox_inches="tight")
+    Image.open(buffer).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(
+        file, optimize=True
+    )
 
 
 def _smooth(values: Matrix, every_s: int) -> Matrix:
@@ -103,7 +119,8 @@ def plot_site(
         )
         if plan.sun is not None:
             axis.plot(hours, picture.sun_a, color=_SUN, linewidth=1.2, label="sun")
-            axis.set_ylim(0.0, float(picture.sun_a.max()) * 1.3)
+            top_a = max(picture.sun_a.max(), (base + oracle_a[:, phase]).max())
+            axis.set_ylim(0.0, float(top_a) * 1.05)
         elif limit_a is not None:
             axis.axhline(limit_a[phase], color=_LIMIT, linewidth=1.4, label="limit")
             axis.set_ylim(0.0, limit_a[phase] * 1.12)
@@ -114,7 +131,12 @@ def plot_site(
         / np.maximum(1.0, _running(room_w, every_s))
     )
     share[_running(room_w, every_s) < 100.0] = np.nan
-    axes[3].plot(hours, share, color=_CONTROLLERS.get(study.name, _INK), linewidth=1.2)
+    axes[3].plot(
+        hours,
+        share,
+        color=_INK if study.name == "ceiling" else _CONTROLLERS.get(study.name, _INK),
+        linewidth=1.2,
+    )
     axes[3].axhline(92.0, color=_MUTED, linewidth=0.8, linestyle=":")
     axes[3].set_ylim(0, 105)
     axes[3].set_ylabel("of the\noracle's room, %")
@@ -150,7 +172,7 @@ def plot_site(
         x=0.5,
         y=0.955,
     )
-    figure.savefig(file, bbox_inches="tight")
+    _save(figure, file)
     plt.close(figure)
 
 
@@ -183,6 +205,7 @@ def plot_summary(results: Sequence[Mapping[str, Any]], file: Path) -> None:
                 found["room_pct"],
                 width * 0.92,
                 color=_CONTROLLERS.get(name, _MUTED),
+                edgecolor=_MUTED if name == "ceiling" else "none",
                 label=name if column == 0 else None,
             )
             axis.text(
@@ -216,12 +239,12 @@ def plot_summary(results: Sequence[Mapping[str, Any]], file: Path) -> None:
     figure.text(
         0.5,
         -0.02,
-        "In the bars: ampere-seconds over a limit beyond 8 s (imbalance: 18 s), and breakers that tripped",
+        "In the bars: ampere-seconds over a limit beyond 8 s (imbalance: 18 s), breakers that tripped, energy that was not from the sun",
         ha="center",
         color=_BROKEN,
         fontsize=8,
     )
-    figure.savefig(file, bbox_inches="tight")
+    _save(figure, file)
     plt.close(figure)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import time
 from typing import Any
 
+from .ceiling import Ceiling
 from .controllers import Answer, Controller
 from .metrics import Metrics, ideal_energies
 from .oracle import Oracle
@@ -52,6 +53,8 @@ class Study:
         oracle = Oracle(plan, plant.base, plant.sun_w)
         metrics = self.metrics = Metrics(plant, oracle, self.judged_from_s)
         ideal = self.ideal_wh = ideal_energies(plan, oracle)
+        if isinstance(self.controller, Ceiling):
+            self.controller.look(plant, oracle)
         events = sorted(self.events, key=lambda event: -event[0])
         deciding_s = 0.0
         clock = time.perf_counter
