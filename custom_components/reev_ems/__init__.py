@@ -24,6 +24,7 @@ from .listener import (
     async_withdraw_offers,
 )
 from .meter_profiles import async_load_meter_profiles
+from .migration import async_migrate_modes
 from .passwords import async_follow_passwords
 from .people import async_forget_presented
 from .security import async_ssl_context, security_of_port
@@ -52,6 +53,15 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     async_setup_downloads(hass)
     async_setup_uploads(hass)
     async_setup_services(hass)
+    return True
+
+
+async def async_migrate_entry(hass: HomeAssistant, entry: ReevConfigEntry) -> bool:
+    """Bring up to date what an older version stored; False for what a newer one did, which cannot be read."""
+    if entry.version > 1:
+        return False
+    if entry.minor_version < 2:
+        await async_migrate_modes(hass, entry)
     return True
 
 
