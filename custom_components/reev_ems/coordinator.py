@@ -24,7 +24,7 @@ from .const import (
     SUBENTRY_USER_GROUP,
 )
 from .energy_management.controller import ControllerState, step
-from .energy_management.decision import Command, Decision
+from .energy_management.decision import Action, Command, Decision
 from .energy_management.model import ChargingMode, Site
 from .energy_management.observation import (
     ConnectorObservation,
@@ -39,6 +39,7 @@ from .issues import async_update_issues
 from .learnt import LEARNT
 from .line_phases import async_line_phases
 from .listener import DATA, KeptOverReload, async_set_pairing
+from .measures import Measures
 from .meters import Load, MeterProfile
 from .names import connector_names
 from .ocpp_server import (
@@ -143,6 +144,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         self._state = ControllerState()
         self._thread = ThreadPoolExecutor(1, f"{self.name} decision")
         self._store = controls_store(hass, entry.entry_id)
+        self._measures = Measures(hass, entry, self._note_service)
 
     async def async_start(self, profiles: Mapping[str, MeterProfile]) -> None:
         """Take up the site: charge points, meters, loop. Everything ends with the entry's unload.
@@ -178,6 +180,13 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             self.hass.data[LEARNT].async_forget(gone)
         shared.adopted[entry.entry_id] = adopted
 
+        # What the decisions of before a restart took out of service they know nothing of any more.
+        measures = dict.fromkeys(self.controls.out_of_service, Action.OPERATIVE)
+        if kept is not None and self._state is kept.state:
+            measures = dict(kept.measures)
+        for item_id, action in measures.items():
+            if item_id in self._connectors:
+                self._measures.want(item_id, *self._connectors[item_id], action)
         self.gateways.start(shared.gateways)
         readings = {} if kept is None else kept.readings
         self._meters.start(self._site, shared.gateways, profiles, readings)
@@ -313,6 +322,9 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
     def _carry_out(self, command: Command, now_s: float) -> None:
         """Hand a command to its charge point, which sends it in its own time."""
         charge_point, number = self._connectors[command.connector]
+        if command.expires_s is None:
+            self._measures.want(command.connector, charge_point, number, command.action)
+            return
         charge_point.permit(
             number,
             Permit(
@@ -394,6 +406,17 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             )
 
     @callback
+    def _note_service(self, item_id: str, in_service: bool) -> None:
+        """Remember which connectors are out of service because of an overload."""
+        out = set(self.controls.out_of_service) - {item_id}
+        if not in_service:
+            out.add(item_id)
+        if out != set(self.controls.out_of_service):
+            self._keep_controls(
+                replace(self.controls, out_of_service=tuple(sorted(out)))
+            )
+
+    @callback
     def _keep(self) -> None:
         """Keep over a reload what was learnt and measured; readings only get older."""
         self.hass.data[DATA].kept[self.config_entry.entry_id] = KeptOverReload(
@@ -404,6 +427,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                 for subentry_id, status in self._meters.statuses.items()
                 if status.reading
             },
+            self._measures.pending,
         )
 
     async def _async_save_controls(self) -> None:

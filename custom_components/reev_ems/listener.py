@@ -22,6 +22,7 @@ from homeassistant.util.hass_dict import HassKey
 from .certificates import async_note_certificate
 from .const import CONF_CHARGE_POINT_ID, DOMAIN, LOGGER, SUBENTRY_CHARGE_POINT
 from .energy_management.controller import ControllerState
+from .energy_management.decision import Action
 from .energy_management.observation import MeterReading
 from .meters import ModbusGateways
 from .ocpp_server import OcppServer, UnknownChargePoint
@@ -68,6 +69,8 @@ class KeptOverReload:
     state: ControllerState
     readings: Mapping[str, MeterReading]
     """The last reading of each meter, by its subentry."""
+    measures: Mapping[str, Action]
+    """What was still to be done against an overload, by connector."""
 
 
 @dataclass(slots=True)

@@ -90,6 +90,8 @@ class Controls:
     connectors: Mapping[str, ConnectorControls] = field(default_factory=dict)
     without_fallback: tuple[str, ...] = ()
     """Charge points that did not fall to their floor by themselves when that was tested (S7)."""
+    out_of_service: tuple[str, ...] = ()
+    """Connectors that were taken out of service against an overload: to be put back, also after a restart (S13)."""
     external_limit: bool = False
     """Whether a person limits the charging power."""
     external_limit_w: float | None = None
@@ -124,6 +126,7 @@ class Controls:
                 **data,
                 "connectors": connectors,
                 "without_fallback": without_fallback,
+                "out_of_service": tuple(data.get("out_of_service", ())),
                 "external_signal": ExternalSignal(**signal) if signal else None,
             }
         )
@@ -235,7 +238,7 @@ def build_site(entry: ConfigEntry[Any], controls: Controls) -> Site:
 _GENERATION = {GENERATION_YES: True, GENERATION_NO: False}
 
 
-def _nature(data: Mapping[str, Any]) -> dict[str, bool | None]:
+def _nature(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a person said of a circuit beside its limits; circuits that were stored before have the defaults."""
     return {
         "hard_limit": data.get(CONF_HARD_LIMIT, False),

@@ -166,6 +166,19 @@ class ChargePoint(RemoteControl, Reports):
         self._connector(connector_id)
         self.steering.permit(connector_id, permit)
 
+    async def stop_until_permitted(self, connector_id: int) -> None:
+        """End a connector's transaction, which goes on with the next permit of more than nothing (pauses.py).
+
+        Its permit has to be 0 by then. Profiles go before it. Raises CallError.
+        """
+        connector = self._connector(connector_id)
+        if connector.transaction is None:
+            raise CallError("no_transaction")
+        if self._session is None:
+            raise CallError("not_connected")
+        if not await self.steering.pauses.stop(self._session, connector, urgent=False):
+            raise CallError("rejected", "remote stop")
+
     @property
     def autonomous_fallback(self) -> bool | None:
         """Whether it falls to its floor by itself: as the self-test found, else as is known of its model.
