@@ -31,6 +31,7 @@ from .security import async_ssl_context, security_of_port
 from .services import async_setup_services
 from .stored_controls import async_remove_stored, async_stored_controls
 from .uploads import async_setup_uploads
+from .used_phases import UsedPhases
 
 PLATFORMS = [
     Platform.BINARY_SENSOR,
@@ -91,7 +92,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: ReevConfigEntry) -> bool
 
     profiles = await async_load_meter_profiles(hass)
     controls = await async_stored_controls(hass, entry.entry_id)
-    coordinator = ReevCoordinator(hass, entry, server, controls)
+    used_phases = UsedPhases(hass, entry.entry_id)
+    await used_phases.async_load()
+    coordinator = ReevCoordinator(hass, entry, server, controls, used_phases)
     entry.runtime_data = coordinator
     entry.async_on_unload(entry.add_update_listener(_async_take_up))
     await coordinator.async_start(profiles)
@@ -122,6 +125,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: Any) -> None:
     async_remove_issues(hass, entry.entry_id)
     async_forget_presented(hass, entry.entry_id)
     await async_remove_stored(hass, entry.entry_id)
+    await UsedPhases(hass, entry.entry_id).async_remove()
     await async_stop_unused_server(hass, entry.data[CONF_OCPP_PORT])
 
 

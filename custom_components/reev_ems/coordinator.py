@@ -24,12 +24,11 @@ from .const import (
     SUBENTRY_USER_GROUP,
 )
 from .energy_management.controller import ControllerState, step
-from .energy_management.decision import Action, Command, Decision
+from .energy_management.decision import Action, Command, Decision, IssueKind
 from .energy_management.model import ChargingMode, Site
 from .energy_management.observation import (
     ConnectorObservation,
     ConnectorState,
-    MeterObservation,
     Observation,
 )
 from .external_limit import ExternalLimit
@@ -63,6 +62,7 @@ from .steady_limit import SteadyLimit
 from .stored_controls import controls_store
 from .structure import structure_of
 from .texts import async_grid_connection
+from .used_phases import UsedPhases, person_of
 
 type ReevConfigEntry = ConfigEntry[ReevCoordinator]
 
@@ -96,6 +96,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         entry: ReevConfigEntry,
         server: OcppServer,
         controls: Controls,
+        used_phases: UsedPhases,
     ) -> None:
         """Initialize; nothing runs before async_start."""
         super().__init__(
@@ -130,6 +131,9 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         """Whether the entry was changed such that a reload follows, before which nothing is built on it any more."""
         self.connector_names = connector_names(entry)
         self.steady_limits = defaultdict[str, SteadyLimit](SteadyLimit)
+        self._used_phases = used_phases
+        self._persons: dict[str, str | None] = {}
+        """Who charges, by connector, as of the last observation."""
         self._connectors: dict[str, tuple[ChargePoint, int]] = {}
         self._places: dict[str, tuple[str, int]] = {}
         self._wake = asyncio.Event()
@@ -161,6 +165,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             self._state = kept.state
         entry.async_on_unload(self._keep)
         entry.async_on_unload(self._async_save_controls)
+        entry.async_on_unload(self._used_phases.async_save)
 
         for subentry in entry.get_subentries_of_type(SUBENTRY_CHARGE_POINT):
             config = self._charge_point_config(subentry)
@@ -171,8 +176,8 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                 self._connectors[item_id] = (charge_point, number)
                 self._places[item_id] = (subentry.subentry_id, number)
             entry.async_on_unload(charge_point.subscribe(self._on_charge_point_event))
-            # A person may have said so, without anything happening at the charge point.
-            self._note_fallback(charge_point.id)
+        # A person may have said so, without anything happening at a charge point.
+        self._note_abilities()
         self._take_up_people()
         adopted = {charge_point.id for charge_point in self.charge_points.values()}
         for gone in shared.adopted.get(entry.entry_id, set()) - adopted:
@@ -255,6 +260,12 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         )
         for command in decision.commands:
             self._carry_out(command, observation.at_s)
+        for issue in decision.issues:
+            if issue.kind is IssueKind.DISOBEDIENT and issue.connector:
+                charge_point, number = self._connectors[issue.connector]
+                charge_point.zero.disobeyed(number)
+        for item_id, decided in decision.connectors.items():
+            self._used_phases.learn(self._persons.get(item_id), decided.used_phases)
         self.history.append(site, state_before, observation, decision)
         self.async_set_updated_data(
             SiteData(
@@ -270,23 +281,12 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
 
     def _observe(self, at_s: float) -> Observation:
         """Return all that is known now."""
-        meters = {}
-        for status in self._meters.statuses.values():
-            if (reading := status.reading) is None:
-                meters[status.circuit] = MeterObservation()
-                continue
-            meters[status.circuit] = MeterObservation(
-                current_a=reading.current_a,
-                power_w=reading.power_total_w,
-                voltage_v=reading.voltage_v,
-                age_s=at_s - reading.at_s,
-            )
         signal = self.external_limit.listen(self.controls, at_s)
         if signal != self.controls.external_signal:
             self._keep_controls(replace(self.controls, external_signal=signal))
         return Observation(
             at_s=at_s,
-            meters=meters,
+            meters=self._meters.observe(at_s),
             connectors={
                 item_id: self._observe_connector(item_id, at_s)
                 for item_id in self._connectors
@@ -305,6 +305,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         transaction = view.transaction
         id_tag = transaction.id_tag if transaction else None
         user = self.people.user_of(id_tag)
+        person = self._persons[item_id] = person_of(transaction, self.people)
         return ConnectorObservation(
             state=view.state if charge_point.connected else ConnectorState.OFFLINE,
             current_a=view.current_a,
@@ -314,6 +315,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             permit_w=permit.limit_w if permit else None,
             priorities=user.priorities if user else (),
             groups=user.groups if user else (),
+            used_phases=self._used_phases.of(person),
             session_wh=transaction.energy_wh if transaction else None,
             enabled=self.controls.connector(item_id).enabled,
             authorized=transaction is None or self.people.may_charge(id_tag),
@@ -351,7 +353,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
     def _on_charge_point_event(self, event: ChargePointEvent) -> None:
         """Step at once when something happened; a new measurement waits for the next meter reading."""
         if isinstance(event, SelfTested | Booted | LearntChanged):
-            self._note_fallback(event.charge_point_id)
+            self._note_abilities()
         if isinstance(event, LearntChanged):
             return
         if isinstance(event, Metered):
@@ -390,20 +392,22 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                 self._meters.statuses,
             )
 
-    def _note_fallback(self, charge_point_id: str) -> None:
-        """Remember whether a charge point falls to its floor by itself: it is booked accordingly (S7).
+    def _note_abilities(self) -> None:
+        """Remember which charge points do not fall to their floor by themselves (S7), and which a 0 does not pause.
 
         What a self-test found, and what is known of a model, is kept with what was learnt: unknown means that nothing
-        speaks against it any more.
+        speaks against it any more. What one has shown may be true of all of its model.
         """
-        falls_back = self.server.charge_points[charge_point_id].autonomous_fallback
-        without = set(self.controls.without_fallback) - {charge_point_id}
-        if falls_back is False:
-            without.add(charge_point_id)
-        if without != set(self.controls.without_fallback):
-            self._change(
-                replace(self.controls, without_fallback=tuple(sorted(without)))
-            )
+        points = self.charge_points.values()
+        controls = replace(
+            self.controls,
+            without_fallback=tuple(
+                sorted(it.id for it in points if it.autonomous_fallback is False)
+            ),
+            without_pause=tuple(sorted(it.id for it in points if not it.obeys_pause)),
+        )
+        if controls != self.controls:
+            self._change(controls)
 
     @callback
     def _note_service(self, item_id: str, in_service: bool) -> None:

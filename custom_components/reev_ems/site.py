@@ -90,6 +90,8 @@ class Controls:
     connectors: Mapping[str, ConnectorControls] = field(default_factory=dict)
     without_fallback: tuple[str, ...] = ()
     """Charge points that did not fall to their floor by themselves when that was tested (S7)."""
+    without_pause: tuple[str, ...] = ()
+    """Charge points whose cars a permit of 0 does not pause."""
     out_of_service: tuple[str, ...] = ()
     """Connectors that were taken out of service against an overload: to be put back, also after a restart (S13)."""
     external_limit: bool = False
@@ -126,6 +128,7 @@ class Controls:
                 **data,
                 "connectors": connectors,
                 "without_fallback": without_fallback,
+                "without_pause": tuple(data.get("without_pause", ())),
                 "out_of_service": tuple(data.get("out_of_service", ())),
                 "external_signal": ExternalSignal(**signal) if signal else None,
             }
@@ -287,6 +290,7 @@ def _connectors(
                     item.get(CONF_AUTOMATIC_MODE, ChargingMode.SOLAR)
                 ),
                 autonomous_fallback=charge_point_id not in controls.without_fallback,
+                obeys_pause=charge_point_id not in controls.without_pause,
                 can_switch_phases=item.get(CONF_CAN_SWITCH_PHASES, False),
                 **limits,
             )

@@ -32,6 +32,7 @@ from .session import Session
 from .steering import Steering
 from .transactions import transaction_of
 from .v16 import V16
+from .zero import Zero
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class ChargePoint(RemoteControl, Reports):
         self.steering = Steering(self, Abilities())
         self.read_back = ReadBack(self)
         self.local_list = LocalList(self)
+        self.zero = Zero(self)
         self.quirks = quirks.Quirks()
         self._session: Session | None = None
         self._problems: tuple[str, ...] = ()
@@ -134,6 +136,8 @@ class ChargePoint(RemoteControl, Reports):
             self_tests=dict(self.self_tests),
             paused=self.steering.pauses.tags,
             local_list=self.local_list.record,
+            ignores_zero=self.zero.ignores,
+            ends_on_zero=self.zero.ends,
         )
 
     @property
@@ -193,6 +197,21 @@ class ChargePoint(RemoteControl, Reports):
             if test.falls_back is not None
         ]
         return all(found) if found else self.quirks.autonomous_fallback
+
+    @property
+    def obeys_pause(self) -> bool:
+        """Whether a permit of 0 keeps its cars from charging; if not, a pause ends the transaction (pauses.py).
+
+        What a person says counts more than what it, or another of its model, has shown. May change with Booted and
+        LearntChanged.
+        """
+        if self.steering.abilities.way is not Way.PROFILE:
+            return False
+        if "zero_ends_session" in self.config.quirks:
+            return not self.quirks.zero_ends_session
+        return not (
+            self.quirks.zero_ends_session or self.zero.fails or self.zero.model_fails
+        )
 
     async def self_test(self, connector_id: int) -> SelfTest:
         """Test whether a charging connector obeys and falls back by itself (commissioning.py). Raises CallError."""
@@ -519,6 +538,7 @@ class ChargePoint(RemoteControl, Reports):
         self.steering.abilities = Abilities()
         self.read_back.clear()
         self.without_measurands = ()
+        self.zero.forget()
         self._offset.found_before_s = 0.0
         self._asked = False
 
@@ -532,4 +552,5 @@ class ChargePoint(RemoteControl, Reports):
         self._offset.found_before_s = learnt.clock_offset_s
         self.self_tests = dict(learnt.self_tests)
         self.local_list.record = learnt.local_list
+        self.zero.ignores, self.zero.ends = learnt.ignores_zero, learnt.ends_on_zero
         self.steering.pauses.recall(learnt.paused)

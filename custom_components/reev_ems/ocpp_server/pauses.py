@@ -22,7 +22,7 @@ _LOGGER = logging.getLogger(__name__)
 _CALL_TIMEOUT_S = 20.0
 START_WAIT_S = 60.0
 """Time that a remote start may take until it is tried again."""
-_ANYBODY = "REEVEMS"
+ANYBODY = "REEVEMS"
 """For a session that began without an id tag."""
 
 _WAITING = frozenset({ConnectorState.FINISHING, ConnectorState.PLUGGED})
@@ -66,7 +66,7 @@ class Pauses:
         """End the connector's transaction; returns whether it obeys. Raises CallError."""
         if connector.transaction is None:
             return True
-        tag = connector.transaction.id_tag or _ANYBODY
+        tag = connector.transaction.id_tag or ANYBODY
         # Known before the end is reported, which comes first with some.
         self._tags[connector.connector_id] = tag
         taken = False
