@@ -126,7 +126,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: Any) -> None:
     async_forget_presented(hass, entry.entry_id)
     await async_remove_stored(hass, entry.entry_id)
     await UsedPhases(hass, entry.entry_id).async_remove()
-    await async_stop_unused_server(hass, entry.data[CONF_OCPP_PORT])
+    await async_stop_unused_server(hass, entry.entry_id, entry.data[CONF_OCPP_PORT])
 
 
 async def _async_take_up(hass: HomeAssistant, entry: ReevConfigEntry) -> None:

@@ -32,12 +32,13 @@ from .energy_management.observation import (
     Observation,
 )
 from .external_limit import ExternalLimit
+from .handing_over import BaseLoads, async_hand_over
 from .history import History
 from .home_battery import observe_battery
 from .issues import async_update_issues
 from .learnt import LEARNT
 from .line_phases import async_line_phases
-from .listener import DATA, KeptOverReload, async_set_pairing
+from .listener import DATA, HandingOver, KeptOverReload, async_set_pairing
 from .measures import Measures
 from .meters import Load, MeterProfile
 from .names import connector_names
@@ -149,6 +150,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         self._thread = ThreadPoolExecutor(1, f"{self.name} decision")
         self._store = controls_store(hass, entry.entry_id)
         self._measures = Measures(hass, entry, self._note_service)
+        self._base_loads = BaseLoads()
 
     async def async_start(self, profiles: Mapping[str, MeterProfile]) -> None:
         """Take up the site: charge points, meters, loop. Everything ends with the entry's unload.
@@ -198,6 +200,9 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
 
         entry.async_on_unload(self.async_add_listener(self.publisher.turn))
         await self._step()
+        shared.handing_over[entry.entry_id] = HandingOver(
+            self.server, self._async_hand_over
+        )
         entry.async_create_background_task(
             self.hass, self._run(), f"{self.name} control loop"
         )
@@ -266,6 +271,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                 charge_point.zero.disobeyed(number)
         for item_id, decided in decision.connectors.items():
             self._used_phases.learn(self._persons.get(item_id), decided.used_phases)
+        self._base_loads.note(decision)
         self.history.append(site, state_before, observation, decision)
         self.async_set_updated_data(
             SiteData(
@@ -437,6 +443,18 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
     async def _async_save_controls(self) -> None:
         """Write what the delayed save has not written yet: a reload reads it at once."""
         await self._store.async_save(asdict(self.controls))
+
+    async def _async_hand_over(self) -> None:
+        """Let the charge points keep what fits without us."""
+        data = self.data
+        if self.last_update_success:
+            await async_hand_over(
+                self._connectors,
+                data.site,
+                data.observation,
+                data.decision,
+                self._base_loads,
+            )
 
     async def async_set_mode(self, item_id: str, mode: ChargingMode) -> None:
         """Change what a connector may charge from."""

@@ -23,9 +23,9 @@ from .events import (
     SelfTested,
 )
 from .learnt import Learnt
+from .leaving import Leaving
 from .local_list import LocalList
 from .model import BootInfo, CallError, ChargePointConfig, Payload, Permit, SelfTest
-from .profiles import working_id
 from .remote import RemoteControl
 from .reports import Host, Reports
 from .session import Session
@@ -68,6 +68,7 @@ class ChargePoint(RemoteControl, Reports):
         self.read_back = ReadBack(self)
         self.local_list = LocalList(self)
         self.zero = Zero(self)
+        self.leaving = Leaving(self)
         self.quirks = quirks.Quirks()
         self._session: Session | None = None
         self._problems: tuple[str, ...] = ()
@@ -231,28 +232,6 @@ class ChargePoint(RemoteControl, Reports):
         )
         self.taught()
         return result
-
-    async def fall_back(self, timeout_s: float) -> None:
-        """Remove the working profiles, so that the floor acts at once. What cannot be reached falls back by itself."""
-        if self.connected and self.steering.abilities.way is Way.VENDOR_KEY:
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await self.steering.vendor_key.write_floors()
-            except (CallError, TimeoutError) as error:
-                _LOGGER.warning("%s: floor not written: %s", self.id, error)
-            return
-        for connector in self.connectors.values():
-            if connector.permit is None or self._session is None:
-                continue
-            action, payload = self.dialect.clear_profile(
-                working_id(connector.connector_id)
-            )
-            try:
-                await self._session.call(
-                    action, payload, urgent=True, timeout_s=timeout_s
-                )
-            except CallError as error:
-                _LOGGER.debug("%s: working profile not cleared: %s", self.id, error)
 
     # What the server does with it.
 
