@@ -1,10 +1,8 @@
 """The control loop of a site: gathers what is known, calls the energy management, carries out."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 import time
 from typing import Any, override
@@ -53,6 +51,7 @@ from .ocpp_server import (
     Permit,
     SelfTested,
 )
+from .pace import Pace
 from .people import authorizer, people_of
 from .publisher import Publisher
 from .security import PortSecurity
@@ -66,13 +65,6 @@ from .texts import async_grid_connection
 from .used_phases import UsedPhases, person_of
 
 type ReevConfigEntry = ConfigEntry[ReevCoordinator]
-
-# Without any event a step runs this often, so that ages are noticed (DESIGN section 4).
-STEP_INTERVAL_S = 1.0
-# After a step readings and events wait for this many times what it took: a quarter and a tenth of a core at most, and
-# nothing to notice at sites of usual size, where a step takes milliseconds.
-METER_REST = 3
-EVENT_REST = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,12 +129,9 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         """Who charges, by connector, as of the last observation."""
         self._connectors: dict[str, tuple[ChargePoint, int]] = {}
         self._places: dict[str, tuple[str, int]] = {}
-        self._wake = asyncio.Event()
-        self._meter_news = asyncio.Event()
-        self._rest_s = (0.0, 0.0)
-        """When the last step ended, and how long it took."""
+        self._pace = Pace()
         self._meters = SiteMeters(
-            hass, entry, loads=self._loads, on_news=self._on_meter_news
+            hass, entry, loads=self._loads, on_news=self._pace.meter_news
         )
         self.line_phases = async_line_phases(hass, entry)
         self.gateways = SiteGateways(hass, entry)
@@ -208,15 +197,10 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         )
 
     async def _run(self) -> None:
-        """Step at every meter reading and charge point event, at least every STEP_INTERVAL_S."""
+        """Step at every meter reading and charge point event, and when nothing happens."""
         try:
             while True:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(STEP_INTERVAL_S):
-                        await self._wake.wait()
-                await self._rest()
-                self._wake.clear()
-                self._meter_news.clear()
+                await self._pace.wait()
                 began_s = time.monotonic()
                 try:
                     await self._step()
@@ -226,31 +210,9 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                     if self.last_update_success:
                         LOGGER.exception("The energy management failed")
                     self.async_set_update_error(err)
-                ended_s = time.monotonic()
-                self._rest_s = (ended_s, ended_s - began_s)
+                self._pace.stepped(began_s)
         finally:
             self._thread.shutdown(wait=False)
-
-    async def _rest(self) -> None:
-        """Leave the processor to others for some time after a step, shorter where a meter has news.
-
-        Of hundreds of connectors one or the other has an event at every moment, of tens of meters one has a reading.
-        """
-        ended_s, took_s = self._rest_s
-        rest_s = ended_s + min(METER_REST * took_s, STEP_INTERVAL_S) - time.monotonic()
-        if rest_s > 0:
-            await asyncio.sleep(rest_s)
-        rest_s = ended_s + min(EVENT_REST * took_s, STEP_INTERVAL_S) - time.monotonic()
-        if rest_s > 0 and not self._meter_news.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(rest_s):
-                    await self._meter_news.wait()
-
-    @callback
-    def _on_meter_news(self) -> None:
-        """Step at once: a meter shows what has to be lowered."""
-        self._meter_news.set()
-        self._wake.set()
 
     async def _step(self) -> None:
         """Observe, decide, carry out, publish.
@@ -365,7 +327,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         if isinstance(event, Metered):
             self._learn(event)
         else:
-            self._wake.set()
+            self._pace.news()
 
     def subentry(self, subentry_id: str) -> ConfigSubentry:
         """Return a subentry, also while the reload is awaited that follows its removal."""
@@ -509,7 +471,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             # Their certificates may have changed.
             subentry = self.config_entry.subentries[subentry_id]
             self.server.adopt(self._charge_point_config(subentry))
-        self._wake.set()
+        self._pace.news()
         self.async_update_listeners()
         return True
 
@@ -536,7 +498,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         self._keep_controls(controls)
         if not self.outdated:
             self._site = build_site(self.config_entry, controls)
-        self._wake.set()
+        self._pace.news()
 
     def _keep_controls(self, controls: Controls) -> None:
         """Take changed controls, and store them at once: the power may fail the moment after."""
