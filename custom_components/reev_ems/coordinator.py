@@ -126,7 +126,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         self.steady_limits = defaultdict[str, SteadyLimit](SteadyLimit)
         self._used_phases = used_phases
         self._persons: dict[str, str | None] = {}
-        """Who charges, by connector, as of the last observation."""
+        """The person who charges, by connector, as of the last observation."""
         self._connectors: dict[str, tuple[ChargePoint, int]] = {}
         self._places: dict[str, tuple[str, int]] = {}
         self._pace = Pace()

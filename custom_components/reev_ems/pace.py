@@ -23,7 +23,7 @@ class Pace:
         self._meter_news = asyncio.Event()
         self._ended_s = 0.0
         self._took_s = 0.0
-        """Of the last step."""
+        """How long the last step took."""
 
     @callback
     def news(self) -> None:
@@ -53,7 +53,7 @@ class Pace:
     async def _rest(self) -> None:
         """Leave the processor to others for some time after a step, shorter where a meter has news.
 
-        Of hundreds of connectors one or the other has an event at every moment, of tens of meters one has a reading.
+        Among hundreds of connectors one or the other has an event at every moment, among tens of meters one a reading.
         """
         rest_s = self._until(METER_REST)
         if rest_s > 0:

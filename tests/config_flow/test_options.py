@@ -58,7 +58,7 @@ async def test_options(hass: HomeAssistant, entry: MockConfigEntry) -> None:
 async def test_what_was_stored_with_former_defaults_stays(
     hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:
-    """Who saved the form has seen these values."""
+    """These values were seen by whoever saved the form."""
     former = {"profile_life_s": 120, "rotation_slot_s": 900, "min_off_s": 300}
     hass.config_entries.async_update_entry(entry, options=former)
     form = await open_options(hass, entry)

@@ -137,7 +137,7 @@ def test_s3_nothing_is_kept_where_the_site_is_not_regulating(state: SiteState) -
 
 
 def test_s2_nothing_is_kept_above_the_floor_where_a_base_load_is_unknown() -> None:
-    """Of any circuit on the way to the grid connection that has a limit."""
+    """Any circuit on the way to the grid connection that has a limit is meant."""
     hut = Circuit(id="hut", parent="main", limit_a=(20.0, 20.0, 20.0))
     open_hut = replace(hut, limit_a=None)
     found = site(cp("a", circuit="hut"), cp("b"), circuits=(MAIN, hut))
@@ -202,7 +202,7 @@ def test_s1_dc_counts_on_the_ac_side() -> None:
 
 
 def test_s1_the_phase_imbalance_holds() -> None:
-    """Of those that load one phase and not the other, idle places apart."""
+    """The row holds those that load one phase and not the other, idle places apart."""
     one = {"phases": (Phase.L1,)}
     found = site(
         cp("a", **one), cp("b", **one), cp("c"), imbalance=ImbalanceLimit(limit_a=20.0)

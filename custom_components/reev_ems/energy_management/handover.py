@@ -16,7 +16,7 @@ from .model import PHASES, Circuit, Connector, FailsafeAction, PerPhase, Site, S
 from .observation import ConnectorState, Observation
 
 RESERVE = 0.1
-"""Of a limit: what the base load may rise at least. The highest of some minutes says little about the next ones."""
+"""The share of a limit by which the base load may rise at least: the highest of some minutes says little about the next."""
 _ROUNDING = 1e-6
 _EMPTY = frozenset({ConnectorState.AVAILABLE, ConnectorState.FAULTED})
 type _PerWatt = tuple[float, float, float, float]
