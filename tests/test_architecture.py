@@ -69,7 +69,7 @@ def test_the_face_holds_no_rules() -> None:
     """Home Assistant's modules reach the brain through its public modules only, never into its steps."""
     public = {
         *("model", "observation", "decision"),
-        *("controller", "grid_limit", "outlets", "replay", "serialise"),
+        *("controller", "grid_limit", "handover", "outlets", "replay", "serialise"),
     }
     found = [
         f"{file.relative_to(INTEGRATION)}: {name}"

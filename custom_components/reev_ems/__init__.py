@@ -24,12 +24,14 @@ from .listener import (
     async_withdraw_offers,
 )
 from .meter_profiles import async_load_meter_profiles
+from .migration import async_migrate_modes
 from .passwords import async_follow_passwords
 from .people import async_forget_presented
 from .security import async_ssl_context, security_of_port
 from .services import async_setup_services
 from .stored_controls import async_remove_stored, async_stored_controls
 from .uploads import async_setup_uploads
+from .used_phases import UsedPhases
 
 PLATFORMS = [
     Platform.BINARY_SENSOR,
@@ -52,6 +54,15 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     async_setup_downloads(hass)
     async_setup_uploads(hass)
     async_setup_services(hass)
+    return True
+
+
+async def async_migrate_entry(hass: HomeAssistant, entry: ReevConfigEntry) -> bool:
+    """Bring up to date what an older version stored; False for what a newer one did, which cannot be read."""
+    if entry.version > 1:
+        return False
+    if entry.minor_version < 2:
+        await async_migrate_modes(hass, entry)
     return True
 
 
@@ -81,7 +92,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: ReevConfigEntry) -> bool
 
     profiles = await async_load_meter_profiles(hass)
     controls = await async_stored_controls(hass, entry.entry_id)
-    coordinator = ReevCoordinator(hass, entry, server, controls)
+    used_phases = UsedPhases(hass, entry.entry_id)
+    await used_phases.async_load()
+    coordinator = ReevCoordinator(hass, entry, server, controls, used_phases)
     entry.runtime_data = coordinator
     entry.async_on_unload(entry.add_update_listener(_async_take_up))
     await coordinator.async_start(profiles)
@@ -112,7 +125,8 @@ async def async_remove_entry(hass: HomeAssistant, entry: Any) -> None:
     async_remove_issues(hass, entry.entry_id)
     async_forget_presented(hass, entry.entry_id)
     await async_remove_stored(hass, entry.entry_id)
-    await async_stop_unused_server(hass, entry.data[CONF_OCPP_PORT])
+    await UsedPhases(hass, entry.entry_id).async_remove()
+    await async_stop_unused_server(hass, entry.entry_id, entry.data[CONF_OCPP_PORT])
 
 
 async def _async_take_up(hass: HomeAssistant, entry: ReevConfigEntry) -> None:

@@ -45,6 +45,8 @@ from .flows.circuit import CircuitSubentryFlow
 from .flows.fields import (
     amperes,
     limit_fields,
+    nature_fields,
+    nature_of,
     port_number,
     show_limits,
     take_limits,
@@ -72,7 +74,7 @@ class ReevConfigFlow(
     """Set up a site."""
 
     VERSION = 1
-    MINOR_VERSION = 1
+    MINOR_VERSION = 2
 
     _site: dict[str, Any]
     _charge_point: ChargePointSetup
@@ -235,11 +237,17 @@ class ReevConfigFlow(
                 if port != entry.data[CONF_OCPP_PORT]:
                     limits |= self._security_of(port)
                 return self.async_update_and_abort(
-                    entry, data_updates={**limits, CONF_OCPP_PORT: port}
+                    entry,
+                    data_updates={
+                        **limits,
+                        **nature_of(user_input),
+                        CONF_OCPP_PORT: port,
+                    },
                 )
         schema = probatio.Schema(
             {
                 **limit_fields(required=True),
+                **nature_fields(),
                 probatio.Required(CONF_OCPP_PORT): port_number(),
             }
         )
@@ -250,6 +258,7 @@ class ReevConfigFlow(
                 user_input
                 or {
                     **show_limits(entry.data),
+                    **nature_of(entry.data),
                     CONF_OCPP_PORT: entry.data[CONF_OCPP_PORT],
                 },
             ),

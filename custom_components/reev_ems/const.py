@@ -66,6 +66,13 @@ CONF_METERS: Final = "meters"
 # Subentry: circuit (beside limits; its name is the subentry's title)
 CONF_PARENT: Final = "parent"
 CONF_RESERVE_A: Final = "reserve_a"
+# Whether it may be exceeded for a moment, as a breaker bears it; whether something below it feeds in (also in the
+# entry's data, for the grid connection).
+CONF_HARD_LIMIT: Final = "hard_limit"
+CONF_GENERATION: Final = "generation"
+GENERATION_UNKNOWN: Final = "unknown"
+GENERATION_YES: Final = "yes"
+GENERATION_NO: Final = "no"
 
 # Subentry: charge point (its name is the subentry's title)
 CONF_CHARGE_POINT_ID: Final = "charge_point_id"
@@ -96,6 +103,8 @@ CONF_MIN_A: Final = "min_a"
 CONF_MAX_A: Final = "max_a"
 CONF_MIN_W: Final = "min_w"
 CONF_MAX_W: Final = "max_w"
+# What its mode `automatic` means while a PV switch is on.
+CONF_AUTOMATIC_MODE: Final = "automatic_mode"
 
 # Subentries: user and user group (their name is the subentry's title; a group also has limits)
 CONF_ID_TAGS: Final = "id_tags"

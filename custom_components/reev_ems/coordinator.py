@@ -1,10 +1,8 @@
 """The control loop of a site: gathers what is known, calls the energy management, carries out."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 import time
 from typing import Any, override
@@ -24,21 +22,22 @@ from .const import (
     SUBENTRY_USER_GROUP,
 )
 from .energy_management.controller import ControllerState, step
-from .energy_management.decision import Command, Decision
+from .energy_management.decision import Action, Command, Decision, IssueKind
 from .energy_management.model import ChargingMode, Site
 from .energy_management.observation import (
     ConnectorObservation,
     ConnectorState,
-    MeterObservation,
     Observation,
 )
 from .external_limit import ExternalLimit
+from .handing_over import BaseLoads, async_hand_over
 from .history import History
 from .home_battery import observe_battery
 from .issues import async_update_issues
 from .learnt import LEARNT
 from .line_phases import async_line_phases
-from .listener import DATA, KeptOverReload, async_set_pairing
+from .listener import DATA, HandingOver, KeptOverReload, async_set_pairing
+from .measures import Measures
 from .meters import Load, MeterProfile
 from .names import connector_names
 from .ocpp_server import (
@@ -52,6 +51,7 @@ from .ocpp_server import (
     Permit,
     SelfTested,
 )
+from .pace import Pace
 from .people import authorizer, people_of
 from .publisher import Publisher
 from .security import PortSecurity
@@ -62,15 +62,9 @@ from .steady_limit import SteadyLimit
 from .stored_controls import controls_store
 from .structure import structure_of
 from .texts import async_grid_connection
+from .used_phases import UsedPhases, person_of
 
 type ReevConfigEntry = ConfigEntry[ReevCoordinator]
-
-# Without any event a step runs this often, so that ages are noticed (DESIGN section 4).
-STEP_INTERVAL_S = 1.0
-# After a step readings and events wait for this many times what it took: a quarter and a tenth of a core at most, and
-# nothing to notice at sites of usual size, where a step takes milliseconds.
-METER_REST = 3
-EVENT_REST = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +89,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         entry: ReevConfigEntry,
         server: OcppServer,
         controls: Controls,
+        used_phases: UsedPhases,
     ) -> None:
         """Initialize; nothing runs before async_start."""
         super().__init__(
@@ -129,20 +124,22 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         """Whether the entry was changed such that a reload follows, before which nothing is built on it any more."""
         self.connector_names = connector_names(entry)
         self.steady_limits = defaultdict[str, SteadyLimit](SteadyLimit)
+        self._used_phases = used_phases
+        self._persons: dict[str, str | None] = {}
+        """The person who charges, by connector, as of the last observation."""
         self._connectors: dict[str, tuple[ChargePoint, int]] = {}
         self._places: dict[str, tuple[str, int]] = {}
-        self._wake = asyncio.Event()
-        self._meter_news = asyncio.Event()
-        self._rest_s = (0.0, 0.0)
-        """When the last step ended, and how long it took."""
+        self._pace = Pace()
         self._meters = SiteMeters(
-            hass, entry, loads=self._loads, on_news=self._on_meter_news
+            hass, entry, loads=self._loads, on_news=self._pace.meter_news
         )
         self.line_phases = async_line_phases(hass, entry)
         self.gateways = SiteGateways(hass, entry)
         self._state = ControllerState()
         self._thread = ThreadPoolExecutor(1, f"{self.name} decision")
         self._store = controls_store(hass, entry.entry_id)
+        self._measures = Measures(hass, entry, self._note_service)
+        self._base_loads = BaseLoads()
 
     async def async_start(self, profiles: Mapping[str, MeterProfile]) -> None:
         """Take up the site: charge points, meters, loop. Everything ends with the entry's unload.
@@ -159,6 +156,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             self._state = kept.state
         entry.async_on_unload(self._keep)
         entry.async_on_unload(self._async_save_controls)
+        entry.async_on_unload(self._used_phases.async_save)
 
         for subentry in entry.get_subentries_of_type(SUBENTRY_CHARGE_POINT):
             config = self._charge_point_config(subentry)
@@ -169,8 +167,8 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                 self._connectors[item_id] = (charge_point, number)
                 self._places[item_id] = (subentry.subentry_id, number)
             entry.async_on_unload(charge_point.subscribe(self._on_charge_point_event))
-            # A person may have said so, without anything happening at the charge point.
-            self._note_fallback(charge_point.id)
+        # A person may have said so, without anything happening at a charge point.
+        self._note_abilities()
         self._take_up_people()
         adopted = {charge_point.id for charge_point in self.charge_points.values()}
         for gone in shared.adopted.get(entry.entry_id, set()) - adopted:
@@ -178,26 +176,31 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             self.hass.data[LEARNT].async_forget(gone)
         shared.adopted[entry.entry_id] = adopted
 
+        # What the decisions of before a restart took out of service they know nothing of any more.
+        measures = dict.fromkeys(self.controls.out_of_service, Action.OPERATIVE)
+        if kept is not None and self._state is kept.state:
+            measures = dict(kept.measures)
+        for item_id, action in measures.items():
+            if item_id in self._connectors:
+                self._measures.want(item_id, *self._connectors[item_id], action)
         self.gateways.start(shared.gateways)
         readings = {} if kept is None else kept.readings
         self._meters.start(self._site, shared.gateways, profiles, readings)
 
         entry.async_on_unload(self.async_add_listener(self.publisher.turn))
         await self._step()
+        shared.handing_over[entry.entry_id] = HandingOver(
+            self.server, self._async_hand_over
+        )
         entry.async_create_background_task(
             self.hass, self._run(), f"{self.name} control loop"
         )
 
     async def _run(self) -> None:
-        """Step at every meter reading and charge point event, at least every STEP_INTERVAL_S."""
+        """Step at every meter reading and charge point event, and when nothing happens."""
         try:
             while True:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(STEP_INTERVAL_S):
-                        await self._wake.wait()
-                await self._rest()
-                self._wake.clear()
-                self._meter_news.clear()
+                await self._pace.wait()
                 began_s = time.monotonic()
                 try:
                     await self._step()
@@ -207,31 +210,9 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                     if self.last_update_success:
                         LOGGER.exception("The energy management failed")
                     self.async_set_update_error(err)
-                ended_s = time.monotonic()
-                self._rest_s = (ended_s, ended_s - began_s)
+                self._pace.stepped(began_s)
         finally:
             self._thread.shutdown(wait=False)
-
-    async def _rest(self) -> None:
-        """Leave the processor to others for some time after a step, shorter where a meter has news.
-
-        Of hundreds of connectors one or the other has an event at every moment, of tens of meters one has a reading.
-        """
-        ended_s, took_s = self._rest_s
-        rest_s = ended_s + min(METER_REST * took_s, STEP_INTERVAL_S) - time.monotonic()
-        if rest_s > 0:
-            await asyncio.sleep(rest_s)
-        rest_s = ended_s + min(EVENT_REST * took_s, STEP_INTERVAL_S) - time.monotonic()
-        if rest_s > 0 and not self._meter_news.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(rest_s):
-                    await self._meter_news.wait()
-
-    @callback
-    def _on_meter_news(self) -> None:
-        """Step at once: a meter shows what has to be lowered."""
-        self._meter_news.set()
-        self._wake.set()
 
     async def _step(self) -> None:
         """Observe, decide, carry out, publish.
@@ -246,6 +227,13 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         )
         for command in decision.commands:
             self._carry_out(command, observation.at_s)
+        for issue in decision.issues:
+            if issue.kind is IssueKind.DISOBEDIENT and issue.connector:
+                charge_point, number = self._connectors[issue.connector]
+                charge_point.zero.disobeyed(number)
+        for item_id, decided in decision.connectors.items():
+            self._used_phases.learn(self._persons.get(item_id), decided.used_phases)
+        self._base_loads.note(decision)
         self.history.append(site, state_before, observation, decision)
         self.async_set_updated_data(
             SiteData(
@@ -261,23 +249,12 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
 
     def _observe(self, at_s: float) -> Observation:
         """Return all that is known now."""
-        meters = {}
-        for status in self._meters.statuses.values():
-            if (reading := status.reading) is None:
-                meters[status.circuit] = MeterObservation()
-                continue
-            meters[status.circuit] = MeterObservation(
-                current_a=reading.current_a,
-                power_w=reading.power_total_w,
-                voltage_v=reading.voltage_v,
-                age_s=at_s - reading.at_s,
-            )
         signal = self.external_limit.listen(self.controls, at_s)
         if signal != self.controls.external_signal:
             self._keep_controls(replace(self.controls, external_signal=signal))
         return Observation(
             at_s=at_s,
-            meters=meters,
+            meters=self._meters.observe(at_s),
             connectors={
                 item_id: self._observe_connector(item_id, at_s)
                 for item_id in self._connectors
@@ -296,6 +273,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         transaction = view.transaction
         id_tag = transaction.id_tag if transaction else None
         user = self.people.user_of(id_tag)
+        person = self._persons[item_id] = person_of(transaction, self.people)
         return ConnectorObservation(
             state=view.state if charge_point.connected else ConnectorState.OFFLINE,
             current_a=view.current_a,
@@ -305,6 +283,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             permit_w=permit.limit_w if permit else None,
             priorities=user.priorities if user else (),
             groups=user.groups if user else (),
+            used_phases=self._used_phases.of(person),
             session_wh=transaction.energy_wh if transaction else None,
             enabled=self.controls.connector(item_id).enabled,
             authorized=transaction is None or self.people.may_charge(id_tag),
@@ -313,6 +292,9 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
     def _carry_out(self, command: Command, now_s: float) -> None:
         """Hand a command to its charge point, which sends it in its own time."""
         charge_point, number = self._connectors[command.connector]
+        if command.expires_s is None:
+            self._measures.want(command.connector, charge_point, number, command.action)
+            return
         charge_point.permit(
             number,
             Permit(
@@ -339,13 +321,13 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
     def _on_charge_point_event(self, event: ChargePointEvent) -> None:
         """Step at once when something happened; a new measurement waits for the next meter reading."""
         if isinstance(event, SelfTested | Booted | LearntChanged):
-            self._note_fallback(event.charge_point_id)
+            self._note_abilities()
         if isinstance(event, LearntChanged):
             return
         if isinstance(event, Metered):
             self._learn(event)
         else:
-            self._wake.set()
+            self._pace.news()
 
     def subentry(self, subentry_id: str) -> ConfigSubentry:
         """Return a subentry, also while the reload is awaited that follows its removal."""
@@ -378,19 +360,32 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                 self._meters.statuses,
             )
 
-    def _note_fallback(self, charge_point_id: str) -> None:
-        """Remember whether a charge point falls to its floor by itself: it is booked accordingly (S7).
+    def _note_abilities(self) -> None:
+        """Remember which charge points do not fall to their floor by themselves (S7), and which a 0 does not pause.
 
         What a self-test found, and what is known of a model, is kept with what was learnt: unknown means that nothing
-        speaks against it any more.
+        speaks against it any more. What one has shown may be true of all of its model.
         """
-        falls_back = self.server.charge_points[charge_point_id].autonomous_fallback
-        without = set(self.controls.without_fallback) - {charge_point_id}
-        if falls_back is False:
-            without.add(charge_point_id)
-        if without != set(self.controls.without_fallback):
-            self._change(
-                replace(self.controls, without_fallback=tuple(sorted(without)))
+        points = self.charge_points.values()
+        controls = replace(
+            self.controls,
+            without_fallback=tuple(
+                sorted(it.id for it in points if it.autonomous_fallback is False)
+            ),
+            without_pause=tuple(sorted(it.id for it in points if not it.obeys_pause)),
+        )
+        if controls != self.controls:
+            self._change(controls)
+
+    @callback
+    def _note_service(self, item_id: str, in_service: bool) -> None:
+        """Remember which connectors are out of service because of an overload."""
+        out = set(self.controls.out_of_service) - {item_id}
+        if not in_service:
+            out.add(item_id)
+        if out != set(self.controls.out_of_service):
+            self._keep_controls(
+                replace(self.controls, out_of_service=tuple(sorted(out)))
             )
 
     @callback
@@ -404,11 +399,24 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                 for subentry_id, status in self._meters.statuses.items()
                 if status.reading
             },
+            self._measures.pending,
         )
 
     async def _async_save_controls(self) -> None:
         """Write what the delayed save has not written yet: a reload reads it at once."""
         await self._store.async_save(asdict(self.controls))
+
+    async def _async_hand_over(self) -> None:
+        """Let the charge points keep what fits without us."""
+        data = self.data
+        if self.last_update_success:
+            await async_hand_over(
+                self._connectors,
+                data.site,
+                data.observation,
+                data.decision,
+                self._base_loads,
+            )
 
     async def async_set_mode(self, item_id: str, mode: ChargingMode) -> None:
         """Change what a connector may charge from."""
@@ -463,7 +471,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             # Their certificates may have changed.
             subentry = self.config_entry.subentries[subentry_id]
             self.server.adopt(self._charge_point_config(subentry))
-        self._wake.set()
+        self._pace.news()
         self.async_update_listeners()
         return True
 
@@ -490,7 +498,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         self._keep_controls(controls)
         if not self.outdated:
             self._site = build_site(self.config_entry, controls)
-        self._wake.set()
+        self._pace.news()
 
     def _keep_controls(self, controls: Controls) -> None:
         """Take changed controls, and store them at once: the power may fail the moment after."""

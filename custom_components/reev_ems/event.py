@@ -18,6 +18,7 @@ from .charge_point_parts import (
     connector_parts,
 )
 from .coordinator import ReevConfigEntry, ReevCoordinator
+from .energy_management.decision import Issue, IssueKind
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
 from .ocpp_server import (
     ChargePointEvent,
@@ -27,6 +28,7 @@ from .ocpp_server import (
     TransactionStarted,
     UploadStatusChanged,
 )
+from .parts import SitePart, circuit_parts, site_part
 from .uploads import upload_signal
 
 PARALLEL_UPDATES = 0
@@ -44,13 +46,15 @@ EVENT_REPORTED = "reported"
 
 EVENT_REFUSED = "refused"
 
+EVENT_BEGAN = "began"
+
 # What OCPP calls the steps of an upload; every other word but "Idle" says that it failed.
 _UPLOAD_STEPS = {"Uploading": EVENT_UPLOADING, "Uploaded": EVENT_UPLOADED}
 _UPLOAD_IDLE = "Idle"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReevEventDescription[PartT: ChargePointPart](
+class ReevEventDescription[PartT: SitePart](
     EventEntityDescription, ReevEntityDescription[PartT]
 ):
     """Describes an event."""
@@ -78,6 +82,12 @@ UPLOAD: ReevEventDescription[ChargePointPart] = ReevEventDescription(
     event_types=[EVENT_UPLOADING, EVENT_UPLOADED, EVENT_FAILED, EVENT_RECEIVED],
 )
 
+OVERLOAD: ReevEventDescription[SitePart] = ReevEventDescription(
+    key="overload",
+    translation_key="overload",
+    event_types=[EVENT_BEGAN, EVENT_ENDED],
+)
+
 SECURITY: ReevEventDescription[ChargePointPart] = ReevEventDescription(
     key="security",
     translation_key="security",
@@ -95,8 +105,11 @@ async def async_setup_entry(
     await async_add_by_subentry(async_add_entities, _entities(entry.runtime_data))
 
 
-def _entities(coordinator: ReevCoordinator) -> Iterator[ReevEvent[Any]]:
+def _entities(coordinator: ReevCoordinator) -> Iterator[ReevEntity[Any]]:
     """Return the events of a site."""
+    yield ReevOverloadEvent(site_part(coordinator), OVERLOAD)
+    for circuit in circuit_parts(coordinator):
+        yield ReevOverloadEvent(circuit, OVERLOAD)
     yield from (
         ReevSessionEvent(connector, SESSION)
         for connector in connector_parts(coordinator)
@@ -105,6 +118,47 @@ def _entities(coordinator: ReevCoordinator) -> Iterator[ReevEvent[Any]]:
         yield ReevTagEvent(charge_point, ID_TAG)
         yield ReevUploadEvent(charge_point, UPLOAD)
         yield ReevSecurityEvent(charge_point, SECURITY)
+
+
+class ReevOverloadEvent(ReevEntity[SitePart], EventEntity):
+    """Says when a circuit is found overloaded, and when it is so no longer (S13)."""
+
+    entity_description: ReevEventDescription[SitePart]
+    _issue: Issue | None = None
+    """What was found at the last turn of the control loop."""
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Listen to every turn: an event that nobody looked at in time would be lost."""
+        await super().async_added_to_hass()
+        self.async_on_remove(self.coordinator.async_add_listener(self._on_turn))
+
+    @callback
+    def _on_turn(self) -> None:
+        """Report what has changed."""
+        before, self._issue = self._issue, self._found()
+        if (before is None) is (self._issue is None):
+            return
+        if self._issue is None:
+            self._trigger_event(EVENT_ENDED)
+        else:
+            self._trigger_event(
+                EVENT_BEGAN,
+                {"phase": self._issue.phase, "over_a": self._issue.value},
+            )
+        self.async_write_ha_state()
+
+    def _found(self) -> Issue | None:
+        """Return the circuit's overload; None: it has none."""
+        return next(
+            (
+                issue
+                for issue in self.part.data.decision.issues
+                if issue.kind is IssueKind.OVERLOADED
+                and issue.circuit == self.part.circuit.id
+            ),
+            None,
+        )
 
 
 class ReevEvent[PartT: ChargePointPart](ReevEntity[PartT], EventEntity):

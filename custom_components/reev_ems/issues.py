@@ -18,6 +18,7 @@ from .const import (
     SUBENTRY_METER,
 )
 from .energy_management.decision import Issue, IssueKind
+from .energy_management.model import PHASES
 from .site import connector_id
 from .texts import async_number, phase_text
 
@@ -68,6 +69,8 @@ EXTERNAL_LIMIT_LOST = "external_limit_lost"
 LINE_PHASES_DIFFER = "line_phases_differ"
 # A circuit's limit that its meter cannot measure, by whichever of the two was changed last.
 LIMIT_ABOVE_RATING = "limit_above_rating"
+# A circuit is measured above its limit, on whichever phase it is worst.
+_PER_CIRCUIT = {IssueKind.OVERLOADED}
 # What a circuit that was removed has left behind.
 CIRCUIT_REMOVED = "circuit_removed"
 METER_WITHOUT_CIRCUIT = "meter_without_circuit"
@@ -88,6 +91,8 @@ class _Finding:
     """The meter, circuit or charge point with which it can be fixed (repairs.py); None: not by a dialog."""
     remedy: Mapping[str, str | int] = field(default_factory=dict)
     """What the dialog has to know beside it."""
+    has_dialog: bool = True
+    """Whether there is one."""
 
 
 # Wiring is learnt in minutes, and looking through hundreds of connectors takes as long as a decision about them.
@@ -140,7 +145,7 @@ def async_update_issues(coordinator: ReevCoordinator, issues: Iterable[Issue]) -
                 DOMAIN,
                 issue_id,
                 data=_data(entry, finding),
-                is_fixable=finding.subentry_id is not None,
+                is_fixable=finding.has_dialog and finding.subentry_id is not None,
                 severity=finding.severity,
                 translation_key=finding.key,
                 translation_placeholders=dict(finding.placeholders),
@@ -171,8 +176,17 @@ def _stored(hass: HomeAssistant, entry_id: str) -> dict[str, str]:
     return {
         issue_id: issue.translation_key or ""
         for (domain, issue_id), issue in ir.async_get(hass).issues.items()
-        if domain == DOMAIN and issue_id.startswith(f"{entry_id}_")
+        if domain == DOMAIN
+        and (
+            issue_id.startswith(f"{entry_id}_")
+            or (issue.data or {}).get("entry_id") == entry_id
+        )
     }
+
+
+def contradiction_id(meter_id: str) -> str:
+    """Return the id of the issue that a meter contradicts what the cars do, by the meter's subentry."""
+    return f"{IssueKind.METER_CONTRADICTION}_{meter_id}"
 
 
 def _findings(
@@ -181,12 +195,14 @@ def _findings(
     """Return what is the matter, by issue id."""
     entry = coordinator.config_entry
     for issue in issues:
+        finding = _finding(coordinator, issue)
+        if issue.kind is IssueKind.METER_CONTRADICTION and finding.subentry_id:
+            yield contradiction_id(finding.subentry_id), finding
+            continue
         subject = issue.connector or issue.circuit or ""
-        parts = (entry.entry_id, issue.kind, subject, issue.phase or "")
-        yield (
-            "_".join(part for part in parts if part),
-            _finding(coordinator, issue),
-        )
+        phase = "" if issue.kind in _PER_CIRCUIT else issue.phase or ""
+        parts = (entry.entry_id, issue.kind, subject, phase)
+        yield "_".join(part for part in parts if part), finding
     for subentry_id, charge_point in coordinator.charge_points.items():
         yield from _schedule_findings(coordinator, subentry_id)
         for problem in charge_point.problems:
@@ -339,10 +355,32 @@ def _finding(coordinator: ReevCoordinator, issue: Issue) -> _Finding:
                     key, subentry_id = f"{issue.kind}_{trouble}", meter_id
         case IssueKind.DISOBEDIENT if issue.connector:
             subentry_id, _ = coordinator.place_of(issue.connector)
+        case IssueKind.METER_CONTRADICTION:
+            subentry_id = next(
+                (
+                    meter.subentry_id
+                    for meter in coordinator.subentries_of_type(SUBENTRY_METER)
+                    if meter.data[CONF_CIRCUIT] == issue.circuit
+                ),
+                None,
+            )
+            if issue.finding is not None:
+                key = f"{issue.kind}_{issue.finding}"
     severity = (
         ir.IssueSeverity.WARNING if issue.kind in _WARNINGS else ir.IssueSeverity.ERROR
     )
-    return _Finding(key, severity, _placeholders(coordinator, issue), subentry_id)
+    placeholders = _placeholders(coordinator, issue)
+    if issue.kind is IssueKind.METER_CONTRADICTION:
+        placeholders["meter"] = (
+            coordinator.subentry(subentry_id).title if subentry_id else "?"
+        )
+    return _Finding(
+        key,
+        severity,
+        placeholders,
+        subentry_id,
+        has_dialog=issue.kind is not IssueKind.METER_CONTRADICTION,
+    )
 
 
 def _data(
@@ -359,13 +397,22 @@ def _data(
     }
 
 
+def _phases_text(issue: Issue) -> str:
+    """Return which phases an issue is about, as it reads in any language; none in particular: all."""
+    if issue.phase is None:
+        return ", ".join(PHASES)
+    if issue.kind is IssueKind.METER_CONTRADICTION:
+        return ", ".join(issue.phase.split())
+    return phase_text(issue.phase)
+
+
 def _placeholders(coordinator: ReevCoordinator, issue: Issue) -> dict[str, str]:
     """Return what the text of an issue may contain, in people's words."""
     entry = coordinator.config_entry
     return {
         "site": entry.title,
         "circuit": coordinator.circuit_names.get(issue.circuit or "", entry.title),
-        "phase": phase_text(issue.phase) if issue.phase else "L1, L2, L3",
+        "phase": _phases_text(issue),
         "connector": coordinator.connector_names.get(issue.connector or "", ""),
         "value": "?"
         if issue.value is None

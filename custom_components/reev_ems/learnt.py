@@ -8,7 +8,7 @@ from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN, LOGGER
 from .ocpp_server import ChargePoint, ChargePointConfig, Learnt, OcppServer
-from .ocpp_server.events import ChargePointEvent, LearntChanged
+from .ocpp_server.events import Booted, ChargePointEvent, LearntChanged
 
 STORAGE_VERSION = 1
 # Many learn at the same time, after a restart of the network.
@@ -24,6 +24,7 @@ class LearntStore:
             hass, STORAGE_VERSION, f"{DOMAIN}.charge_points"
         )
         self._records: dict[str, dict[str, Any]] = {}
+        self._points: dict[str, ChargePoint] = {}
 
     async def async_load(self) -> None:
         """Read what was kept."""
@@ -39,11 +40,14 @@ class LearntStore:
             return server.adopt(config)
         charge_point = server.adopt(config, self._recall(config.id))
         charge_point.subscribe(self._on_event)
+        self._points[config.id] = charge_point
+        self._tell_model(charge_point)
         return charge_point
 
     @callback
     def async_forget(self, charge_point_id: str) -> None:
         """Forget a charge point that was removed."""
+        self._points.pop(charge_point_id, None)
         if self._records.pop(charge_point_id, None):
             self._save()
 
@@ -61,10 +65,26 @@ class LearntStore:
 
     @callback
     def _on_event(self, event: ChargePointEvent) -> None:
-        """Keep a record."""
+        """Keep a record, and let the others of its model know."""
         if isinstance(event, LearntChanged):
             self._records[event.charge_point_id] = event.learnt.as_dict()
             self._save()
+            for charge_point in self._points.values():
+                self._tell_model(charge_point)
+        elif isinstance(event, Booted) and event.charge_point_id in self._points:
+            self._tell_model(self._points[event.charge_point_id])
+
+    @callback
+    def _tell_model(self, charge_point: ChargePoint) -> None:
+        """Tell a charge point what others of its model and firmware have shown."""
+        info = charge_point.info
+        charge_point.zero.model_fails = info is not None and any(
+            other.zero.fails
+            for other in self._points.values()
+            if other.info is not None
+            and (other.info.vendor, other.info.model, other.info.firmware)
+            == (info.vendor, info.model, info.firmware)
+        )
 
     def _save(self) -> None:
         """Write soon, and in any case before Home Assistant ends."""

@@ -5,7 +5,7 @@ server stops only when nobody has held it for a while, or with Home Assistant.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -22,6 +22,7 @@ from homeassistant.util.hass_dict import HassKey
 from .certificates import async_note_certificate
 from .const import CONF_CHARGE_POINT_ID, DOMAIN, LOGGER, SUBENTRY_CHARGE_POINT
 from .energy_management.controller import ControllerState
+from .energy_management.decision import Action
 from .energy_management.observation import MeterReading
 from .meters import ModbusGateways
 from .ocpp_server import OcppServer, UnknownChargePoint
@@ -68,6 +69,16 @@ class KeptOverReload:
     state: ControllerState
     readings: Mapping[str, MeterReading]
     """The last reading of each meter, by its subentry."""
+    measures: Mapping[str, Action]
+    """What was still to be done against an overload, by connector."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandingOver:
+    """Lets the charge points of a config entry keep what fits without us."""
+
+    server: OcppServer
+    hand_over: Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -80,6 +91,8 @@ class SharedData:
     acquiring: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Sites that share a port start at the same time, and one of them starts its server."""
     kept: dict[str, KeptOverReload] = field(default_factory=dict)
+    handing_over: dict[str, HandingOver] = field(default_factory=dict)
+    """By config entry, also after it was unloaded."""
     adopted: dict[str, set[str]] = field(default_factory=dict)
     """The charge points that an entry has adopted at its server."""
 
@@ -182,9 +195,12 @@ def async_release_server(hass: HomeAssistant, entry_id: str, port: int) -> None:
     listener.cancel_stop = async_call_later(hass, RELEASE_GRACE, stop)
 
 
-async def async_stop_unused_server(hass: HomeAssistant, port: int) -> None:
-    """Stop a server at once when nobody holds it: its entry was removed for good."""
+async def async_stop_unused_server(
+    hass: HomeAssistant, entry_id: str, port: int
+) -> None:
+    """Stop a server at once when nobody holds it: its entry was removed for good, and leaves only floors behind."""
     data = hass.data[DATA]
+    data.handing_over.pop(entry_id, None)
     listener = data.listeners.get(port)
     if listener and not listener.holders:
         await _async_stop(data, port)
@@ -243,12 +259,21 @@ def async_withdraw_offers(hass: HomeAssistant, entry: ConfigEntry) -> None:
 
 
 async def _async_stop(data: SharedData, port: int) -> None:
-    """Stop a server and forget it."""
+    """Stop a server and forget it; what fits without it its charge points keep for a while."""
     listener = data.listeners.pop(port)
     for cancel in (listener.cancel_stop, listener.cancel_pairing):
         if cancel:
             cancel()
-    await listener.server.stop()
+    try:
+        await asyncio.gather(
+            *(
+                each.hand_over()
+                for each in data.handing_over.values()
+                if each.server is listener.server
+            )
+        )
+    finally:
+        await listener.server.stop()
 
 
 def is_own_port(hass: HomeAssistant, port: int) -> bool:

@@ -7,11 +7,14 @@ from typing import Any, Self
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 
 from .const import (
+    CONF_AUTOMATIC_MODE,
     CONF_BATTERY_PRIORITY_SOC_PCT,
     CONF_CAN_SWITCH_PHASES,
     CONF_CHARGE_POINT_ID,
     CONF_CIRCUIT,
     CONF_CONNECTORS,
+    CONF_GENERATION,
+    CONF_HARD_LIMIT,
     CONF_IMBALANCE_LIMIT_A,
     CONF_LIMIT_A,
     CONF_LIMIT_W,
@@ -30,6 +33,8 @@ from .const import (
     CONF_SHARING,
     CONF_SUPPLY,
     DEFAULT_MARGIN_A,
+    GENERATION_NO,
+    GENERATION_YES,
     ROOT_CIRCUIT,
     SUBENTRY_CHARGE_POINT,
     SUBENTRY_CIRCUIT,
@@ -69,7 +74,7 @@ class ExternalSignal:
 class ConnectorControls:
     """What a person or an automation set for a connector."""
 
-    mode: ChargingMode = ChargingMode.FAST
+    mode: ChargingMode = ChargingMode.AUTOMATIC
     priority: int = 5
     enabled: bool = True
 
@@ -85,6 +90,10 @@ class Controls:
     connectors: Mapping[str, ConnectorControls] = field(default_factory=dict)
     without_fallback: tuple[str, ...] = ()
     """Charge points that did not fall to their floor by themselves when that was tested (S7)."""
+    without_pause: tuple[str, ...] = ()
+    """Charge points whose cars a permit of 0 does not pause."""
+    out_of_service: tuple[str, ...] = ()
+    """Connectors that were taken out of service against an overload: to be put back, also after a restart (S13)."""
     external_limit: bool = False
     """Whether a person limits the charging power."""
     external_limit_w: float | None = None
@@ -119,6 +128,8 @@ class Controls:
                 **data,
                 "connectors": connectors,
                 "without_fallback": without_fallback,
+                "without_pause": tuple(data.get("without_pause", ())),
+                "out_of_service": tuple(data.get("out_of_service", ())),
                 "external_signal": ExternalSignal(**signal) if signal else None,
             }
         )
@@ -183,6 +194,7 @@ def build_site(entry: ConfigEntry[Any], controls: Controls) -> Site:
             limit_a=_per_phase(entry.data[CONF_LIMIT_A]),
             limit_w=entry.data.get(CONF_LIMIT_W),
             metered=ROOT_CIRCUIT in metered,
+            **_nature(entry.data),
         )
     ]
     circuits += [
@@ -194,6 +206,7 @@ def build_site(entry: ConfigEntry[Any], controls: Controls) -> Site:
             metered=subentry.subentry_id in metered,
             reserve_a=_per_phase(subentry.data.get(CONF_RESERVE_A)) or (0.0, 0.0, 0.0),
             follows_pv=controls.follows_pv.get(subentry.subentry_id, False),
+            **_nature(subentry.data),
         )
         for subentry in entry.get_subentries_of_type(SUBENTRY_CIRCUIT)
     ]
@@ -223,6 +236,17 @@ def build_site(entry: ConfigEntry[Any], controls: Controls) -> Site:
         imbalance=ImbalanceLimit(limit_a=imbalance_a) if imbalance_a else None,
         settings=replace(build_settings(options), meter_lag_s=_meter_lag_s(meters)),
     )
+
+
+_GENERATION = {GENERATION_YES: True, GENERATION_NO: False}
+
+
+def _nature(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a person said of a circuit beside its limits; circuits that were stored before have the defaults."""
+    return {
+        "hard_limit": data.get(CONF_HARD_LIMIT, False),
+        "generation": _GENERATION.get(data.get(CONF_GENERATION, "")),
+    }
 
 
 def _per_phase(values: list[float] | None) -> PerPhase | None:
@@ -262,7 +286,11 @@ def _connectors(
                 phase_count=len(phases) if phases else item.get(CONF_PHASE_COUNT, 3),
                 priority=chosen.priority,
                 mode=chosen.mode,
+                automatic_mode=ChargingMode(
+                    item.get(CONF_AUTOMATIC_MODE, ChargingMode.SOLAR)
+                ),
                 autonomous_fallback=charge_point_id not in controls.without_fallback,
+                obeys_pause=charge_point_id not in controls.without_pause,
                 can_switch_phases=item.get(CONF_CAN_SWITCH_PHASES, False),
                 **limits,
             )

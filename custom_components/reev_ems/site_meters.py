@@ -23,7 +23,7 @@ from .const import (
     SUBENTRY_METER,
 )
 from .energy_management.model import Phase, Site
-from .energy_management.observation import MeterReading
+from .energy_management.observation import MeterObservation, MeterReading
 from .meters import (
     FrozenWatch,
     Load,
@@ -96,6 +96,21 @@ class SiteMeters:
                 self._note_problem(meter_id, "profile_missing")
                 continue
             self._poll(subentry, gateways, profile)
+
+    def observe(self, at_s: float) -> dict[str, MeterObservation]:
+        """Return what is known at a time, by circuit."""
+        return {
+            status.circuit: MeterObservation()
+            if (reading := status.reading) is None
+            else MeterObservation(
+                current_a=reading.current_a,
+                power_w=reading.power_total_w,
+                voltage_v=reading.voltage_v,
+                energy_import_wh=reading.energy_import_wh,
+                age_s=at_s - reading.at_s,
+            )
+            for status in self.statuses.values()
+        }
 
     def _listen(self, subentry: ConfigSubentry) -> None:
         """Take the readings of sensors."""

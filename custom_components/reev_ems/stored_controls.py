@@ -1,5 +1,6 @@
 """What people set at a site by entities, kept in Home Assistant's storage."""
 
+from dataclasses import asdict
 from typing import Any
 
 from homeassistant.core import HomeAssistant
@@ -21,6 +22,13 @@ async def async_stored_controls(hass: HomeAssistant, entry_id: str) -> Controls:
     """Return the controls of a site as they were stored; those of a new one are the defaults."""
     stored = await controls_store(hass, entry_id).async_load()
     return Controls.from_json(stored) if stored else Controls()
+
+
+async def async_store_controls(
+    hass: HomeAssistant, entry_id: str, controls: Controls
+) -> None:
+    """Store the controls of a site that does not run."""
+    await controls_store(hass, entry_id).async_save(asdict(controls))
 
 
 async def async_remove_stored(hass: HomeAssistant, entry_id: str) -> None:

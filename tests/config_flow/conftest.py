@@ -54,6 +54,7 @@ async def entry(hass: HomeAssistant) -> MockConfigEntry:
     await async_get_translations(hass, "en", "selector", (DOMAIN,))
     found = MockConfigEntry(
         domain=DOMAIN,
+        minor_version=2,
         title="Depot",
         data={"limit_a": [63.0, 63.0, 63.0], "limit_w": None, "ocpp_port": 9000},
         options={"imbalance_limit_a": 20.0},

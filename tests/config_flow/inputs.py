@@ -113,6 +113,7 @@ def connector_input(**changes: Any) -> dict[str, Any]:
     """Return the form of a connector, filled in."""
     return {
         "supply": "ac",
+        "automatic_mode": "solar",
         "ac": {
             "line_phases": "l1_l2_l3",
             "min_a": 6,

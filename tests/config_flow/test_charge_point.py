@@ -7,7 +7,11 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.reev_ems.energy_management.model import Phase, Supply
+from custom_components.reev_ems.energy_management.model import (
+    ChargingMode,
+    Phase,
+    Supply,
+)
 from custom_components.reev_ems.site import Controls, build_site
 
 from .inputs import (
@@ -46,7 +50,10 @@ async def test_add(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     assert form.placeholders["name"] == "Left"
     assert form.placeholders["number"] == "1"
     await form.submit(
-        connector_input(ac=ac("l2_l3_l1", max_a=32, can_switch_phases=True)),
+        connector_input(
+            automatic_mode="solar_min",
+            ac=ac("l2_l3_l1", max_a=32, can_switch_phases=True),
+        ),
         "credentials",
     )
     await form.submit({})
@@ -62,6 +69,7 @@ async def test_add(hass: HomeAssistant, entry: MockConfigEntry) -> None:
             {
                 "number": 1,
                 "supply": "ac",
+                "automatic_mode": "solar_min",
                 "phases": ["L2", "L3", "L1"],
                 "phase_count": 3,
                 "can_switch_phases": True,
@@ -70,6 +78,9 @@ async def test_add(hass: HomeAssistant, entry: MockConfigEntry) -> None:
             }
         ],
     }
+    (connector,) = build_site(entry, Controls()).connectors
+    assert connector.mode is ChargingMode.AUTOMATIC
+    assert connector.automatic_mode is ChargingMode.SOLAR_MIN
 
 
 async def test_several_connectors(hass: HomeAssistant, entry: MockConfigEntry) -> None:

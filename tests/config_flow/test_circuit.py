@@ -6,6 +6,8 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.reev_ems.site import Controls, build_site
+
 from .inputs import (
     charge_point_input,
     circuit_input,
@@ -28,6 +30,8 @@ async def test_add(hass: HomeAssistant, entry: MockConfigEntry) -> None:
             limit_w=11_000,
             phase_limits={"limit_l1_a": 20},
             reserve_a=4.5,
+            hard_limit=True,
+            generation="no",
         )
     )
     form.created()
@@ -37,7 +41,15 @@ async def test_add(hass: HomeAssistant, entry: MockConfigEntry) -> None:
         "limit_a": [20, 40, 40],
         "limit_w": 11_000,
         "reserve_a": [4.5, 4.5, 4.5],
+        "hard_limit": True,
+        "generation": "no",
     }
+    built = build_site(entry, Controls()).circuits
+    assert [(item.hard_limit, item.generation) for item in built] == [
+        (False, None),
+        (False, None),
+        (True, False),
+    ]
 
 
 async def test_power_limit_alone(hass: HomeAssistant, entry: MockConfigEntry) -> None:
@@ -101,6 +113,7 @@ async def test_reconfigure(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     assert shown["name"] == "Garage"
     assert shown["limit_a"] == 32
     assert shown["phase_limits"] == {}
+    assert (shown["hard_limit"], shown["generation"]) == (False, "unknown")
     await form.submit({**shown, "name": "Underground garage", "limit_a": 25})
     form.aborted("reconfigure_successful")
     assert entry.subentries[garage].title == "Underground garage"

@@ -32,6 +32,7 @@ async def test_options(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     options["sharing_of_power"]["margin_a"] = 1.5
     options["failsafe_behavior"]["failsafe"] = "stop"
     options["failsafe_behavior"]["meter_timeout_s"] = 60
+    options["failsafe_behavior"]["may_make_inoperative"] = False
     options["grid"]["imbalance_limit_a"] = 0
     options["pv"]["pv_start_delay_s"] = 30
     await form.submit(options)
@@ -44,6 +45,7 @@ async def test_options(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     assert site.settings == Settings(
         failsafe=FailsafeAction.STOP,
         meter_timeout_s=60,
+        may_make_inoperative=False,
         pv_start_delay_s=30,
         # Of the meter, not of the form.
         meter_lag_s=site.settings.meter_lag_s,
@@ -51,6 +53,22 @@ async def test_options(hass: HomeAssistant, entry: MockConfigEntry) -> None:
 
     again = await open_options(hass, entry)
     assert again.suggested == options
+
+
+async def test_what_was_stored_with_former_defaults_stays(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """These values were seen by whoever saved the form."""
+    former = {"profile_life_s": 120, "rotation_slot_s": 900, "min_off_s": 300}
+    hass.config_entries.async_update_entry(entry, options=former)
+    form = await open_options(hass, entry)
+    shown = {**form.suggested["sharing_of_power"], **form.suggested["pv"]}
+    shown |= form.suggested["failsafe_behavior"]
+    assert former.items() <= shown.items()
+    assert shown["may_stop_transactions"] is True
+    await form.submit(form.suggested)
+    settings = build_site(entry, Controls()).settings
+    assert {key: getattr(settings, key) for key in former} == former
 
 
 async def test_unchanged_form_changes_nothing(

@@ -267,7 +267,13 @@ async def test_limits_and_port_can_be_changed(
     """The form shows what is stored and saves what is entered."""
     form = await open_reconfigure(hass, entry)
     form.shows("grid_connection")
-    assert form.suggested == {"limit_a": 63, "phase_limits": {}, "ocpp_port": 9000}
+    assert form.suggested == {
+        "limit_a": 63,
+        "phase_limits": {},
+        "hard_limit": False,
+        "generation": "unknown",
+        "ocpp_port": 9000,
+    }
     port = free_port()
     changed = {"limit_a": 50, "phase_limits": {"limit_l1_a": 35}, "ocpp_port": port}
     await form.submit(
@@ -275,7 +281,13 @@ async def test_limits_and_port_can_be_changed(
     )
     await form.submit(changed)
     form.aborted("reconfigure_successful")
-    assert entry.data == {"limit_a": [35, 50, 50], "limit_w": None, "ocpp_port": port}
+    assert entry.data == {
+        "limit_a": [35, 50, 50],
+        "limit_w": None,
+        "hard_limit": False,
+        "generation": "unknown",
+        "ocpp_port": port,
+    }
 
     again = await open_reconfigure(hass, entry)
     assert again.suggested["phase_limits"] == {

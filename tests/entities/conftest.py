@@ -88,6 +88,7 @@ async def plant(
         (endpoint,) = running.endpoints
         found = MockConfigEntry(
             domain=DOMAIN,
+            minor_version=2,
             title="Depot",
             data={"limit_a": [63.0] * 3, "limit_w": None, "ocpp_port": port},
             options={"authorization": "known_users", "min_off_s": 0},

@@ -12,6 +12,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.const import DOMAIN
+from tests.config_flow.inputs import free_port
 
 PROFILE = "janitza_umg604"
 
@@ -120,6 +121,7 @@ def site_entry(meter_port: int, ocpp_port: int) -> MockConfigEntry:
     """Return a depot of 63 A: garage of 40 A, a wall box on rotated phases, a double post, a DC charger."""
     return MockConfigEntry(
         domain=DOMAIN,
+        minor_version=2,
         title="Depot",
         data={"limit_a": [63.0, 63.0, 63.0], "limit_w": None, "ocpp_port": ocpp_port},
         options={"imbalance_limit_a": 20.0},
@@ -144,6 +146,20 @@ def site_entry(meter_port: int, ocpp_port: int) -> MockConfigEntry:
             user_group("Fleet", "fleet", priority=7),
             user("Ada", "CARD-ADA", group="fleet"),
         ],
+    )
+
+
+def free_port_entry(
+    *subentries: ConfigSubentryData, minor_version: int = 2
+) -> MockConfigEntry:
+    """Return a site of 63 A without a meter, at a port of its own."""
+    return MockConfigEntry(
+        domain=DOMAIN,
+        minor_version=minor_version,
+        title="Depot",
+        data={"limit_a": [63.0] * 3, "limit_w": None, "ocpp_port": free_port()},
+        options={},
+        subentries_data=subentries,
     )
 
 

@@ -92,7 +92,7 @@ async def test_connector_controls(hass: HomeAssistant, entry: MockConfigEntry) -
     mode = entity_id(hass, entry, "select", "Yard", "1_charging_mode")
     priority = entity_id(hass, entry, "number", "Yard", "1_priority")
     enabled = entity_id(hass, entry, "switch", "Yard", "1_charging_enabled")
-    assert state(hass, entry, "select", "Yard", "1_charging_mode").state == "fast"
+    assert state(hass, entry, "select", "Yard", "1_charging_mode").state == "automatic"
     assert float(state(hass, entry, "number", "Yard", "1_priority").state) == 5
     await call(hass, "select.select_option", mode, option="solar_min")
     await call(hass, "number.set_value", priority, value=9)
@@ -100,7 +100,7 @@ async def test_connector_controls(hass: HomeAssistant, entry: MockConfigEntry) -
     found = await site(entry)
     changed, other = connector(found, "CP-YARD:1"), connector(found, "CP-YARD:2")
     assert (changed.mode, changed.priority) == (ChargingMode.SOLAR_MIN, 9)
-    assert (other.mode, other.priority) == (ChargingMode.FAST, 5)
+    assert (other.mode, other.priority) == (ChargingMode.AUTOMATIC, 5)
     observation = entry.runtime_data.data.observation.connectors
     assert not observation["CP-YARD:1"].enabled
     assert observation["CP-YARD:2"].enabled

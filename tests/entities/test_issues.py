@@ -14,7 +14,12 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.coordinator import SiteData
-from custom_components.reev_ems.energy_management.decision import Issue, IssueKind
+from custom_components.reev_ems.energy_management.decision import (
+    Finding,
+    Issue,
+    IssueKind,
+    SiteState,
+)
 from custom_components.reev_ems.issues import async_update_issues
 
 from .charger import Charger
@@ -65,6 +70,77 @@ async def test_issues_come_and_go(
     assert placeholders["phase"] == "L1 > L3"
     async_update_issues(coordinator, [])
     assert shown(hass) == {}
+
+
+OVERLOADED = Issue(kind=IssueKind.OVERLOADED, circuit="garage", phase="L2", value=12.34)
+SWAPPED = Issue(
+    kind=IssueKind.METER_CONTRADICTION,
+    circuit="main",
+    phase="L1 L2",
+    finding=Finding.SWAPPED,
+)
+
+
+async def test_s13_an_overload_is_one_issue_and_an_event(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """One per circuit, whichever phase is worst; its beginning and its end are events of that circuit alone."""
+    coordinator = entry.runtime_data
+    worse = replace(OVERLOADED, phase="L3", value=15.0)
+    for issue in (OVERLOADED, worse):
+        push(decision={"issues": (issue,), "state": SiteState.OVERLOADED})
+        async_update_issues(coordinator, [issue])
+        (found,) = shown(hass).values()
+        assert found.translation_key == "overloaded"
+        assert found.severity is ir.IssueSeverity.ERROR
+        assert found.translation_placeholders
+        assert found.translation_placeholders["phase"] == "L2"
+        assert found.translation_placeholders["value"] == "12.3"
+        event = state(hass, entry, "event", "Garage", "overload")
+        assert event.attributes["event_type"] == "began"
+        assert (event.attributes["phase"], event.attributes["over_a"]) == ("L2", 12.34)
+    assert state(hass, entry, "event", "Depot", "overload").state == "unknown"
+    assert state(hass, entry, "sensor", "Depot", "state").state == "overloaded"
+    push(decision={"issues": (), "state": SiteState.REGULATING})
+    async_update_issues(coordinator, [])
+    assert shown(hass) == {}
+    event = state(hass, entry, "event", "Garage", "overload")
+    assert event.attributes["event_type"] == "ended"
+
+
+async def test_s14_a_contradiction_names_its_meter_and_the_evidence(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """Each finding has its own remedy, hence its own text; the meter has one issue."""
+    coordinator = entry.runtime_data
+    meter = subentry_id(entry, "Grid meter")
+    issue_id = f"meter_contradiction_{meter}"
+    ratio = replace(SWAPPED, finding=Finding.RATIO, phase=None, value=0.5)
+    for issue, phases in ((SWAPPED, "L1, L2"), (ratio, "L1, L2, L3")):
+        async_update_issues(coordinator, [issue])
+        found = shown(hass)[f"meter_contradiction_{issue.finding}"]
+        assert found.issue_id == issue_id
+        assert not found.is_fixable
+        assert found.translation_placeholders
+        assert found.translation_placeholders["meter"] == "Grid meter"
+        assert found.translation_placeholders["phase"] == phases
+    assert found.translation_placeholders["value"] == "0.5"
+    ir.async_get(hass).async_ignore(DOMAIN, issue_id, ignore=True)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert not ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
+
+
+async def test_a_contradiction_that_is_over_is_gone(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """Also one that a reload has kept."""
+    async_update_issues(entry.runtime_data, [SWAPPED])
+    assert set(shown(hass)) == {"meter_contradiction_swapped"}
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    async_update_issues(entry.runtime_data, [])
+    assert "meter_contradiction_swapped" not in shown(hass)
 
 
 async def test_an_ongoing_issue_is_written_once(

@@ -18,7 +18,8 @@ from custom_components.reev_ems.ocpp_server.model import BootInfo, SelfTest
 from tests.config_flow.inputs import free_port
 from tests.meters.wire import ModbusServer
 
-from .site import set_up, site_entry, state
+from .charger import Charger
+from .site import set_up, site_entry, state, until
 
 KEY = "reev_ems.charge_points"
 PASSED = SelfTest(
@@ -66,6 +67,29 @@ async def test_record_that_cannot_be_read(
     entry = await restart({**RECORD, "info": "?"})
     assert self_test(hass, entry) == "not_run"
     assert "CP-LEFT is learnt anew" in caplog.text
+
+
+async def test_a_model_that_zero_does_not_pause(
+    hass: HomeAssistant, restart: Any
+) -> None:
+    """What one has shown is true of all of its model and firmware, and the energy management knows it."""
+    info = BootInfo(vendor="Alpha", model="Box 11", serial="S-7", firmware="1.2.3")
+    entry = await restart(Learnt(info=info, ignores_zero=True).as_dict())
+
+    def obeying() -> set[str]:
+        connectors = entry.runtime_data._site.connectors
+        return {item.id for item in connectors if item.obeys_pause}
+
+    assert obeying() == {"CP-YARD:1", "CP-YARD:2", "CP-DC:1"}
+    async with Charger(entry.data["ocpp_port"], "CP-YARD"):
+        await until(lambda: obeying() == {"CP-DC:1"}, "not known of its model")
+        (point,) = (
+            item
+            for item in entry.runtime_data.charge_points.values()
+            if item.id == "CP-YARD"
+        )
+        assert not point.obeys_pause
+        assert not point.learnt.ignores_zero
 
 
 async def test_charge_point_that_was_removed(

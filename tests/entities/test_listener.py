@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 import ssl
+from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from homeassistant.config_entries import ConfigEntryState
@@ -68,7 +69,7 @@ async def test_server_ends_some_time_after_its_site(
         pass
 
 
-def working_profiles(charger: Charger) -> list[object]:
+def working_profiles(charger: Charger) -> list[dict[str, Any]]:
     """Return the working profiles that a charge point was sent."""
     profiles = [
         payload["csChargingProfiles"]
@@ -85,7 +86,7 @@ def working_profiles(charger: Charger) -> list[object]:
 async def test_s5_permits_are_told_anew_by_a_new_server(
     hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:
-    """The former one sent all to their floors at its end: a paused one would charge until its permit was renewed."""
+    """The former one ended: what it had told is good for minutes only, and a pause is kept meanwhile."""
     port = entry.data["ocpp_port"]
     enabled = entity_id(hass, entry, "switch", LEFT, "1_charging_enabled")
     async with Charger(port, "CP-LEFT") as charger:
@@ -97,7 +98,10 @@ async def test_s5_permits_are_told_anew_by_a_new_server(
         await charger.until(lambda: bool(working_profiles(charger)))
         assert await hass.config_entries.async_unload(entry.entry_id)
         await pass_time(hass, RELEASE_GRACE)
-        assert "ClearChargingProfile" in dict(charger.asked)
+        assert "ClearChargingProfile" not in dict(charger.asked)
+        schedule = working_profiles(charger)[-1]["chargingSchedule"]
+        limits = [period["limit"] for period in schedule["chargingSchedulePeriod"]]
+        assert limits == [0, 6]
     await set_up(hass, entry)
     async with Charger(port, "CP-LEFT") as charger:
         await charger.status("Charging")

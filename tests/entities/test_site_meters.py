@@ -9,11 +9,18 @@ from homeassistant.helpers import issue_registry as ir
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.const import DOMAIN
-from custom_components.reev_ems.energy_management.observation import MeterReading
+from custom_components.reev_ems.energy_management.observation import (
+    MeterObservation,
+    MeterReading,
+)
 from custom_components.reev_ems.listener import DATA
 from custom_components.reev_ems.meters import Load
 from custom_components.reev_ems.site import Controls, build_site
-from custom_components.reev_ems.site_meters import SiteMeters, connectors_below
+from custom_components.reev_ems.site_meters import (
+    MeterStatus,
+    SiteMeters,
+    connectors_below,
+)
 
 from .site import set_up
 
@@ -134,3 +141,30 @@ async def test_limit_above_the_rating_of_the_meter(
     hass.config_entries.async_update_entry(entry, data=limits)
     await hass.async_block_till_done()
     assert told() == []
+
+
+def test_the_energy_management_is_told_what_a_reading_holds(
+    hass: HomeAssistant,
+) -> None:
+    """Also the energy register: one that stands still while power flows gives a frozen meter away."""
+    entry = MockConfigEntry()
+    meters = SiteMeters(hass, entry, loads=dict, on_news=lambda: None)
+    reading = MeterReading(
+        at_s=90.0,
+        current_a=(1.0, 2.0, 3.0),
+        voltage_v=(230.0, 231.0, 229.0),
+        power_total_w=1380.0,
+        energy_import_wh=5400.0,
+    )
+    meters.statuses["m"] = MeterStatus(circuit="main", reading=reading)
+    meters.statuses["n"] = MeterStatus(circuit="garage")
+    assert meters.observe(92.0) == {
+        "main": MeterObservation(
+            current_a=(1.0, 2.0, 3.0),
+            power_w=1380.0,
+            voltage_v=(230.0, 231.0, 229.0),
+            energy_import_wh=5400.0,
+            age_s=2.0,
+        ),
+        "garage": MeterObservation(),
+    }

@@ -149,7 +149,7 @@ async def test_every_method_sends_what_the_table_says(
     )
     await client.ask("SignCertificate", csr="PEM")
     await client.until(lambda: client.sent("CertificateSigned"))
-    await point.fall_back(5)
+    await point.leaving.fall_back(5)
     with pytest.raises(CallError, match="unknown_connector"):
         await point.remote_start(9, "TAG")
     for action, payload in client.requests:

@@ -49,6 +49,8 @@ LEARNT = Learnt(
     self_tests={1: SelfTest(meter_values=True, falls_back=True, fall_back_s=2.5)},
     paused={1: "CARD"},
     local_list=LocalListRecord(version=4, digest="of tags"),
+    ignores_zero=True,
+    ends_on_zero=1,
 )
 
 

@@ -202,7 +202,7 @@ async def test_configuration_keys_are_believed(adopt: Any, dial: Any) -> None:
     assert profile["stackLevel"] == 0
     assert profile["chargingSchedule"]["chargingRateUnit"] == "W"
     assert len(profile["chargingSchedule"]["chargingSchedulePeriod"]) == 1
-    assert profile["chargingSchedule"]["duration"] <= 180
+    assert profile["chargingSchedule"]["duration"] <= 360
     assert not client.sent("ChangeConfiguration")
 
 

@@ -18,6 +18,7 @@ from homeassistant.helpers.selector import (
 import probatio
 
 from ..const import (
+    CONF_AUTOMATIC_MODE,
     CONF_CAN_SWITCH_PHASES,
     CONF_CERTIFICATES,
     CONF_CHARGE_POINT_ID,
@@ -38,7 +39,7 @@ from ..const import (
     ROOT_CIRCUIT,
     SUBENTRY_CHARGE_POINT,
 )
-from ..energy_management.model import PHASES, Connector, Supply
+from ..energy_management.model import PHASES, ChargingMode, Connector, Supply
 from ..passwords import PASSWORD_LENGTHS, generate_password
 from ..security import PortSecurity
 from ..validation import MINIMUM_LIMIT_A, is_charge_point_id
@@ -81,6 +82,9 @@ _DEFAULTS = Connector(id="", circuit="")
 _CONNECTOR_SCHEMA = probatio.Schema(
     {
         probatio.Required(CONF_SUPPLY, default=Supply.AC): choice("supply", Supply),
+        probatio.Required(
+            CONF_AUTOMATIC_MODE, default=_DEFAULTS.automatic_mode
+        ): choice("automatic_mode", (ChargingMode.SOLAR, ChargingMode.SOLAR_MIN)),
         probatio.Required(SECTION_AC): section(
             probatio.Schema(
                 {
@@ -338,7 +342,11 @@ def _take_connector(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return a connector to store, and the errors by section."""
     supply = Supply(user_input[CONF_SUPPLY])
-    connector: dict[str, Any] = {CONF_NUMBER: number, CONF_SUPPLY: supply.value}
+    connector: dict[str, Any] = {
+        CONF_NUMBER: number,
+        CONF_SUPPLY: supply.value,
+        CONF_AUTOMATIC_MODE: str(user_input[CONF_AUTOMATIC_MODE]),
+    }
     if supply is Supply.DC:
         values = user_input[SECTION_DC]
         low_w, high_w = values[CONF_MIN_W], values[CONF_MAX_W]
@@ -369,6 +377,7 @@ def _show_connector(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored connector as the form shows it."""
     shown: dict[str, Any] = {
         CONF_SUPPLY: stored[CONF_SUPPLY],
+        CONF_AUTOMATIC_MODE: stored.get(CONF_AUTOMATIC_MODE, _DEFAULTS.automatic_mode),
         SECTION_AC: {
             k: stored[k]
             for k in (CONF_MIN_A, CONF_MAX_A, CONF_CAN_SWITCH_PHASES)

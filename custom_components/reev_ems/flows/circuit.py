@@ -22,6 +22,8 @@ from .fields import (
     circuit_choice,
     limit_fields,
     name_error,
+    nature_fields,
+    nature_of,
     show_limits,
     take_limits,
     with_errors_open,
@@ -62,6 +64,7 @@ class CircuitSubentryFlow(ConfigSubentryFlow):
                 ),
                 **show_limits(subentry.data),
                 CONF_RESERVE_A: max(subentry.data[CONF_RESERVE_A]),
+                **nature_of(subentry.data),
             },
         )
 
@@ -109,6 +112,7 @@ class CircuitSubentryFlow(ConfigSubentryFlow):
                 probatio.Required(CONF_RESERVE_A, default=0): amperes(
                     0, 10_000, "reserve_out_of_range"
                 ),
+                **nature_fields(),
             }
         )
         return self.async_show_form(
@@ -140,5 +144,6 @@ class CircuitSubentryFlow(ConfigSubentryFlow):
             CONF_PARENT: parent,
             **limits,
             CONF_RESERVE_A: [user_input[CONF_RESERVE_A]] * 3,
+            **nature_of(user_input),
         }
         return title, data, errors

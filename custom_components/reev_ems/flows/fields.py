@@ -12,6 +12,7 @@ from homeassistant.const import (
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -23,7 +24,15 @@ from homeassistant.helpers.selector import (
 from homeassistant.util.unit_conversion import PowerConverter
 import probatio
 
-from ..const import CONF_LIMIT_A, CONF_LIMIT_W
+from ..const import (
+    CONF_GENERATION,
+    CONF_HARD_LIMIT,
+    CONF_LIMIT_A,
+    CONF_LIMIT_W,
+    GENERATION_NO,
+    GENERATION_UNKNOWN,
+    GENERATION_YES,
+)
 from ..energy_management.model import Site
 from ..site import ConnectorControls
 from ..texts import async_text
@@ -249,6 +258,29 @@ def limit_fields(*, required: bool) -> dict[probatio.Marker, Any]:
             {"collapsed": True},
         ),
     }
+
+
+# What is asked of a circuit beside its limits, with what holds where nobody said anything.
+NATURE_DEFAULTS = {CONF_HARD_LIMIT: False, CONF_GENERATION: GENERATION_UNKNOWN}
+
+
+def nature_fields() -> dict[probatio.Marker, Any]:
+    """Return the fields of what a circuit is like beside its limits."""
+    fields = {
+        CONF_HARD_LIMIT: BooleanSelector(),
+        CONF_GENERATION: choice(
+            CONF_GENERATION, (GENERATION_UNKNOWN, GENERATION_NO, GENERATION_YES)
+        ),
+    }
+    return {
+        probatio.Required(key, default=NATURE_DEFAULTS[key]): selector
+        for key, selector in fields.items()
+    }
+
+
+def nature_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those fields of what was entered, or of what is stored."""
+    return {key: data.get(key, default) for key, default in NATURE_DEFAULTS.items()}
 
 
 def take_limits(

@@ -76,6 +76,8 @@ DEFAULTS: dict[str, Any] = {
             "pv_per_phase",
             "min_on_s",
             "min_off_s",
+            "may_stop_transactions",
+            "may_make_inoperative",
         )
     },
     "failsafe": _SETTINGS.failsafe.value,
@@ -109,6 +111,8 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "failsafe_a": amperes(6, 80),
         "meter_timeout_s": seconds(5, 300),
         "profile_life_s": seconds(30, 3600),
+        "may_stop_transactions": BooleanSelector(),
+        "may_make_inoperative": BooleanSelector(),
     },
     SECTION_GRID: {
         CONF_IMBALANCE_LIMIT_A: amperes(0, 1000),

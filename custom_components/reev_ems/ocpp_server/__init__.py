@@ -46,10 +46,12 @@ from .model import (
     UnknownChargePoint,
     User,
 )
+from .pauses import ANYBODY
 from .server import OcppServer
 from .transactions import OpenTransaction, TransactionLog
 
 __all__ = [
+    "ANYBODY",
     "Authorization",
     "AuthorizationStatus",
     "BootInfo",

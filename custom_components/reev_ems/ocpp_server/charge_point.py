@@ -23,15 +23,16 @@ from .events import (
     SelfTested,
 )
 from .learnt import Learnt
+from .leaving import Leaving
 from .local_list import LocalList
 from .model import BootInfo, CallError, ChargePointConfig, Payload, Permit, SelfTest
-from .profiles import working_id
 from .remote import RemoteControl
 from .reports import Host, Reports
 from .session import Session
 from .steering import Steering
 from .transactions import transaction_of
 from .v16 import V16
+from .zero import Zero
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -66,6 +67,8 @@ class ChargePoint(RemoteControl, Reports):
         self.steering = Steering(self, Abilities())
         self.read_back = ReadBack(self)
         self.local_list = LocalList(self)
+        self.zero = Zero(self)
+        self.leaving = Leaving(self)
         self.quirks = quirks.Quirks()
         self._session: Session | None = None
         self._problems: tuple[str, ...] = ()
@@ -134,6 +137,8 @@ class ChargePoint(RemoteControl, Reports):
             self_tests=dict(self.self_tests),
             paused=self.steering.pauses.tags,
             local_list=self.local_list.record,
+            ignores_zero=self.zero.ignores,
+            ends_on_zero=self.zero.ends,
         )
 
     @property
@@ -166,6 +171,19 @@ class ChargePoint(RemoteControl, Reports):
         self._connector(connector_id)
         self.steering.permit(connector_id, permit)
 
+    async def stop_until_permitted(self, connector_id: int) -> None:
+        """End a connector's transaction, which goes on with the next permit of more than nothing (pauses.py).
+
+        Its permit has to be 0 by then. Profiles go before it. Raises CallError.
+        """
+        connector = self._connector(connector_id)
+        if connector.transaction is None:
+            raise CallError("no_transaction")
+        if self._session is None:
+            raise CallError("not_connected")
+        if not await self.steering.pauses.stop(self._session, connector, urgent=False):
+            raise CallError("rejected", "remote stop")
+
     @property
     def autonomous_fallback(self) -> bool | None:
         """Whether it falls to its floor by itself: as the self-test found, else as is known of its model.
@@ -180,6 +198,21 @@ class ChargePoint(RemoteControl, Reports):
             if test.falls_back is not None
         ]
         return all(found) if found else self.quirks.autonomous_fallback
+
+    @property
+    def obeys_pause(self) -> bool:
+        """Whether a permit of 0 keeps its cars from charging; if not, a pause ends the transaction (pauses.py).
+
+        What a person says counts more than what it, or another of its model, has shown. May change with Booted and
+        LearntChanged.
+        """
+        if self.steering.abilities.way is not Way.PROFILE:
+            return False
+        if "zero_ends_session" in self.config.quirks:
+            return not self.quirks.zero_ends_session
+        return not (
+            self.quirks.zero_ends_session or self.zero.fails or self.zero.model_fails
+        )
 
     async def self_test(self, connector_id: int) -> SelfTest:
         """Test whether a charging connector obeys and falls back by itself (commissioning.py). Raises CallError."""
@@ -199,28 +232,6 @@ class ChargePoint(RemoteControl, Reports):
         )
         self.taught()
         return result
-
-    async def fall_back(self, timeout_s: float) -> None:
-        """Remove the working profiles, so that the floor acts at once. What cannot be reached falls back by itself."""
-        if self.connected and self.steering.abilities.way is Way.VENDOR_KEY:
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await self.steering.vendor_key.write_floors()
-            except (CallError, TimeoutError) as error:
-                _LOGGER.warning("%s: floor not written: %s", self.id, error)
-            return
-        for connector in self.connectors.values():
-            if connector.permit is None or self._session is None:
-                continue
-            action, payload = self.dialect.clear_profile(
-                working_id(connector.connector_id)
-            )
-            try:
-                await self._session.call(
-                    action, payload, urgent=True, timeout_s=timeout_s
-                )
-            except CallError as error:
-                _LOGGER.debug("%s: working profile not cleared: %s", self.id, error)
 
     # What the server does with it.
 
@@ -506,6 +517,7 @@ class ChargePoint(RemoteControl, Reports):
         self.steering.abilities = Abilities()
         self.read_back.clear()
         self.without_measurands = ()
+        self.zero.forget()
         self._offset.found_before_s = 0.0
         self._asked = False
 
@@ -519,4 +531,5 @@ class ChargePoint(RemoteControl, Reports):
         self._offset.found_before_s = learnt.clock_offset_s
         self.self_tests = dict(learnt.self_tests)
         self.local_list.record = learnt.local_list
+        self.zero.ignores, self.zero.ends = learnt.ignores_zero, learnt.ends_on_zero
         self.steering.pauses.recall(learnt.paused)

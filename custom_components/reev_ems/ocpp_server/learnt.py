@@ -39,6 +39,10 @@ class Learnt:
     paused: Mapping[int, str] = field(default_factory=dict)
     """By connector: the id tag of a transaction that was ended to pause it (pauses.py)."""
     local_list: LocalListRecord | None = None
+    ignores_zero: bool = False
+    """A car charged on at a limit of 0 (zero.py)."""
+    ends_on_zero: int = 0
+    """Transactions that ended by themselves on a limit of 0."""
 
     def as_dict(self) -> dict[str, object]:
         """Return it as JSON has it."""
@@ -75,6 +79,8 @@ class Learnt:
                 local_list=LocalListRecord(**_known(LocalListRecord, kept))
                 if (kept := data.get("local_list"))
                 else None,
+                ignores_zero=bool(data.get("ignores_zero", False)),
+                ends_on_zero=int(data.get("ends_on_zero", 0)),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"no record of abilities: {error!r}") from error

@@ -57,7 +57,7 @@ class Permit:
     """A per phase used; AC."""
     limit_w: float | None = None
     """W in total; DC."""
-    life_s: float = 120.0
+    life_s: float = 300.0
     phase_count: int | None = None
     """Phases to charge with; only for charge points that can switch phases."""
 

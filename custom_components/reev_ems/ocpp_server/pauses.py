@@ -22,7 +22,7 @@ _LOGGER = logging.getLogger(__name__)
 _CALL_TIMEOUT_S = 20.0
 START_WAIT_S = 60.0
 """Time that a remote start may take until it is tried again."""
-_ANYBODY = "REEVEMS"
+ANYBODY = "REEVEMS"
 """For a session that began without an id tag."""
 
 _WAITING = frozenset({ConnectorState.FINISHING, ConnectorState.PLUGGED})
@@ -60,17 +60,19 @@ class Pauses:
         """A transaction runs, whoever started it."""
         self._forget(connector_id)
 
-    async def stop(self, session: Session, connector: ConnectorView) -> bool:
+    async def stop(
+        self, session: Session, connector: ConnectorView, *, urgent: bool = True
+    ) -> bool:
         """End the connector's transaction; returns whether it obeys. Raises CallError."""
         if connector.transaction is None:
             return True
-        tag = connector.transaction.id_tag or _ANYBODY
+        tag = connector.transaction.id_tag or ANYBODY
         # Known before the end is reported, which comes first with some.
         self._tags[connector.connector_id] = tag
         taken = False
         try:
             request = self._point.dialect.remote_stop(connector.transaction)
-            taken = await self._ask(session, request)
+            taken = await self._ask(session, request, urgent=urgent)
         finally:
             if not taken:
                 self._tags.pop(connector.connector_id, None)
@@ -85,14 +87,14 @@ class Pauses:
         """Go on with the session that was ended; returns whether it will try. Raises CallError."""
         id_ = connector.connector_id
         return await self._ask(
-            session, self._point.dialect.remote_start(id_, self._tags[id_])
+            session, self._point.dialect.remote_start(id_, self._tags[id_]), urgent=True
         )
 
-    async def _ask(self, session: Session, request: Request) -> bool:
+    async def _ask(self, session: Session, request: Request, *, urgent: bool) -> bool:
         action, payload = request
         try:
             answer = await session.call(
-                action, payload, urgent=True, timeout_s=_CALL_TIMEOUT_S
+                action, payload, urgent=urgent, timeout_s=_CALL_TIMEOUT_S
             )
         except CallError as error:
             if error.key not in {"refused", "invalid_answer"}:

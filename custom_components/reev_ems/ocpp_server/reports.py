@@ -31,6 +31,7 @@ from .model import (
 )
 from .steering import Steering
 from .transactions import TransactionLog
+from .zero import Zero
 
 _OLDEST_REPORT = timedelta(days=400)
 
@@ -58,6 +59,7 @@ class Reports:
     """The views of a charge point's connectors, written by what the dialects report."""
 
     steering: Steering
+    zero: Zero
 
     def __init__(self, config: ChargePointConfig, host: Host) -> None:
         """Begin with connectors of which nothing is known."""
@@ -300,6 +302,7 @@ class Reports:
         ):
             return
         ended = _charged(connector.transaction, meter_stop_wh)
+        self.zero.ended(connector, reason)
         connector.transaction = None
         self.steering.phases.forget(connector)
         connector.permit = connector.permit_accepted_at_s = (

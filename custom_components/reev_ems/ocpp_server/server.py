@@ -160,7 +160,10 @@ class OcppServer:
         if self._server is None:
             return
         await asyncio.gather(
-            *(point.fall_back(_FALL_BACK_S) for point in self._charge_points.values())
+            *(
+                point.leaving.fall_back(_FALL_BACK_S)
+                for point in self._charge_points.values()
+            )
         )
         server, self._server = self._server, None
         server.close()

@@ -247,7 +247,7 @@ class Steering:
             await self._start_again(session, connector, wanted)
             return
         if self.abilities.way is not Way.PROFILE or (
-            _is_zero(wanted.permit) and point.quirks.zero_ends_session
+            _is_zero(wanted.permit) and not point.obeys_pause
         ):
             await self._send_otherwise(session, connector, wanted)
             return
