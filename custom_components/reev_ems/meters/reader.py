@@ -279,6 +279,10 @@ def rating_of(profile: MeterProfile, found: Mapping[str, str | float]) -> float 
     # A float of a register that is not set may be no number.
     if isinstance(primary_a, int | float) and 0 < primary_a < math.inf:
         return float(primary_a)
+    told = str(found.get("model", ""))
+    fitting = [model for model in profile.ratings_a if told.startswith(model)]
+    if fitting:
+        return profile.ratings_a[max(fitting, key=len)]
     return profile.rating_a
 
 
