@@ -176,7 +176,7 @@ class ReevConfigFlow(
         return self.async_show_form(
             step_id="meter",
             data_schema=self.add_suggested_values_to_schema(
-                connection_schema(self._meter.profiles), self._meter.connection
+                connection_schema(self._meter.models), self._meter.connection
             ),
             errors=errors,
             description_placeholders=self._meter.error_placeholders,

@@ -128,3 +128,39 @@ async def test_reconfigure(
     assert changed.data["invert"] is True
     assert changed.data["phase_order"] == ["L3", "L1", "L2"]
     assert changed.unique_id == f"meter_127.0.0.1:{meter.port}/1"
+
+
+async def test_models_in_the_language_that_is_set(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """What is added to the name of a model is told in German to a German."""
+    hass.config.language = "de"
+    form = await open_subentry(hass, entry, "meter")
+    options = form.result["data_schema"].schema["profile"].config["options"]
+    names = {option["value"]: option["label"] for option in options}
+    assert names["abb_b23"] == "ABB B23 / B24, A43 / A44 (hinter einem Gateway)"
+    assert names["herholdt_ecs_low"] == "Herholdt ECS / M3PRO, Register ab 1 gezählt"
+    assert names["abl_em4"] == "ABL Energiezähler (TQ EM420)"
+    assert names["siemens_pac2200"] == "Siemens SENTRON PAC2200"
+    assert len(set(names.values())) == len(names)
+
+
+async def test_notes_about_values_do_not_hang_on_an_error(
+    hass: HomeAssistant, entry: MockConfigEntry, garage: str, meter: ModbusServer
+) -> None:
+    """Who cannot reach a meter is told how to reach it, and nothing about its energies."""
+    meter.silent_units.add(1)
+    form = await open_subentry(hass, entry, "meter")
+    await form.submit(
+        {"circuit": garage, **meter_input(meter.port, profile="kostal_ksem")},
+        "user",
+        unit_id="no_answer",
+    )
+    assert "Modbus TCP server is off by default" in form.placeholders["detail"]
+    await form.submit(
+        {"circuit": garage, **meter_input(meter.port, profile="janitza_umg604")},
+        "user",
+        unit_id="no_answer",
+    )
+    assert "tariff" not in form.placeholders["detail"]
+    assert "unit ID 2" in form.placeholders["detail"]

@@ -246,7 +246,7 @@ class MeterSubentryFlow(
         return self.async_show_form(
             step_id="reconfigure" if self._subentry_id else "user",
             data_schema=self.add_suggested_values_to_schema(
-                connection_schema(meter.profiles, names), shown
+                connection_schema(meter.models, names), shown
             ),
             errors=errors,
             description_placeholders=meter.error_placeholders,

@@ -69,9 +69,6 @@ CUSTOM_MODEL = "custom"
 CONF_FOUND = "found"
 CONF_READ_AGAIN = "read_again"
 
-# A note of profiles that speaks of values; where nothing was read there are none.
-_ABOUT_VALUES = "compare_with_display"
-
 # The field whose value is most likely wrong; whatever else is wrong belongs to no field.
 FIELD_OF_ERROR = {
     "cannot_connect": CONF_HOST,
@@ -100,17 +97,16 @@ CONFIRM_SCHEMA = probatio.Schema(
 
 
 def connection_schema(
-    profiles: Mapping[str, MeterProfile], circuits: Mapping[str, str] | None = None
+    models: Mapping[str, str], circuits: Mapping[str, str] | None = None
 ) -> probatio.Schema:
     """Return the form that asks how a meter is reached, and which of the circuits it measures if there is a choice."""
-    names = {key: profile.name for key, profile in profiles.items()}
     fields: dict[probatio.Marker, Any] = {}
     if circuits is not None:
         fields[probatio.Required(CONF_CIRCUIT)] = circuit_choice(circuits)
     fields |= {
         probatio.Required(CONF_PROFILE): named_choice(
             {UNKNOWN_MODEL: UNKNOWN_MODEL, SENSORS_MODEL: SENSORS_MODEL}
-            | dict(sorted(names.items(), key=lambda item: item[1].casefold()))
+            | dict(sorted(models.items(), key=lambda item: item[1].casefold()))
             | {CUSTOM_MODEL: CUSTOM_MODEL},
             translation_key="meter_profile",
         ),
@@ -170,6 +166,11 @@ class MeterSetup:
     def connection(self) -> Mapping[str, Any]:
         """The connection as it was entered last."""
         return self._connection
+
+    @property
+    def models(self) -> dict[str, str]:
+        """The names of the known models, by profile."""
+        return {key: self._texts.model(item) for key, item in self.profiles.items()}
 
     @property
     def model(self) -> str:
@@ -308,11 +309,7 @@ class MeterSetup:
     ) -> dict[str, str]:
         """Return an error at the field whose value is most likely wrong."""
         # What is known about connecting it is worth most where it does not answer.
-        notes = (
-            self._texts.note(note)
-            for note in (profile.notes if profile else ())
-            if note != _ABOUT_VALUES
-        )
+        notes = (self._texts.note(note) for note in (profile.notes if profile else ()))
         self.error_placeholders["detail"] = " ".join((f"{err.facts}.", *notes))
         return {FIELD_OF_ERROR.get(err.key, "base"): err.key}
 
@@ -443,7 +440,7 @@ class MeterSetup:
     def found_names(self) -> dict[str, str]:
         """What was found, by its place in the list, told apart by name and values."""
         return {
-            str(index): f"{found.probe.profile.name}: "
+            str(index): f"{self._texts.model(found.probe.profile)}: "
             f"{self._texts.measured(found.probe.reading.voltage_v[0], 'V')}, "
             f"{self._texts.measured(found.probe.reading.current_a[0], 'A')}, "
             f"{self._texts.measured(found.probe.reading.power_total_w, 'W')}"
@@ -483,6 +480,7 @@ class MeterSetup:
                 (
                     *map(self._texts.remark, self._probe.remarks),
                     *map(self._texts.note, self._probe.profile.notes),
+                    *map(self._texts.note, self._probe.profile.value_notes),
                 )
             ),
             "power_total": measured(reading.power_total_w, "W"),
