@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+import time
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
@@ -26,6 +27,7 @@ from .energy_management.model import Phase, Site
 from .energy_management.observation import MeterReading
 from .meters import (
     FrozenWatch,
+    IntervalWatch,
     Load,
     MeterError,
     MeterPoller,
@@ -47,6 +49,8 @@ class MeterStatus:
     """The last complete reading."""
     problem: str | None = None
     """The key of the MeterError while reading fails."""
+    interval_s: float | None = None
+    """How old a reading gets before the next one is there, as observed; None until it is known."""
 
 
 class SiteMeters:
@@ -69,6 +73,7 @@ class SiteMeters:
         self._on_news = on_news
         self._titles: dict[str, str] = {}
         self._watches: dict[str, FrozenWatch] = {}
+        self._intervals: dict[str, IntervalWatch] = {}
         self._behind: dict[str, frozenset[str]] = {}
         """The connectors behind each meter."""
 
@@ -88,6 +93,7 @@ class SiteMeters:
                 circuit=circuit, reading=last.get(meter_id)
             )
             self._watches[meter_id] = FrozenWatch()
+            self._intervals[meter_id] = IntervalWatch()
             self._behind[meter_id] = connectors_below(site, circuit)
             if CONF_SENSORS in subentry.data:
                 self._listen(subentry)
@@ -156,12 +162,17 @@ class SiteMeters:
         status = self.statuses[meter_id]
         if status.problem:
             LOGGER.info("Meter %s answers again", self._title(meter_id))
-        self.statuses[meter_id] = replace(status, reading=reading, problem=None)
+        interval = self._intervals[meter_id]
+        interval.note(reading.at_s, time.monotonic())
+        self.statuses[meter_id] = replace(
+            status, reading=reading, problem=None, interval_s=interval.interval_s
+        )
         self._on_news()
 
     @callback
     def _on_error(self, meter_id: str, error: MeterError) -> None:
         """Note that there is no reading; the last one only gets older (S3)."""
+        self._intervals[meter_id].interrupt()
         self._note_problem(meter_id, error.key, error)
 
     def _note_problem(

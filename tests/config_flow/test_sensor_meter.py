@@ -63,6 +63,7 @@ async def test_add_and_change(hass: HomeAssistant, entry: MockConfigEntry) -> No
     form.shows("user")
     await form.submit({"circuit": garage, **NO_ADDRESS}, "sensors")
     await form.submit(sensors_input(), "sensors", base="no_sensors")
+    await form.submit(sensors_input(voltage_l1=volts), "sensors", base="no_sensors")
     await form.submit(sensors_input(name=" "), "sensors", name="name_missing")
     await form.submit(
         sensors_input(current_l1=volts), "sensors", current_l1="sensor_unit"
@@ -79,8 +80,9 @@ async def test_add_and_change(hass: HomeAssistant, entry: MockConfigEntry) -> No
         current_l2="sensor_no_value",
         current_l3="sensor_no_value",
     )
-    chosen = sensors_input(current_l1=amperes, invert=True)
+    chosen = sensors_input(current_l1=amperes, voltage_l1=volts, invert=True)
     await form.submit(chosen, "confirm_sensors")
+    assert form.placeholders["voltage_l1"] == "230.0 V"
     assert form.placeholders["current_l1"] == "-5.3 A"
     assert form.placeholders["current_l2"] == "–"
     await form.submit({})
