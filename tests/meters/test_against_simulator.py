@@ -15,6 +15,7 @@ from custom_components.reev_ems.meters import (
 from simulator.layouts import LAYOUTS
 from simulator.modbus import Endpoint, Meter, MeterConfig
 from simulator.plant import Measurement
+from simulator.wiring import Wiring
 
 TRUTH = Measurement(
     at_s=0.0,
@@ -51,8 +52,7 @@ async def test_simulated_meter(
             circuit="main",
             layout=LAYOUTS[name],
             unit=2,
-            sign=-1,
-            phase_order=(2, 0, 1),
+            wiring=Wiring(sign=-1, phase_order=(2, 0, 1)),
         ),
         TRUTH,
     )
