@@ -52,7 +52,8 @@ from .flows.fields import (
 )
 from .flows.gateway import GatewaySubentryFlow
 from .flows.meter import MeterFlow, MeterSubentryFlow
-from .flows.meter_setup import MeterSetup, connection_schema
+from .flows.meter_forms import connection_schema
+from .flows.meter_setup import MeterSetup
 from .flows.options import ReevOptionsFlow
 from .flows.security import SecurityFlow
 from .flows.site import (

@@ -35,7 +35,7 @@ from homeassistant.util.unit_conversion import (
 )
 
 from .energy_management.observation import MeterReading
-from .meters import MeterError, Resolutions, Trouble
+from .meters import Correction, MeterError, Resolutions, Trouble
 from .meters.sensors import Wiring, combine
 
 # An integration writes the sensors of one measurement one after the other.
@@ -95,7 +95,7 @@ def read_sensors(
     sensors: Mapping[str, str],
     *,
     wiring: Wiring,
-    invert: bool,
+    correction: Correction,
     at_s: float,
     resolutions: Resolutions,
 ) -> MeterReading:
@@ -112,7 +112,7 @@ def read_sensors(
                 sensors[quantity],
             )
     return combine(
-        values, wiring=wiring, invert=invert, at_s=at_s, steps=resolutions.known
+        values, wiring=wiring, correction=correction, at_s=at_s, steps=resolutions.known
     )
 
 
@@ -125,7 +125,7 @@ class SensorMeter:
         sensors: Mapping[str, str],
         *,
         wiring: Wiring,
-        invert: bool,
+        correction: Correction,
         on_reading: Callable[[MeterReading], None],
         on_error: Callable[[MeterError], None],
     ) -> None:
@@ -133,7 +133,7 @@ class SensorMeter:
         self._hass = hass
         self._sensors = sensors
         self._wiring = wiring
-        self._invert = invert
+        self._correction = correction
         self._on_reading = on_reading
         self._on_error = on_error
         self._resolutions = Resolutions()
@@ -208,7 +208,7 @@ class SensorMeter:
             self._hass,
             self._sensors,
             wiring=self._wiring,
-            invert=self._invert,
+            correction=self._correction,
             at_s=min(self._reported_s[item] for item in self._sensors.values()),
             resolutions=self._resolutions,
         )

@@ -12,8 +12,6 @@ from homeassistant.core import HomeAssistant, callback
 
 from .const import (
     CONF_CIRCUIT,
-    CONF_INVERT,
-    CONF_PHASE_ORDER,
     CONF_POLL_S,
     CONF_PROFILE,
     CONF_SENSORS,
@@ -23,8 +21,9 @@ from .const import (
     LOGGER,
     SUBENTRY_METER,
 )
-from .energy_management.model import Phase, Site
+from .energy_management.model import Site
 from .energy_management.observation import MeterReading
+from .meter_correction import correction_of
 from .meters import (
     FrozenWatch,
     IntervalWatch,
@@ -110,7 +109,7 @@ class SiteMeters:
             self._hass,
             data[CONF_SENSORS],
             wiring=Wiring(data[CONF_WIRING]),
-            invert=data[CONF_INVERT],
+            correction=correction_of(data),
             on_reading=partial(self._on_reading, subentry.subentry_id),
             on_error=partial(self._on_error, subentry.subentry_id),
         )
@@ -127,8 +126,7 @@ class SiteMeters:
             host=data[CONF_HOST],
             port=data[CONF_PORT],
             unit_id=data[CONF_UNIT_ID],
-            invert=data.get(CONF_INVERT, False),
-            phase_order=_phase_order(data.get(CONF_PHASE_ORDER)),
+            correction=correction_of(data),
             expected_serial=data.get(CONF_SERIAL),
         )
         self._entry.async_on_unload(reader.close)
@@ -202,9 +200,3 @@ def connectors_below(site: Site, circuit_id: str) -> frozenset[str]:
         return circuit is not None
 
     return frozenset(item.id for item in site.connectors if is_below(item.circuit))
-
-
-def _phase_order(values: list[str] | None) -> tuple[Phase, Phase, Phase]:
-    """Return the grid phases that the meter's own inputs 1 to 3 are wired to."""
-    first, second, third = values or list(Phase)
-    return Phase(first), Phase(second), Phase(third)

@@ -106,7 +106,12 @@ async def test_reconfigure(
         entry,
         entry.subentries[grid_id],
         data=meter_data(
-            "192.0.2.1", circuit="main", invert=True, phase_order=["L3", "L1", "L2"]
+            "192.0.2.1",
+            circuit="main",
+            invert=True,
+            phase_order=["L3", "L1", "L2"],
+            inverted_phases=["L2"],
+            ratio=2.0,
         ),
     )
     form = await open_subentry(hass, entry, "meter", grid_id)
@@ -117,9 +122,11 @@ async def test_reconfigure(
         {**moved, "port": free_port()}, "reconfigure", host="cannot_connect"
     )
     await form.submit(moved, "confirm")
-    kept = confirmation(invert=True, phase_order="l3_l1_l2")
+    kept = confirmation(
+        invert=True, phase_order="l3_l1_l2", inverted_phases=["L2"], ratio=2.0
+    )
     assert form.suggested == kept
-    assert form.placeholders["current_l3"] == "-20.0 A"
+    assert form.placeholders["current_l3"] == "-40.0 A"
     await form.submit({**kept, "name": "Main meter"})
     form.aborted("reconfigure_successful")
     changed = entry.subentries[grid_id]
@@ -127,6 +134,7 @@ async def test_reconfigure(
     assert changed.data["port"] == meter.port
     assert changed.data["invert"] is True
     assert changed.data["phase_order"] == ["L3", "L1", "L2"]
+    assert (changed.data["inverted_phases"], changed.data["ratio"]) == (["L2"], 2.0)
     assert changed.unique_id == f"meter_127.0.0.1:{meter.port}/1"
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from custom_components.reev_ems.energy_management.model import Phase
 from custom_components.reev_ems.meters import (
+    Correction,
     DetectedMeter,
     LoadedProfiles,
     MeterReader,
@@ -68,8 +69,7 @@ async def test_simulated_meter(
         host="127.0.0.1",
         port=endpoint.port,
         unit_id=2,
-        invert=True,
-        phase_order=(Phase.L3, Phase.L1, Phase.L2),
+        correction=Correction(invert=True, phase_order=(Phase.L3, Phase.L1, Phase.L2)),
     )
     rewired = await reader.read()
     await reader.close()

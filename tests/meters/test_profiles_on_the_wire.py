@@ -6,6 +6,7 @@ import pytest
 
 from custom_components.reev_ems.energy_management.model import Phase
 from custom_components.reev_ems.meters import (
+    Correction,
     LoadedProfiles,
     MeterReader,
     ModbusGateways,
@@ -227,8 +228,9 @@ async def test_inverted_and_rewired_meter(
             host="127.0.0.1",
             port=server.port,
             unit_id=1,
-            invert=True,
-            phase_order=(Phase.L3, Phase.L1, Phase.L2),
+            correction=Correction(
+                invert=True, phase_order=(Phase.L3, Phase.L1, Phase.L2)
+            ),
             clock=lambda: 42.0,
         )
         reading = await reader.read()

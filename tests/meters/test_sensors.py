@@ -5,7 +5,13 @@ import math
 import pytest
 
 from custom_components.reev_ems.energy_management.model import PartPerPhase
-from custom_components.reev_ems.meters import MeterError, Resolutions, Trouble, Wiring
+from custom_components.reev_ems.meters import (
+    Correction,
+    MeterError,
+    Resolutions,
+    Trouble,
+    Wiring,
+)
 from custom_components.reev_ems.meters.sensors import combine
 
 THREE = Wiring.THREE_PHASE
@@ -100,7 +106,9 @@ def test_s2_whole_amperes_are_not_believed_to_the_letter(
 def test_voltages_are_handed_on() -> None:
     """They have no direction, and turn a power into its current."""
     values = {"power_l1": -1800.0, "voltage_l1": 240.0}
-    reading = combine(values, wiring=Wiring.L1, at_s=0.0, invert=True)
+    reading = combine(
+        values, wiring=Wiring.L1, at_s=0.0, correction=Correction(invert=True)
+    )
     assert reading.voltage_v == (240.0, None, None)
     assert reading.current_a[0] == pytest.approx(1800 / 240 / 0.9)
 
@@ -128,7 +136,9 @@ def test_how_finely_a_sensor_tells(texts: list[str], unit: float, step: float) -
 def test_inverted() -> None:
     """Sensors that count export as positive are turned before a direction is judged."""
     values = {"current_l1": 10.0, "power_l1": -100.0, "power_total": -100.0}
-    reading = combine(values, wiring=Wiring.L1, at_s=0.0, invert=True)
+    reading = combine(
+        values, wiring=Wiring.L1, at_s=0.0, correction=Correction(invert=True)
+    )
     assert (reading.current_a, reading.power_total_w) == ((10.0, 0.0, 0.0), 100.0)
 
 

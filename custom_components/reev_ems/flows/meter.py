@@ -22,16 +22,16 @@ from ..const import (
     SUBENTRY_METER,
 )
 from .fields import named_choice
-from .meter_map import CONF_MAP, MAP_SCHEMA
-from .meter_setup import (
+from .meter_forms import (
     CONF_FOUND,
     CONF_READ_AGAIN,
     CONFIRM_SCHEMA,
     CUSTOM_MODEL,
     UNKNOWN_MODEL,
-    MeterSetup,
     connection_schema,
 )
+from .meter_map import CONF_MAP, MAP_SCHEMA
+from .meter_setup import MeterSetup
 from .sensor_meter import SENSORS_SCHEMA
 from .site import circuit_names, draft_site
 

@@ -3,19 +3,15 @@
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from itertools import permutations
 from typing import Any
 
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PORT
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers.selector import BooleanSelector, TextSelector
 from homeassistant.helpers.sun import is_up
-import probatio
 
 from ..const import (
     CONF_CIRCUIT,
-    CONF_INVERT,
     CONF_PHASE_ORDER,
     CONF_POLL_S,
     CONF_PROFILE,
@@ -27,9 +23,10 @@ from ..const import (
     SENSORS_MODEL,
     SUBENTRY_METER,
 )
-from ..energy_management.model import PHASES, PartPerPhase, PerPhase, Phase
+from ..energy_management.model import PHASES, PartPerPhase, PerPhase
 from ..energy_management.observation import MeterReading
 from ..listener import DATA
+from ..meter_correction import correction_of
 from ..meter_profiles import async_load_meter_profiles
 from ..meters import (
     DetectedMeter,
@@ -45,29 +42,11 @@ from ..meters import (
     parse_profile,
     probe_meter,
 )
-from .fields import (
-    amperes,
-    choice,
-    circuit_choice,
-    modbus_unit,
-    named_choice,
-    port_number,
-    seconds,
-)
+from .correction_fields import CORRECTION_KEYS, shown_correction, stored_correction
+from .meter_forms import CONF_READ_AGAIN, CUSTOM_MODEL, PHASE_ORDERS
 from .meter_map import CONF_MAP, MAP_TEMPLATE, async_store_profile, new_profile
 from .meter_texts import MeterTexts, bullets, hints
 from .sensor_meter import SensorSetup
-
-DEFAULT_MODBUS_PORT = 502
-DEFAULT_UNIT_ID = 1
-# Once a second: as fast as the control loop decides.
-DEFAULT_POLL_S = 1.0
-
-# Chosen instead of a model: the device is asked what it is, or the person enters its register map.
-UNKNOWN_MODEL = "unknown"
-CUSTOM_MODEL = "custom"
-CONF_FOUND = "found"
-CONF_READ_AGAIN = "read_again"
 
 # The field whose value is most likely wrong; whatever else is wrong belongs to no field.
 FIELD_OF_ERROR = {
@@ -75,50 +54,6 @@ FIELD_OF_ERROR = {
     "no_answer": CONF_UNIT_ID,
     "not_this_meter": CONF_PROFILE,
 }
-
-# "l2_l3_l1": the meter's inputs 1 to 3 are wired to L2, L3, L1. Option keys must be lower case.
-PHASE_ORDERS = {
-    "_".join(order).lower(): [str(phase) for phase in order]
-    for order in permutations(PHASES)
-}
-
-# What the values above call for comes first.
-CONFIRM_SCHEMA = probatio.Schema(
-    {
-        probatio.Required(CONF_INVERT, default=False): BooleanSelector(),
-        probatio.Required(CONF_PHASE_ORDER, default="l1_l2_l3"): choice(
-            "phase_order", PHASE_ORDERS
-        ),
-        probatio.Required(CONF_READ_AGAIN, default=False): BooleanSelector(),
-        probatio.Optional(CONF_RATING_A): amperes(1, 100_000, "rating_out_of_range"),
-        probatio.Required(CONF_NAME): TextSelector(),
-    }
-)
-
-
-def connection_schema(
-    models: Mapping[str, str], circuits: Mapping[str, str] | None = None
-) -> probatio.Schema:
-    """Return the form that asks how a meter is reached, and which of the circuits it measures if there is a choice."""
-    fields: dict[probatio.Marker, Any] = {}
-    if circuits is not None:
-        fields[probatio.Required(CONF_CIRCUIT)] = circuit_choice(circuits)
-    fields |= {
-        probatio.Required(CONF_PROFILE): named_choice(
-            {UNKNOWN_MODEL: UNKNOWN_MODEL, SENSORS_MODEL: SENSORS_MODEL}
-            | dict(sorted(models.items(), key=lambda item: item[1].casefold()))
-            | {CUSTOM_MODEL: CUSTOM_MODEL},
-            translation_key="meter_profile",
-        ),
-        # Sensors have no address.
-        probatio.Optional(CONF_HOST): TextSelector(),
-        probatio.Required(CONF_PORT, default=DEFAULT_MODBUS_PORT): port_number(),
-        probatio.Required(CONF_UNIT_ID, default=DEFAULT_UNIT_ID): modbus_unit(),
-        probatio.Required(CONF_POLL_S, default=DEFAULT_POLL_S): seconds(
-            0.5, 10, "poll_out_of_range"
-        ),
-    }
-    return probatio.Schema(fields)
 
 
 class MeterSetup:
@@ -338,16 +273,16 @@ class MeterSetup:
         if self._subentry is None:
             self.shown = {
                 CONF_NAME: probe.profile.name,
-                CONF_INVERT: False,
                 CONF_PHASE_ORDER: "l1_l2_l3",
+                **shown_correction({}),
             }
         else:
             stored = self._subentry.data
             order = stored.get(CONF_PHASE_ORDER, list(PHASES))
             self.shown = {
                 CONF_NAME: self._subentry.title,
-                CONF_INVERT: stored.get(CONF_INVERT, False),
                 CONF_PHASE_ORDER: "_".join(order).lower(),
+                **shown_correction(stored),
             }
             if stored.get(CONF_PROFILE) == probe.profile.id:
                 rating_a = stored.get(CONF_RATING_A, rating_a)
@@ -369,10 +304,7 @@ class MeterSetup:
 
     def confirm(self, user_input: dict[str, Any]) -> bool:
         """Return whether the person agreed with what was shown; if not, it is to be shown anew."""
-        agreed = all(
-            user_input[key] == self.shown[key]
-            for key in (CONF_INVERT, CONF_PHASE_ORDER)
-        )
+        agreed = all(user_input[key] == self.shown[key] for key in CORRECTION_KEYS)
         # One that is cleared tells nothing new.
         if (rating_a := user_input.get(CONF_RATING_A)) is not None:
             agreed = agreed and rating_a == self.shown.get(CONF_RATING_A)
@@ -401,14 +333,16 @@ class MeterSetup:
         return {}
 
     def _corrected(self, reading: MeterReading) -> MeterReading:
-        """Return a reading as it is with the direction and order that are shown."""
-        one, two, three = PHASE_ORDERS[self.shown[CONF_PHASE_ORDER]]
-        return corrected(
-            self._probe.profile,
-            reading,
-            invert=self.shown[CONF_INVERT],
-            phase_order=(Phase(one), Phase(two), Phase(three)),
-        )
+        """Return a reading as it is with the correction that is shown."""
+        return corrected(self._probe.profile, reading, correction_of(self._correction))
+
+    @property
+    def _correction(self) -> dict[str, Any]:
+        """What is stored of the correction."""
+        return {
+            CONF_PHASE_ORDER: PHASE_ORDERS[self.shown[CONF_PHASE_ORDER]],
+            **stored_correction(self.shown),
+        }
 
     @property
     def data(self) -> dict[str, Any]:
@@ -419,8 +353,7 @@ class MeterSetup:
         data = {
             CONF_CIRCUIT: ROOT_CIRCUIT,
             **self._connection,
-            CONF_INVERT: self.shown[CONF_INVERT],
-            CONF_PHASE_ORDER: PHASE_ORDERS[self.shown[CONF_PHASE_ORDER]],
+            **self._correction,
         }
         if CONF_RATING_A in self.shown:
             data[CONF_RATING_A] = self.shown[CONF_RATING_A]

@@ -18,6 +18,7 @@ import probatio
 from ..const import CONF_INVERT, CONF_PROFILE, CONF_SENSORS, CONF_WIRING, SENSORS_MODEL
 from ..energy_management.model import PHASES
 from ..energy_management.observation import MeterReading
+from ..meter_correction import correction_of
 from ..meters import (
     FOLLOWING_QUANTITIES,
     SENSOR_QUANTITIES,
@@ -26,6 +27,7 @@ from ..meters import (
     Wiring,
 )
 from ..sensor_meter import kind_of, read_sensors, value_of
+from .correction_fields import CORRECTION_FIELDS, shown_correction, stored_correction
 from .fields import choice
 from .meter_texts import MeterTexts
 
@@ -50,6 +52,7 @@ SENSORS_SCHEMA = probatio.Schema(
             "sensor_wiring", Wiring
         ),
         probatio.Required(CONF_INVERT, default=False): BooleanSelector(),
+        **CORRECTION_FIELDS,
     }
 )
 
@@ -74,7 +77,7 @@ class SensorSetup:
                 **subentry.data[CONF_SENSORS],
                 CONF_NAME: subentry.title,
                 CONF_WIRING: subentry.data[CONF_WIRING],
-                CONF_INVERT: subentry.data[CONF_INVERT],
+                **shown_correction(subentry.data),
             }
 
     def take(self, user_input: Mapping[str, Any]) -> dict[str, str]:
@@ -105,7 +108,7 @@ class SensorSetup:
                 self._hass,
                 sensors,
                 wiring=Wiring(user_input[CONF_WIRING]),
-                invert=user_input[CONF_INVERT],
+                correction=correction_of(stored_correction(user_input)),
                 at_s=time.monotonic(),
                 resolutions=Resolutions(),
             )
@@ -136,7 +139,7 @@ class SensorSetup:
             CONF_PROFILE: SENSORS_MODEL,
             CONF_SENSORS: self._sensors,
             CONF_WIRING: self.shown[CONF_WIRING],
-            CONF_INVERT: self.shown[CONF_INVERT],
+            **stored_correction(self.shown),
         }
 
     @property

@@ -7,6 +7,7 @@ from .commissioning import (
     is_inverted,
     phase_that_moved,
 )
+from .correction import NO_CORRECTION, Correction
 from .detect import DetectedMeter, DetectionStep, detect_meters
 from .errors import MeterError, Oddity, Remark, Trouble
 from .frozen import FrozenWatch, Load
@@ -24,7 +25,9 @@ from .teltonika import GatewayStatus, TeltonikaGateway
 
 __all__ = [
     "FOLLOWING_QUANTITIES",
+    "NO_CORRECTION",
     "SENSOR_QUANTITIES",
+    "Correction",
     "DetectedMeter",
     "DetectionStep",
     "Doubt",

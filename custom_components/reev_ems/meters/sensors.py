@@ -6,9 +6,10 @@ import math
 
 from ..energy_management.model import PHASES, PartPerPhase, Phase, Site
 from ..energy_management.observation import MeterReading
+from .correction import NO_CORRECTION, Correction
 from .errors import MeterError, Trouble
 from .profile import PHASE_CURRENTS, PHASE_POWERS, PHASE_VOLTAGES
-from .reading import check_plausible, directed_current, symbol
+from .reading import check_plausible, directed_current, symbol, times, total_power
 
 FOLLOWING_QUANTITIES = (*PHASE_CURRENTS, *PHASE_POWERS, "power_total")
 """One of them at least has a sensor; the others may follow from it."""
@@ -40,7 +41,7 @@ def combine(
     *,
     wiring: Wiring,
     at_s: float,
-    invert: bool = False,
+    correction: Correction = NO_CORRECTION,
     steps: Mapping[str, float] | None = None,
 ) -> MeterReading:
     """Return the reading that the values of SENSOR_QUANTITIES make; quantities without a sensor are left out.
@@ -58,11 +59,7 @@ def combine(
     if missing:
         facts = ", ".join(missing)
         raise MeterError(Trouble.INCOMPLETE, f"No sensor gives {facts}.", facts)
-    known = {
-        name: -value if invert and name not in PHASE_VOLTAGES else value
-        for name, value in values.items()
-        if value is not None
-    }
+    known = {name: value for name, value in values.items() if value is not None}
     steps = steps or {}
     total_w = known.get("power_total")
     voltage_v, current_a, power_w = (
@@ -80,21 +77,26 @@ def combine(
         for index in range(len(PHASES)):
             if index != own and current_a[index] is power_w[index] is None:
                 current_a[index] = power_w[index] = 0.0
-    for index, (current, power) in enumerate(
-        zip(PHASE_CURRENTS, PHASE_POWERS, strict=True)
+    ratio = correction.ratio
+    for index, (current, power, factor) in enumerate(
+        zip(PHASE_CURRENTS, PHASE_POWERS, correction.factors, strict=True)
     ):
+        current_a[index] = times(current_a[index], factor)
+        power_w[index] = times(power_w[index], factor)
         volts = voltage_v[index]
         current_a[index] = _current(
             current_a[index],
             power_w[index],
             NOMINAL_VOLTAGE_V if volts is None else volts,
-            step_a=steps.get(current, 0.0),
-            step_w=steps.get(power, steps.get("power_total", 0.0)),
+            step_a=ratio * steps.get(current, 0.0),
+            step_w=ratio * steps.get(power, steps.get("power_total", 0.0)),
         )
+    voltages, currents, powers = map(_per_phase, (voltage_v, current_a, power_w))
     if total_w is None:
         phases_w = [watts for watts in power_w if watts is not None]
         total_w = sum(phases_w) if len(phases_w) == len(PHASES) else None
-    voltages, currents, powers = map(_per_phase, (voltage_v, current_a, power_w))
+    else:
+        total_w = total_power(powers, total_w, correction)
     check_plausible(voltages, currents, powers, total_w, None)
     return MeterReading(
         at_s=at_s,
