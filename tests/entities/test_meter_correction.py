@@ -254,3 +254,14 @@ def test_sensors_change_places() -> None:
         "inverted_phases": ["L2", "L3"],
     }
     assert set_right(data | {"wiring": "l2"}, change)["wiring"] == "l3"
+
+
+async def test_how_far_apart_readings_over_modbus_are(site: MockConfigEntry) -> None:
+    """It is observed, not taken from the setting: a meter may answer late, or seldom."""
+    async with asyncio.timeout(5):
+        while True:
+            (status,) = site.runtime_data.data.meters.values()
+            if status.interval_s is not None:
+                break
+            await asyncio.sleep(0.02)
+    assert status.interval_s == pytest.approx(0.5, abs=0.1)
