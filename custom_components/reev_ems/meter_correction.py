@@ -21,6 +21,9 @@ INVERTED: Final = f"{METER_CONTRADICTION}_inverted"
 PHASES_INVERTED: Final = f"{METER_CONTRADICTION}_phases_inverted"
 PHASES_SWAPPED: Final = f"{METER_CONTRADICTION}_phases_swapped"
 WRONG_RATIO: Final = f"{METER_CONTRADICTION}_ratio"
+METER_CONTRADICTIONS: Final = frozenset(
+    (METER_CONTRADICTION, INVERTED, PHASES_INVERTED, PHASES_SWAPPED, WRONG_RATIO)
+)
 
 # In the data of the issue: the correction, and what it is to be added to.
 KEY_CORRECTION: Final = "correction"
