@@ -16,9 +16,6 @@ BEGIN = "<!-- The table is written by scripts/meter-table. -->\n"
 END = "<!-- End of the table. -->\n"
 TEXTS = ROOT / "custom_components" / "reev_ems" / "translations" / "en.json"
 
-# What is checked in CI beside the reading of a device made after the profile itself.
-AFTER_THE_MANUAL = {"janitza_umg604", "tq_em420", "siemens_pac2200"}
-"""Registers written after the maker's document by hand: tests/meters/test_profiles_on_the_wire.py."""
 SIMULATED_AS = {
     "abb_b24": "abb_b23",
     "sunspec_203": "sunspec_meter",
@@ -36,25 +33,47 @@ def table() -> str:
                 f"{error.file}:{error.line}: {error.reason}" for error in loaded.errors
             )
         )
-    profiles = sorted(
-        loaded.profiles.values(), key=lambda profile: profile.name.casefold()
-    )
+    selector = json.loads(TEXTS.read_text(encoding="utf-8"))["selector"]
+    words = selector["meter_note"]["options"]
+    remarks = selector["meter_name"]["options"]
+    profiles = {
+        remarks.get(profile.name_remark, "{name}").format(name=profile.name): profile
+        for profile in loaded.profiles.values()
+    }
+    if len(profiles) < len(loaded.profiles):
+        raise SystemExit("two profiles have one name")
+    profiles = dict(sorted(profiles.items(), key=lambda item: item[0].casefold()))
     rows = [
-        "| meter | profile | confidence | how | checked | rating | unit ids | fastest poll | sources |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| meter | profile | confidence | how | checked | rating | unit ids | fastest poll |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    rows += [_row(profile) for profile in profiles]
-    texts = json.loads(TEXTS.read_text(encoding="utf-8"))
-    words = texts["selector"]["meter_note"]["options"]
+    rows += [_row(name, profile) for name, profile in profiles.items()]
+    agreements = [
+        f"- **{name}**: {'; '.join(profile.sources)}."
+        for name, profile in profiles.items()
+    ]
     notes = [
-        f"- **{profile.name}**: {' '.join(words.get(note, note) for note in profile.notes)}"
-        for profile in profiles
-        if profile.notes
+        f"- **{name}**: {' '.join(words.get(note, note) for note in told)}"
+        for name, profile in profiles.items()
+        if (told := (*profile.notes, *profile.value_notes))
     ]
-    return "\n".join([*rows, "", "Good to know:", "", *notes, ""])
+    return "\n".join(
+        [
+            *rows,
+            "",
+            "What agrees with whom (U voltages, I currents, P powers, f frequency):",
+            "",
+            *agreements,
+            "",
+            "Good to know:",
+            "",
+            *notes,
+            "",
+        ]
+    )
 
 
-def _row(profile: MeterProfile) -> str:
+def _row(name: str, profile: MeterProfile) -> str:
     if profile.candidates:
         how = f"tries {', '.join(f'`{candidate.id}`' for candidate in profile.candidates)}"
     elif profile.sunspec_models:
@@ -65,7 +84,7 @@ def _row(profile: MeterProfile) -> str:
     if profile.needs_gateway:
         how += ", through a Modbus gateway"
     cells = (
-        profile.name,
+        name,
         f"`{profile.id}`",
         profile.status,
         how,
@@ -73,7 +92,6 @@ def _row(profile: MeterProfile) -> str:
         _rating(profile),
         ", ".join(map(str, profile.unit_ids)),
         f"{profile.min_poll_s:g} s",
-        "; ".join(profile.sources),
     )
     return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
 
@@ -85,9 +103,8 @@ def _checked(profile: MeterProfile) -> str:
     if profile.sunspec_models:
         checks = ["chain"]
     else:
-        checks = ["twin"]
-    if profile.id in AFTER_THE_MANUAL:
-        checks.append("manual")
+        # Every profile with registers of its own has a vector in tests/meters/vectors.py: a test compares.
+        checks = ["twin", "vector"]
     if profile.id in {SIMULATED_AS.get(name, name) for name in LAYOUTS}:
         checks.append("simulator")
     return ", ".join(checks)
@@ -96,7 +113,10 @@ def _checked(profile: MeterProfile) -> str:
 def _rating(profile: MeterProfile) -> str:
     if CT_PRIMARY in profile.identification:
         return "from the device"
-    return "" if profile.rating_a is None else f"{profile.rating_a:g} A"
+    ratings_a = sorted({*profile.ratings_a.values()})
+    if profile.rating_a is not None:
+        ratings_a = [profile.rating_a]
+    return ", ".join(f"{rating_a:g} A" for rating_a in ratings_a)
 
 
 def main() -> None:

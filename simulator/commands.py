@@ -8,10 +8,12 @@ import voluptuous as vol
 from .car import Car
 from .curve import Curve
 from .house import BaseLoad
-from .modbus import Fault
+from .modbus import FAULT
 from .quirks import Quirks
 from .site import Site
-from .site_file import CAR, NOT_NEGATIVE, NUMBER, POSITIVE, QUIRKS, SiteError, per_phase
+from .site_file import CAR, QUIRKS, SiteError
+from .values import NOT_NEGATIVE, POSITIVE, finite, per_phase
+from .wiring import WIRING, read_wiring
 
 type Json = dict[str, Any]
 type _Command = Callable[[Site, Json], Awaitable[None]]
@@ -144,6 +146,10 @@ async def _meter_fault(site: Site, given: Json) -> None:
     )
 
 
+async def _meter_wiring(site: Site, given: Json) -> None:
+    site.meters[given.pop("meter")].rewire(read_wiring(given))
+
+
 def _or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Return a reader that takes None too, and else says what the reader says."""
     return lambda value: None if value is None else read(value)
@@ -153,7 +159,7 @@ _CONNECTOR: dict[Any, Any] = {vol.Required("connector"): str}
 _CHARGE_POINT: dict[Any, Any] = {vol.Required("charge_point"): str}
 _POWER: dict[Any, Any] = {
     vol.Required("id"): str,
-    vol.Required("power_w"): _or_none(NUMBER),
+    vol.Required("power_w"): _or_none(finite),
 }
 
 COMMANDS: dict[str, tuple[vol.Schema, _Command]] = {
@@ -207,13 +213,15 @@ COMMANDS: dict[str, tuple[vol.Schema, _Command]] = {
         vol.Schema(
             {
                 vol.Required("meter"): str,
-                vol.Required("fault"): vol.All(
-                    vol.In([fault.value for fault in Fault]), vol.Coerce(Fault)
-                ),
+                vol.Required("fault"): FAULT,
                 vol.Optional("exception_code"): vol.All(int, vol.Range(min=1, max=255)),
                 vol.Optional("delay_s"): NOT_NEGATIVE,
             }
         ),
         _meter_fault,
+    ),
+    "meter_wiring": (
+        vol.Schema({vol.Required("meter"): str, **WIRING}),
+        _meter_wiring,
     ),
 }

@@ -33,6 +33,13 @@ def _constant(address: int, value: int | str, kind: str, count: int = 0) -> Regi
     return Register(address=address, type=kind, constant=value, count=count)
 
 
+def _swapped_text(address: int, text: str, count: int) -> Register:
+    """Return a text of which the first letter is in the low byte of a register."""
+    padded = text.ljust(2 * count, "\0")
+    pairs = (padded[at : at + 2][::-1] for at in range(0, len(padded), 2))
+    return _constant(address, "".join(pairs), "string", count)
+
+
 def _janitza_block_19000() -> tuple[Register, ...]:
     """Return the block that all Janitza devices share."""
     return (
@@ -250,11 +257,31 @@ ABB_B23 = Layout(
     refresh_s=0.5,
 )
 
+# The values of the whole system stand before those of the phases, which the B23 does not have.
+ABB_M4M = Layout(
+    name="abb_m4m",
+    registers=(
+        _one(0x5000, "energy_import", "uint64", 0.01 * _WH_OF_KWH),
+        _one(0x5004, "energy_export", "uint64", 0.01 * _WH_OF_KWH),
+        *_phases(0x5B02, 2, "voltage", "uint32", 0.1),
+        *_phases(0x5B10, 2, "current", "uint32", 0.01),
+        _one(0x5B1A, "power", "int32", 0.01),
+        *_phases(0x5B1C, 2, "power", "int32", 0.01),
+        _one(0x5B32, "frequency", "uint16", 0.01),
+        _constant(0x8900, 31024001, "uint32"),
+        _constant(0x8908, "1.6.0", "string", 8),
+        _constant(0x8960, "M4M ", "string", 2),
+    ),
+    filled=((0x1000, 0x8EFF),),
+    fill_word=0xFFFF,
+    refresh_s=0.5,
+)
+
 SHELLY_PRO_3EM = Layout(
     name="shelly_pro_3em",
     registers=(
-        _constant(0, "A8032A000001", "string", 6),
-        _constant(6, "SPEM-003CEBEU", "string", 10),
+        _swapped_text(0, "A8032A000001", 6),
+        _swapped_text(6, "SPEM-003CEBEU", 10),
         *_low_word_first(
             _one(1013, "power", "float32"),
             *_phases(1020, 20, "voltage", "float32"),
@@ -282,7 +309,8 @@ EASTRON_SDM630 = Layout(
         _one(74, "energy_export", "float32", _WH_OF_KWH),
     ),
     filled=((0, 107),),
-    most_registers=60,
+    # The manual says 60, but some devices refuse more than these.
+    most_registers=18,
     functions=(4,),
     refresh_s=0.5,
 )
@@ -314,6 +342,9 @@ LOVATO_DMG610 = Layout(
         *_phases(7, 2, "current", "uint32", 0.0001),
         *_phases(19, 2, "power", "int32", 0.01),
         _one(57, "power", "int32", 0.01),
+        _one(0x0031, "frequency", "uint32", 0.001),
+        _one(0x1B1F, "energy_import", "uint64", 0.01 * _WH_OF_KWH),
+        _one(0x1B23, "energy_export", "uint64", 0.01 * _WH_OF_KWH),
     ),
     filled=((1, 58),),
     functions=(4,),
@@ -445,6 +476,7 @@ LAYOUTS = {
         CARLO_GAVAZZI_EM340,
         CARLO_GAVAZZI_EM540,
         ABB_B23,
+        ABB_M4M,
         SHELLY_PRO_3EM,
         EASTRON_SDM630,
         ALGODUE_UEM,

@@ -9,13 +9,16 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 import logging
 import struct
 
+import voluptuous as vol
+
 from .plant import Measurement
 from .registers import Layout
+from .wiring import Energies, Wiring
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -55,6 +58,10 @@ class Fault(StrEnum):
     """All registers are 0xFFFF, which is also not-a-number."""
 
 
+FAULT = vol.All(vol.In([fault.value for fault in Fault]), vol.Coerce(Fault))
+"""A fault by name, in a site file and in a command."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeterConfig:
     """A meter: which circuit it measures, and how."""
@@ -67,10 +74,8 @@ class MeterConfig:
     """Age of the values when they reach the registers (integration time of the meter)."""
     refresh_s: float | None = None
     """None: as the model does."""
-    sign: int = 1
-    """-1: the current transformers are mounted the wrong way round."""
-    phase_order: tuple[int, int, int] = (0, 1, 2)
-    """Line phase (0 for L1) that each of the meter's phases is connected to."""
+    fault: Fault = Fault.NONE
+    wiring: Wiring = field(default_factory=Wiring)
 
 
 class Meter:
@@ -79,7 +84,7 @@ class Meter:
     def __init__(self, config: MeterConfig, first: Measurement) -> None:
         """Start with a first measurement."""
         self.config = config
-        self.fault = Fault.NONE
+        self.fault = config.fault
         self.exception_code = 4
         self.delay_s = 0.0
         """Time that every answer takes."""
@@ -88,14 +93,17 @@ class Meter:
             config.layout.refresh_s if config.refresh_s is None else config.refresh_s
         )
         self._underway: deque[Measurement] = deque(maxlen=4096)
-        self._shown = first
+        self.wiring = config.wiring
+        """Changed by `rewire`."""
+        self._truth = first
         self._shown_at_s = first.at_s
-        self._image: tuple[Measurement, dict[int, int]] | None = None
+        self._counted = self.wiring.counted(Energies(), Energies(), first)
+        self._image: dict[int, int] | None = None
 
     @property
     def shown(self) -> Measurement:
-        """What the registers hold, before wrong wiring."""
-        return self._shown
+        """What the registers hold."""
+        return self.wiring.seen(self._truth, self._counted)
 
     def sample(self, truth: Measurement) -> None:
         """Take in the truth; show it `lag_s` later, at the next refresh."""
@@ -114,17 +122,23 @@ class Meter:
         ):
             self._underway.appendleft(arrived)
             return
-        self._shown = arrived
+        self._counted = self.wiring.counted(
+            self._counted, Energies.of(self._truth), arrived
+        )
+        self._truth = arrived
         self._shown_at_s = truth.at_s
+        self._image = None
+
+    def rewire(self, wiring: Wiring) -> None:
+        """Be connected otherwise from now on; what was counted until now stays counted."""
+        self.wiring = wiring
+        self._image = None
 
     def image(self) -> Mapping[int, int]:
         """Return the readable registers."""
-        if self._image is None or self._image[0] is not self._shown:
-            self._image = (
-                self._shown,
-                self.config.layout.image(_wired(self._shown, self.config)),
-            )
-        return self._image[1]
+        if self._image is None:
+            self._image = self.config.layout.image(self.shown)
+        return self._image
 
     def answer(self, pdu: bytes) -> bytes:
         """Answer a request as a good meter does (PDU in, PDU out)."""
@@ -156,36 +170,6 @@ class Meter:
         return struct.pack(f">BB{count}H", function, 2 * count, *known)
 
 
-def _wired(truth: Measurement, config: MeterConfig) -> Measurement:
-    """Return what the meter sees through its wiring."""
-    if config.sign == 1 and config.phase_order == (0, 1, 2):
-        return truth
-
-    def seen(
-        values: tuple[float, float, float], sign: int = 1
-    ) -> tuple[float, float, float]:
-        first, second, third = config.phase_order
-        return (sign * values[first], sign * values[second], sign * values[third])
-
-    forward = config.sign == 1
-    return Measurement(
-        at_s=truth.at_s,
-        voltage_v=seen(truth.voltage_v),
-        current_a=seen(truth.current_a),
-        power_w=seen(truth.power_w, config.sign),
-        reactive_var=seen(truth.reactive_var, config.sign),
-        frequency_hz=truth.frequency_hz,
-        import_wh=truth.import_wh if forward else truth.export_wh,
-        export_wh=truth.export_wh if forward else truth.import_wh,
-        import_phase_wh=seen(
-            truth.import_phase_wh if forward else truth.export_phase_wh
-        ),
-        export_phase_wh=seen(
-            truth.export_phase_wh if forward else truth.import_phase_wh
-        ),
-    )
-
-
 def _exception(function: int, code: int) -> bytes:
     return bytes((function | 0x80, code))
 
@@ -208,7 +192,7 @@ class Endpoint:
         Raises:
             OSError: the port is taken.
         """
-        if self._server is None:
+        if self._server is None and not self._refuses:
             self._server = await asyncio.start_server(self._serve, self.host, self.port)
             self.port = self._server.sockets[0].getsockname()[1]
 
@@ -236,10 +220,15 @@ class Endpoint:
         if exception_code is not None:
             meter.exception_code = exception_code
         meter.delay_s = 0.0 if delay_s is None else delay_s
-        if any(other.fault is Fault.REFUSE for other in self.meters):
+        if self._refuses:
             await self.stop()
         else:
             await self.start()
+
+    @property
+    def _refuses(self) -> bool:
+        """Whether its port is closed."""
+        return any(meter.fault is Fault.REFUSE for meter in self.meters)
 
     def _meter(self, unit: int) -> Meter | None:
         for meter in self.meters:

@@ -1,6 +1,6 @@
 """The YAML file that describes a simulated site: its schema, and what is built from it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 import ssl
@@ -14,66 +14,29 @@ from .curve import Curve
 from .house import BaseLoad, HomeBattery, SolarPlant
 from .layouts import LAYOUTS
 from .link import LinkConfig
-from .load import PerPhase
-from .modbus import MeterConfig
+from .modbus import FAULT, MeterConfig
 from .outlets import ChargePointConfig
 from .plant import Circuit, Plant
 from .profiles import Unit
 from .quirks import Quirks
+from .values import (
+    LINE_PHASES,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    finite,
+    one_of,
+    per_phase,
+    positive_per_phase,
+)
 from .visits import Visit
+from .wiring import WIRING, read_wiring
 
 type Json = dict[str, Any]
 
 
 class SiteError(Exception):
     """A site that cannot be simulated; the text names the place."""
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise vol.Invalid("a number is needed")
-    if not abs(value) < 1e12:
-        raise vol.Invalid("a finite number is needed")
-    return float(value)
-
-
-POSITIVE = vol.All(
-    _number, vol.Range(min=0.0, min_included=False, msg="must be above 0")
-)
-NOT_NEGATIVE = vol.All(_number, vol.Range(min=0.0, msg="must not be negative"))
-SHARE = vol.All(_number, vol.Range(min=0.0, max=1.0, msg="must be from 0 to 1"))
-NUMBER = _number
-
-
-def per_phase(value: Any) -> PerPhase:
-    """Read one number for all phases, or three."""
-    if isinstance(value, list):
-        if len(value) != 3:
-            raise vol.Invalid("one number or three are needed")
-        first, second, third = (_number(part) for part in value)
-        return (first, second, third)
-    same = _number(value)
-    return (same, same, same)
-
-
-def _positive_per_phase(value: Any) -> PerPhase:
-    values = per_phase(value)
-    if min(values) <= 0.0:
-        raise vol.Invalid("must be above 0")
-    return values
-
-
-def _phase(value: Any) -> int:
-    names = ("L1", "L2", "L3")
-    if value not in names:
-        raise vol.Invalid("L1, L2 or L3 is needed")
-    return names.index(value)
-
-
-def _different(values: list[int]) -> tuple[int, ...]:
-    if len(set(values)) != len(values):
-        raise vol.Invalid("a phase is named twice")
-    return tuple(values)
 
 
 def _curve(row: Callable[[Any], tuple[float, ...]]) -> Callable[[Any], Curve]:
@@ -90,7 +53,7 @@ def _curve(row: Callable[[Any], tuple[float, ...]]) -> Callable[[Any], Curve]:
         for point in given["points"]:
             if len(point) != 2:
                 raise vol.Invalid("a point is [seconds, value]")
-            points.append((_number(point[0]), row(point[1])))
+            points.append((finite(point[0]), row(point[1])))
         try:
             return Curve(points=tuple(points), period_s=given.get("period_s"))
         except ValueError as error:
@@ -101,15 +64,6 @@ def _curve(row: Callable[[Any], tuple[float, ...]]) -> Callable[[Any], Curve]:
 
 def _share_row(value: Any) -> tuple[float, ...]:
     return (float(SHARE(value)),)
-
-
-def _one_of(names: Mapping[str, Any], what: str) -> Callable[[Any], Any]:
-    def read(value: Any) -> Any:
-        if value not in names:
-            raise vol.Invalid(f"no such {what}; there are {', '.join(names)}")
-        return names[value]
-
-    return read
 
 
 _NAME = vol.All(str, vol.Length(min=1, max=48))
@@ -136,7 +90,7 @@ _LIMITS = {
 QUIRKS = vol.Schema(
     {
         vol.Optional(quirk.name): {bool: bool, str: _NAME}.get(
-            type(quirk.default), NUMBER
+            type(quirk.default), finite
         )
         for quirk in fields(Quirks)
     }
@@ -148,9 +102,7 @@ _CONNECTOR = vol.Schema(
         vol.Optional("supply", default="ac"): vol.All(
             vol.In(("ac", "dc")), vol.Coerce(Supply)
         ),
-        vol.Optional("phases", default=["L1", "L2", "L3"]): vol.All(
-            [_phase], vol.Length(min=1, max=3), _different
-        ),
+        vol.Optional("phases", default=["L1", "L2", "L3"]): vol.All(LINE_PHASES),
         vol.Optional("min_a"): POSITIVE,
         vol.Optional("max_a"): POSITIVE,
         vol.Optional("min_w"): POSITIVE,
@@ -172,7 +124,7 @@ _CONNECTOR = vol.Schema(
 _SITE = vol.Schema(
     {
         vol.Optional("name", default="site"): _NAME,
-        vol.Optional("voltage_v", default=230.0): _positive_per_phase,
+        vol.Optional("voltage_v", default=230.0): positive_per_phase,
         vol.Optional("tick_s", default=0.1): vol.All(POSITIVE, vol.Range(max=1.0)),
         vol.Optional("grace_s", default=8.0): NOT_NEGATIVE,
         vol.Optional("csms", default="ws://127.0.0.1:9000"): vol.All(
@@ -186,7 +138,7 @@ _SITE = vol.Schema(
             {
                 vol.Required("id"): _NAME,
                 vol.Optional("parent"): _NAME,
-                vol.Optional("limit_a"): _positive_per_phase,
+                vol.Optional("limit_a"): positive_per_phase,
                 vol.Optional("base_a"): _curve(per_phase),
                 vol.Optional("power_factor", default=0.95): vol.All(
                     POSITIVE, vol.Range(max=1.0)
@@ -215,16 +167,14 @@ _SITE = vol.Schema(
             {
                 vol.Required("id"): _NAME,
                 vol.Required("circuit"): _NAME,
-                vol.Required("model"): _one_of(LAYOUTS, "meter model"),
+                vol.Required("model"): one_of(LAYOUTS, "meter model"),
                 vol.Optional("host", default="127.0.0.1"): _NAME,
                 vol.Required("port"): _PORT,
                 vol.Optional("unit"): vol.All(int, vol.Range(min=0, max=255)),
                 vol.Optional("lag_s"): NOT_NEGATIVE,
                 vol.Optional("refresh_s"): NOT_NEGATIVE,
-                vol.Optional("sign"): vol.In((1, -1)),
-                vol.Optional("phase_order"): vol.All(
-                    [_phase], vol.Length(min=3, max=3), _different
-                ),
+                vol.Optional("fault"): FAULT,
+                **WIRING,
             }
         ],
         vol.Optional("charge_points", default=list): [
@@ -241,7 +191,7 @@ _SITE = vol.Schema(
                 vol.Inclusive("certificate", "own certificate"): str,
                 vol.Inclusive("key", "own certificate"): str,
                 vol.Optional("auto_start"): vol.All(str, vol.Length(min=1, max=20)),
-                vol.Optional("units"): [_one_of(_LIMITS, "unit")],
+                vol.Optional("units"): [one_of(_LIMITS, "unit")],
                 vol.Optional("max_stack_level"): vol.All(int, vol.Range(min=0)),
                 vol.Optional("max_periods"): vol.All(int, vol.Range(min=1)),
                 vol.Optional("max_profiles"): vol.All(int, vol.Range(min=1)),
@@ -402,9 +352,9 @@ def _meter(entry: Json) -> MeterConfig:
     rest = {
         key: value
         for key, value in entry.items()
-        if key not in ("model", "host", "port")
+        if key not in ("model", "host", "port", *WIRING)
     }
-    return MeterConfig(layout=entry["model"], **rest)
+    return MeterConfig(layout=entry["model"], wiring=read_wiring(entry), **rest)
 
 
 def parse_site(

@@ -1,5 +1,6 @@
 """The truth about a running site, as JSON."""
 
+from dataclasses import asdict
 from typing import Any
 
 from .car import Supply
@@ -97,6 +98,7 @@ def _meter(site: Site, meter: Meter) -> Json:
         "port": endpoint.port,
         "unit": meter.config.unit,
         "fault": meter.fault.value,
+        "wiring": asdict(meter.wiring),
         "delay_s": meter.delay_s,
         "connections": endpoint.connections,
         "requests": meter.requests,

@@ -54,7 +54,8 @@ from .flows.fields import (
 )
 from .flows.gateway import GatewaySubentryFlow
 from .flows.meter import MeterFlow, MeterSubentryFlow
-from .flows.meter_setup import MeterSetup, connection_schema
+from .flows.meter_forms import connection_schema
+from .flows.meter_setup import MeterSetup
 from .flows.options import ReevOptionsFlow
 from .flows.security import SecurityFlow
 from .flows.site import (
@@ -178,7 +179,7 @@ class ReevConfigFlow(
         return self.async_show_form(
             step_id="meter",
             data_schema=self.add_suggested_values_to_schema(
-                connection_schema(self._meter.profiles), self._meter.connection
+                connection_schema(self._meter.models), self._meter.connection
             ),
             errors=errors,
             description_placeholders=self._meter.error_placeholders,

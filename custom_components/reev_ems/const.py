@@ -52,6 +52,9 @@ CONF_UNIT_ID: Final = "unit_id"
 CONF_POLL_S: Final = "poll_s"
 CONF_INVERT: Final = "invert"
 CONF_PHASE_ORDER: Final = "phase_order"
+# Those of the meter's own phases that are turned beside, and what its values are multiplied by; left out if none, and 1.
+CONF_INVERTED_PHASES: Final = "inverted_phases"
+CONF_RATIO: Final = "ratio"
 # The largest current that the meter or its transformers measure, in A; left out if unknown.
 CONF_RATING_A: Final = "rating_a"
 CONF_SERIAL: Final = "serial"

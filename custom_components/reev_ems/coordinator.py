@@ -29,6 +29,7 @@ from .energy_management.observation import (
     ConnectorState,
     Observation,
 )
+from .energy_management.outlets import layout
 from .external_limit import ExternalLimit
 from .handing_over import BaseLoads, async_hand_over
 from .history import History
@@ -149,7 +150,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         entry = self.config_entry
         shared = self.hass.data[DATA]
         self.profiles = profiles
-        self._site = build_site(entry, self.controls)
+        self._plan = layout(build_site(entry, self.controls))
         kept = shared.kept.pop(entry.entry_id, None)
         if kept is not None and kept.server is self.server:
             # A server that stopped sent its charge points to their floors: to a new one all is to be said again.
@@ -185,7 +186,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                 self._measures.want(item_id, *self._connectors[item_id], action)
         self.gateways.start(shared.gateways)
         readings = {} if kept is None else kept.readings
-        self._meters.start(self._site, shared.gateways, profiles, readings)
+        self._meters.start(self._plan.site, shared.gateways, profiles, readings)
 
         entry.async_on_unload(self.async_add_listener(self.publisher.turn))
         await self._step()
@@ -220,10 +221,10 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         With hundreds of connectors a decision takes too long for the event loop. Home Assistant's own threads can all
         be busy with somebody else's jobs.
         """
-        site, state_before = self._site, self._state
+        plan, state_before = self._plan, self._state
         observation = self._observe(time.monotonic())
         self._state, decision = await self.hass.loop.run_in_executor(
-            self._thread, step, site, state_before, observation
+            self._thread, step, plan, state_before, observation
         )
         for command in decision.commands:
             self._carry_out(command, observation.at_s)
@@ -234,10 +235,10 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         for item_id, decided in decision.connectors.items():
             self._used_phases.learn(self._persons.get(item_id), decided.used_phases)
         self._base_loads.note(decision)
-        self.history.append(site, state_before, observation, decision)
+        self.history.append(plan.site, state_before, observation, decision)
         self.async_set_updated_data(
             SiteData(
-                site=site,
+                site=plan.site,
                 observation=observation,
                 decision=decision,
                 meters=dict(self._meters.statuses),
@@ -353,7 +354,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         view = charge_point.connectors[number]
         if view.measured_at_s is not None:
             self.line_phases.observe(
-                self._site,
+                self._plan.site,
                 item_id,
                 view.current_a,
                 view.measured_at_s,
@@ -478,7 +479,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
     def _charge_point_config(self, subentry: ConfigSubentry) -> ChargePointConfig:
         """Return what the OCPP server has to know of a charge point."""
         security = PortSecurity.of(self.config_entry.data)
-        return charge_point_config(subentry.data, self._site.settings, security)
+        return charge_point_config(subentry.data, self._plan.site.settings, security)
 
     def _take_up_people(self) -> None:
         """Take up the users, and let their charge points ask for them.
@@ -497,7 +498,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         """Take changed controls, keep them, and decide anew at once."""
         self._keep_controls(controls)
         if not self.outdated:
-            self._site = build_site(self.config_entry, controls)
+            self._plan = layout(build_site(self.config_entry, controls))
         self._pace.news()
 
     def _keep_controls(self, controls: Controls) -> None:

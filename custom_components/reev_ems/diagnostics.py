@@ -97,6 +97,7 @@ def _meter(status: MeterStatus, now_s: float) -> dict[str, Any]:
         "circuit": status.circuit,
         "problem": status.problem,
         "age_s": None if reading is None else now_s - reading.at_s,
+        "interval_s": status.interval_s,
         "reading": to_json(reading),
     }
 

@@ -27,7 +27,7 @@ from .coordinator import ReevCoordinator, SiteData
 from .energy_management.decision import CircuitDecision
 from .energy_management.model import Circuit, PartPerPhase
 from .energy_management.observation import MeterReading
-from .meters import SENSOR_QUANTITIES, GatewayStatus, MeterProfile
+from .meters import FOLLOWING_QUANTITIES, GatewayStatus, MeterProfile
 from .site_meters import MeterStatus
 from .texts import async_model
 
@@ -177,8 +177,9 @@ class MeterPart(SubentryPart):
 
     def offers(self, quantity: str) -> bool:
         """Return whether its model measures a quantity; one that says so itself may offer any."""
-        if CONF_SENSORS in self.subentry.data:
-            return quantity in SENSOR_QUANTITIES
+        if (sensors := self.subentry.data.get(CONF_SENSORS)) is not None:
+            # Currents and powers follow from each other, voltages from nothing.
+            return quantity in sensors or quantity in FOLLOWING_QUANTITIES
         quantities = self.profile.quantities if self.profile else ()
         return not quantities or quantity in quantities
 

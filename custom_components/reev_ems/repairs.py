@@ -26,6 +26,7 @@ from .const import (
 )
 from .coordinator import ReevConfigEntry
 from .issues import REMEDY_FORM
+from .meter_correction import KEY_CORRECTION, proposed, set_right
 from .ocpp_server import CallError
 
 
@@ -40,6 +41,8 @@ async def async_create_fix_flow(
     if "phases" in data:
         phases = str(data["phases"]).split(",")
         return LinePhasesFlow(entry_id, subentry_id, int(str(data["number"])), phases)
+    if KEY_CORRECTION in data:
+        return MeterCorrectionFlow(entry_id, subentry_id, data)
     if subentry_type == SUBENTRY_CHARGE_POINT and not data.get(REMEDY_FORM):
         return RestartFlow(entry_id, subentry_id)
     return FormFlow(entry_id, subentry_id, subentry_type)
@@ -109,6 +112,29 @@ class LinePhasesFlow(_SubentryFlow):
         ]
         self.hass.config_entries.async_update_subentry(
             entry, subentry, data={**subentry.data, CONF_CONNECTORS: connectors}
+        )
+        return self.async_create_entry(data={})
+
+
+class MeterCorrectionFlow(_SubentryFlow):
+    """Sets a meter right that contradicts what is behind it."""
+
+    def __init__(
+        self, entry_id: str, subentry_id: str, issue_data: Mapping[str, Any]
+    ) -> None:
+        """Initialize."""
+        super().__init__(entry_id, subentry_id)
+        self.issue_data = issue_data
+
+    @override
+    async def async_fix(self, entry: ReevConfigEntry) -> RepairsFlowResult:
+        """Add the correction to that of the meter; what was read with other settings proves nothing any more."""
+        subentry = entry.subentries[self.subentry_id]
+        change = proposed(self.issue_data, subentry.data)
+        if change is None:
+            return self.async_abort(reason="changed_meanwhile")
+        self.hass.config_entries.async_update_subentry(
+            entry, subentry, data=set_right(subentry.data, change)
         )
         return self.async_create_entry(data={})
 

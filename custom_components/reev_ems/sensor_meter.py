@@ -4,8 +4,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 import time
+from typing import NamedTuple
 
-from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT
+from homeassistant.const import (
+    ATTR_UNIT_OF_MEASUREMENT,
+    UnitOfElectricCurrent,
+    UnitOfElectricPotential,
+    UnitOfPower,
+)
 from homeassistant.core import (
     CALLBACK_TYPE,
     Event,
@@ -24,11 +30,12 @@ from homeassistant.helpers.event import (
 from homeassistant.util.unit_conversion import (
     BaseUnitConverter,
     ElectricCurrentConverter,
+    ElectricPotentialConverter,
     PowerConverter,
 )
 
 from .energy_management.observation import MeterReading
-from .meters import MeterError, Trouble
+from .meters import Correction, MeterError, Resolutions, Trouble
 from .meters.sensors import Wiring, combine
 
 # An integration writes the sensors of one measurement one after the other.
@@ -38,25 +45,49 @@ SILENT_S = 30.0
 CHECK_INTERVAL = timedelta(seconds=5)
 
 
-def converter_of(quantity: str) -> type[BaseUnitConverter]:
-    """Return what converts the units of a quantity."""
-    return (
-        ElectricCurrentConverter if quantity.startswith("current") else PowerConverter
-    )
+class Kind(NamedTuple):
+    """What a quantity is measured in."""
+
+    device_class: str
+    converter: type[BaseUnitConverter]
+    unit: str
 
 
-def value_of(quantity: str, state: State | None) -> float | None:
-    """Return a sensor's value in A or W; None for whatever is no number in a unit of the quantity (S2)."""
+KINDS = {
+    "current": Kind("current", ElectricCurrentConverter, UnitOfElectricCurrent.AMPERE),
+    "power": Kind("power", PowerConverter, UnitOfPower.WATT),
+    "voltage": Kind(
+        "voltage", ElectricPotentialConverter, UnitOfElectricPotential.VOLT
+    ),
+}
+"""By the first word of a quantity's name."""
+
+
+def kind_of(quantity: str) -> Kind:
+    """Return what a quantity is measured in."""
+    return KINDS[quantity.partition("_")[0]]
+
+
+def value_of(
+    quantity: str, state: State | None, resolutions: Resolutions | None = None
+) -> float | None:
+    """Return a sensor's value in A, V or W; None for whatever is no number in a unit of the quantity (S2).
+
+    The `resolutions` take in how finely it is told.
+    """
     if state is None:
         return None
-    converter = converter_of(quantity)
-    base = "A" if converter is ElectricCurrentConverter else "W"
+    kind = kind_of(quantity)
+    unit = state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)
     try:
-        return converter.convert(
-            float(state.state), state.attributes.get(ATTR_UNIT_OF_MEASUREMENT), base
-        )
+        value = kind.converter.convert(float(state.state), unit, kind.unit)
     except ValueError, HomeAssistantError:
         return None
+    if resolutions is not None:
+        resolutions.note(
+            quantity, state.state, kind.converter.convert(1.0, unit, kind.unit)
+        )
+    return value
 
 
 def read_sensors(
@@ -64,12 +95,13 @@ def read_sensors(
     sensors: Mapping[str, str],
     *,
     wiring: Wiring,
-    invert: bool,
+    correction: Correction,
     at_s: float,
+    resolutions: Resolutions,
 ) -> MeterReading:
     """Return what the sensors, an entity for each quantity, measure together. Raises MeterError."""
     values = {
-        quantity: value_of(quantity, hass.states.get(entity_id))
+        quantity: value_of(quantity, hass.states.get(entity_id), resolutions)
         for quantity, entity_id in sensors.items()
     }
     for quantity, value in values.items():
@@ -79,7 +111,9 @@ def read_sensors(
                 f"{sensors[quantity]} has no value in a unit of its kind.",
                 sensors[quantity],
             )
-    return combine(values, wiring=wiring, invert=invert, at_s=at_s)
+    return combine(
+        values, wiring=wiring, correction=correction, at_s=at_s, steps=resolutions.known
+    )
 
 
 class SensorMeter:
@@ -91,7 +125,7 @@ class SensorMeter:
         sensors: Mapping[str, str],
         *,
         wiring: Wiring,
-        invert: bool,
+        correction: Correction,
         on_reading: Callable[[MeterReading], None],
         on_error: Callable[[MeterError], None],
     ) -> None:
@@ -99,9 +133,10 @@ class SensorMeter:
         self._hass = hass
         self._sensors = sensors
         self._wiring = wiring
-        self._invert = invert
+        self._correction = correction
         self._on_reading = on_reading
         self._on_error = on_error
+        self._resolutions = Resolutions()
         self._reported_s: dict[str, float] = {}
         """Monotonic time of each entity's last report."""
         self._burst: asyncio.TimerHandle | None = None
@@ -173,6 +208,7 @@ class SensorMeter:
             self._hass,
             self._sensors,
             wiring=self._wiring,
-            invert=self._invert,
+            correction=self._correction,
             at_s=min(self._reported_s[item] for item in self._sensors.values()),
+            resolutions=self._resolutions,
         )

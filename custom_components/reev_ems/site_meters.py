@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+import time
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
@@ -11,8 +12,6 @@ from homeassistant.core import HomeAssistant, callback
 
 from .const import (
     CONF_CIRCUIT,
-    CONF_INVERT,
-    CONF_PHASE_ORDER,
     CONF_POLL_S,
     CONF_PROFILE,
     CONF_SENSORS,
@@ -22,10 +21,12 @@ from .const import (
     LOGGER,
     SUBENTRY_METER,
 )
-from .energy_management.model import Phase, Site
+from .energy_management.model import Site
 from .energy_management.observation import MeterObservation, MeterReading
+from .meter_correction import correction_of
 from .meters import (
     FrozenWatch,
+    IntervalWatch,
     Load,
     MeterError,
     MeterPoller,
@@ -47,6 +48,8 @@ class MeterStatus:
     """The last complete reading."""
     problem: str | None = None
     """The key of the MeterError while reading fails."""
+    interval_s: float | None = None
+    """How old a reading gets before the next one is there, as observed; None until it is known."""
 
 
 class SiteMeters:
@@ -69,6 +72,7 @@ class SiteMeters:
         self._on_news = on_news
         self._titles: dict[str, str] = {}
         self._watches: dict[str, FrozenWatch] = {}
+        self._intervals: dict[str, IntervalWatch] = {}
         self._behind: dict[str, frozenset[str]] = {}
         """The connectors behind each meter."""
 
@@ -88,6 +92,7 @@ class SiteMeters:
                 circuit=circuit, reading=last.get(meter_id)
             )
             self._watches[meter_id] = FrozenWatch()
+            self._intervals[meter_id] = IntervalWatch()
             self._behind[meter_id] = connectors_below(site, circuit)
             if CONF_SENSORS in subentry.data:
                 self._listen(subentry)
@@ -119,7 +124,7 @@ class SiteMeters:
             self._hass,
             data[CONF_SENSORS],
             wiring=Wiring(data[CONF_WIRING]),
-            invert=data[CONF_INVERT],
+            correction=correction_of(data),
             on_reading=partial(self._on_reading, subentry.subentry_id),
             on_error=partial(self._on_error, subentry.subentry_id),
         )
@@ -136,8 +141,7 @@ class SiteMeters:
             host=data[CONF_HOST],
             port=data[CONF_PORT],
             unit_id=data[CONF_UNIT_ID],
-            invert=data.get(CONF_INVERT, False),
-            phase_order=_phase_order(data.get(CONF_PHASE_ORDER)),
+            correction=correction_of(data),
             expected_serial=data.get(CONF_SERIAL),
         )
         self._entry.async_on_unload(reader.close)
@@ -171,12 +175,17 @@ class SiteMeters:
         status = self.statuses[meter_id]
         if status.problem:
             LOGGER.info("Meter %s answers again", self._title(meter_id))
-        self.statuses[meter_id] = replace(status, reading=reading, problem=None)
+        interval = self._intervals[meter_id]
+        interval.note(reading.at_s, time.monotonic())
+        self.statuses[meter_id] = replace(
+            status, reading=reading, problem=None, interval_s=interval.interval_s
+        )
         self._on_news()
 
     @callback
     def _on_error(self, meter_id: str, error: MeterError) -> None:
         """Note that there is no reading; the last one only gets older (S3)."""
+        self._intervals[meter_id].interrupt()
         self._note_problem(meter_id, error.key, error)
 
     def _note_problem(
@@ -206,9 +215,3 @@ def connectors_below(site: Site, circuit_id: str) -> frozenset[str]:
         return circuit is not None
 
     return frozenset(item.id for item in site.connectors if is_below(item.circuit))
-
-
-def _phase_order(values: list[str] | None) -> tuple[Phase, Phase, Phase]:
-    """Return the grid phases that the meter's own inputs 1 to 3 are wired to."""
-    first, second, third = values or list(Phase)
-    return Phase(first), Phase(second), Phase(third)

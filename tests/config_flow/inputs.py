@@ -80,6 +80,8 @@ def confirmation(**changes: Any) -> dict[str, Any]:
         "name": "Grid meter",
         "invert": False,
         "phase_order": "l1_l2_l3",
+        "inverted_phases": [],
+        "ratio": 1.0,
         "read_again": False,
         **changes,
     }

@@ -40,6 +40,7 @@ async def test_site_and_its_meter(hass: HomeAssistant, meter: ModbusServer) -> N
     await form.refused(meter_input(502, unit_id=256, poll_s=0.4), **UNIT, **POLL)
     await form.submit(meter_input(meter.port), "confirm")
     await form.refused(confirmation(rating_a=0.5), rating_a="rating_out_of_range")
+    await form.refused(confirmation(ratio=0), ratio="ratio_out_of_range")
 
 
 async def test_what_is_added_to_a_site(
@@ -55,6 +56,7 @@ async def test_what_is_added_to_a_site(
     )
     await added.submit(connection, "confirm")
     await added.refused(confirmation(rating_a=1e6), rating_a="rating_out_of_range")
+    await added.refused(confirmation(ratio=1e6), ratio="ratio_out_of_range")
     gateway = await open_subentry(hass, entry, "gateway")
     router = {"name": "Router", "host": "localhost", "port": 0, "unit_id": 1e9}
     await gateway.refused(router, **PORT, **UNIT)

@@ -13,7 +13,7 @@ from tests.meters.wire import ModbusServer, text_words, twin
 from .inputs import PROFILE, Form, confirmation, meter_input, open_subentry, subentry_id
 from .texts import TEXTS
 
-GROUPS = ("meter_note", "meter_hint", "meter_remark", "meter_field")
+GROUPS = ("meter_note", "meter_name", "meter_hint", "meter_remark", "meter_field")
 PROFILES = load_profiles().profiles
 
 
@@ -154,6 +154,7 @@ async def test_what_fills_the_form_can_be_translated(
         "- meter_remark/name_differs",
         "- meter_note/both_tariffs",
         "- meter_note/pac_inversion",
+        "- meter_note/pac2200_rating",
     ]
     assert form.placeholders["hints"] == (
         '<ha-alert alert-type="warning">meter_hint/limit_above_rating</ha-alert>'
@@ -166,7 +167,12 @@ async def test_what_fills_the_form_can_be_translated(
 
 def test_every_note_and_field_has_its_text_and_every_text_its_use() -> None:
     """A note without a text would be shown as its key."""
-    notes = {note for profile in PROFILES.values() for note in profile.notes}
+    notes = {
+        note
+        for profile in PROFILES.values()
+        for note in (*profile.notes, *profile.value_notes)
+    }
+    names = {profile.name_remark for profile in PROFILES.values()} - {None}
     fields = {name for profile in PROFILES.values() for name in profile.identification}
     # Told by SunSpec devices, whose registers are found on the wire.
     fields |= {"manufacturer", "model", "firmware", "serial"}
@@ -174,6 +180,7 @@ def test_every_note_and_field_has_its_text_and_every_text_its_use() -> None:
     texts = {group: set(TEXTS["selector"][group]["options"]) for group in GROUPS}
     assert texts == {
         "meter_note": notes,
+        "meter_name": names | {"behind_gateway"},
         "meter_field": fields,
         "meter_hint": hints | {"phase_moved"},
         "meter_remark": {*Oddity},

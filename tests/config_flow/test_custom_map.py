@@ -181,7 +181,8 @@ async def test_model_without_public_map_that_no_map_fits(
     await form.submit(wanted, "custom", map="no_map_fits")
     assert "Lovato DMG610" in form.placeholders["detail"]
     # There is nothing to compare.
-    assert "display" not in form.placeholders["detail"]
+    compare = TEXTS["selector"]["meter_note"]["options"]["compare_with_display"]
+    assert compare not in form.placeholders["detail"]
     name = form.suggested["name"]
     assert name == load_profiles().profiles[model].name
     await form.submit({"name": name, "map": MAP}, "confirm")

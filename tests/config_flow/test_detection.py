@@ -33,7 +33,7 @@ async def test_model_is_found(
     await form.submit(site_input(), "meter")
     await form.submit(meter_input(meter.port, profile="unknown"))
     await form.progress("confirm")
-    assert form.placeholders["meter"].startswith("ABB B21")
+    assert form.placeholders["meter"].startswith("ABB B23")
     await form.submit(confirmation())
     (subentry,) = form.created()["result"].subentries.values()
     assert subentry.data["profile"] == NAMES_ITSELF
@@ -64,7 +64,7 @@ async def test_several_models_fit(
     assert len(names) > 1
     likeliest = options[0]["label"]
     assert likeliest == "Janitza UMG 604-PRO: 231.5 V, 20.0 A, 3128 W"
-    (other,) = (name for name in names if name.startswith("Janitza or compatible"))
+    (other,) = (name for name in names if name.startswith("Janitza UMG 509"))
     await form.submit({"found": names[other]}, "confirm")
     await form.submit(confirmation(name="Garage meter"))
     form.created()

@@ -106,7 +106,12 @@ async def test_reconfigure(
         entry,
         entry.subentries[grid_id],
         data=meter_data(
-            "192.0.2.1", circuit="main", invert=True, phase_order=["L3", "L1", "L2"]
+            "192.0.2.1",
+            circuit="main",
+            invert=True,
+            phase_order=["L3", "L1", "L2"],
+            inverted_phases=["L2"],
+            ratio=2.0,
         ),
     )
     form = await open_subentry(hass, entry, "meter", grid_id)
@@ -117,9 +122,11 @@ async def test_reconfigure(
         {**moved, "port": free_port()}, "reconfigure", host="cannot_connect"
     )
     await form.submit(moved, "confirm")
-    kept = confirmation(invert=True, phase_order="l3_l1_l2")
+    kept = confirmation(
+        invert=True, phase_order="l3_l1_l2", inverted_phases=["L2"], ratio=2.0
+    )
     assert form.suggested == kept
-    assert form.placeholders["current_l3"] == "-20.0 A"
+    assert form.placeholders["current_l3"] == "-40.0 A"
     await form.submit({**kept, "name": "Main meter"})
     form.aborted("reconfigure_successful")
     changed = entry.subentries[grid_id]
@@ -127,4 +134,41 @@ async def test_reconfigure(
     assert changed.data["port"] == meter.port
     assert changed.data["invert"] is True
     assert changed.data["phase_order"] == ["L3", "L1", "L2"]
+    assert (changed.data["inverted_phases"], changed.data["ratio"]) == (["L2"], 2.0)
     assert changed.unique_id == f"meter_127.0.0.1:{meter.port}/1"
+
+
+async def test_models_in_the_language_that_is_set(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """What is added to the name of a model is told in German to a German."""
+    hass.config.language = "de"
+    form = await open_subentry(hass, entry, "meter")
+    options = form.result["data_schema"].schema["profile"].config["options"]
+    names = {option["value"]: option["label"] for option in options}
+    assert names["abb_b23"] == "ABB B23 / B24, A43 / A44 (hinter einem Gateway)"
+    assert names["herholdt_ecs_low"] == "Herholdt ECS / M3PRO, Register ab 1 gezählt"
+    assert names["abl_em4"] == "ABL Energiezähler (TQ EM420)"
+    assert names["siemens_pac2200"] == "Siemens SENTRON PAC2200"
+    assert len(set(names.values())) == len(names)
+
+
+async def test_notes_about_values_do_not_hang_on_an_error(
+    hass: HomeAssistant, entry: MockConfigEntry, garage: str, meter: ModbusServer
+) -> None:
+    """Who cannot reach a meter is told how to reach it, and nothing about its energies."""
+    meter.silent_units.add(1)
+    form = await open_subentry(hass, entry, "meter")
+    await form.submit(
+        {"circuit": garage, **meter_input(meter.port, profile="kostal_ksem")},
+        "user",
+        unit_id="no_answer",
+    )
+    assert "Modbus TCP server is off by default" in form.placeholders["detail"]
+    await form.submit(
+        {"circuit": garage, **meter_input(meter.port, profile="janitza_umg604")},
+        "user",
+        unit_id="no_answer",
+    )
+    assert "tariff" not in form.placeholders["detail"]
+    assert "unit ID 2" in form.placeholders["detail"]

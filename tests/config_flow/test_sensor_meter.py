@@ -18,7 +18,14 @@ def sensor(hass: HomeAssistant, name: str, value: str, unit: str) -> str:
 
 def sensors_input(**changes: object) -> dict[str, object]:
     """Return the form of the sensors, filled in."""
-    return {"name": "P1", "wiring": "three_phase", "invert": False, **changes}
+    return {
+        "name": "P1",
+        "wiring": "three_phase",
+        "invert": False,
+        "inverted_phases": [],
+        "ratio": 1.0,
+        **changes,
+    }
 
 
 NO_ADDRESS = {
@@ -63,6 +70,7 @@ async def test_add_and_change(hass: HomeAssistant, entry: MockConfigEntry) -> No
     form.shows("user")
     await form.submit({"circuit": garage, **NO_ADDRESS}, "sensors")
     await form.submit(sensors_input(), "sensors", base="no_sensors")
+    await form.submit(sensors_input(voltage_l1=volts), "sensors", base="no_sensors")
     await form.submit(sensors_input(name=" "), "sensors", name="name_missing")
     await form.submit(
         sensors_input(current_l1=volts), "sensors", current_l1="sensor_unit"
@@ -79,14 +87,23 @@ async def test_add_and_change(hass: HomeAssistant, entry: MockConfigEntry) -> No
         current_l2="sensor_no_value",
         current_l3="sensor_no_value",
     )
-    chosen = sensors_input(current_l1=amperes, invert=True)
+    chosen = sensors_input(
+        current_l1=amperes, voltage_l1=volts, inverted_phases=["L1"], ratio=2.0
+    )
     await form.submit(chosen, "confirm_sensors")
-    assert form.placeholders["current_l1"] == "-5.3 A"
+    assert form.placeholders["voltage_l1"] == "230.0 V"
+    assert form.placeholders["current_l1"] == "-10.6 A"
     assert form.placeholders["current_l2"] == "–"
     await form.submit({})
     form.created()
     meter_id = subentry_id(entry, "P1")
-    assert entry.subentries[meter_id].data["circuit"] == garage
+    stored = entry.subentries[meter_id].data
+    assert stored["circuit"] == garage
+    assert (stored["invert"], stored["inverted_phases"], stored["ratio"]) == (
+        False,
+        ["L1"],
+        2.0,
+    )
 
     form = await open_subentry(hass, entry, "meter", meter_id)
     assert form.suggested["profile"] == "sensors"
@@ -95,7 +112,8 @@ async def test_add_and_change(hass: HomeAssistant, entry: MockConfigEntry) -> No
     await form.submit(sensors_input(current_l1=amperes), "confirm_sensors")
     await form.submit({})
     form.aborted("reconfigure_successful")
-    assert entry.subentries[meter_id].data["invert"] is False
+    stored = entry.subentries[meter_id].data
+    assert stored.keys().isdisjoint(("inverted_phases", "ratio"))
 
 
 async def test_address_is_needed_for_a_real_meter(

@@ -93,10 +93,16 @@ async def test_corrected_values_are_shown_before_they_are_saved(
     assert form.placeholders["voltage_l2"] == f"{GRID['voltage_l1']:.1f} V"
     assert form.placeholders["power_total"] == f"{-GRID['power_total']:.0f} W"
     assert form.suggested == corrected
+    # A single transformer is turned as well, and the ratio is wrong: shown once more.
+    corrected |= {"inverted_phases": ["L3"], "ratio": 0.5}
+    await form.submit(corrected, "confirm")
+    assert form.placeholders["current_l1"] == f"{GRID['current_l3'] / 2:.1f} A"
+    assert form.placeholders["power_l2"] == f"{-GRID['power_l1'] / 2:.0f} W"
     await form.submit(corrected)
     (subentry,) = form.created()["result"].subentries.values()
     assert subentry.data["invert"] is True
     assert subentry.data["phase_order"] == ["L2", "L3", "L1"]
+    assert (subentry.data["inverted_phases"], subentry.data["ratio"]) == (["L3"], 0.5)
 
 
 @pytest.mark.parametrize(

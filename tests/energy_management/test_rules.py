@@ -26,7 +26,7 @@ from custom_components.reev_ems.energy_management.observation import (
     ConnectorState,
     Observation,
 )
-from custom_components.reev_ems.energy_management.occupancy import reported
+from custom_components.reev_ems.energy_management.conduct import reported
 from custom_components.reev_ems.energy_management.outlets import layout
 from custom_components.reev_ems.energy_management.state import Sun, SunPhase
 from custom_components.reev_ems.energy_management.surplus import Applicant, plan_sun

@@ -22,6 +22,7 @@ from custom_components.reev_ems.issues import (
     METER_WITHOUT_CIRCUIT,
     SCHEDULE_WITHOUT_LIMIT,
 )
+from custom_components.reev_ems.meter_correction import METER_CONTRADICTIONS
 from custom_components.reev_ems.meter_profiles import ISSUE_FILE_REFUSED
 from custom_components.reev_ems.meters.errors import Trouble
 
@@ -154,6 +155,7 @@ def test_every_issue_has_a_text(texts: Any) -> None:
     keys |= {EXTERNAL_LIMIT_LOST, LIMIT_ABOVE_RATING}
     keys |= {CIRCUIT_REMOVED, METER_WITHOUT_CIRCUIT}
     keys |= {ISSUE_FILE_REFUSED, LINE_PHASES_DIFFER, SCHEDULE_WITHOUT_LIMIT}
+    keys |= METER_CONTRADICTIONS
     assert keys == set(texts["issues"])
     assert set(Trouble) <= METER_TROUBLES
     allowed = {
@@ -173,6 +175,10 @@ def test_every_issue_has_a_text(texts: Any) -> None:
         "told",
         "in_force",
         "name",
+        "evidence",
+        "phases",
+        "order",
+        "ratio",
     }
     of_files = {"file", "folder", "line", "reason"}
     for key, issue in texts["issues"].items():

@@ -85,16 +85,18 @@ async def until(
 async def test_reads_what_the_sensors_report(
     hass: HomeAssistant, site: MockConfigEntry
 ) -> None:
-    """Units are converted; what no sensor measures has no entity."""
+    """Units are converted; what no sensor measures has no entity. Whole amperes are not believed to the letter."""
     status = await until(site, lambda status: status.reading is not None)
     assert status.reading
-    assert status.reading.current_a == (5.0, -4.0, 0.0)
+    assert status.reading.current_a == (6.5, -2.5, 1.5)
     assert status.reading.power_total_w == pytest.approx(230.0)
-    report(hass, current_l1="7")
-    await until(
+    report(hass, current_l1="7.1", current_l2="-4.2", current_l3="0.0")
+    status = await until(
         site,
-        lambda status: bool(status.reading and status.reading.current_a[0] == 7.0),
+        lambda status: bool(status.reading and status.reading.current_a[0] == 7.1),
     )
+    assert status.reading
+    assert status.reading.current_a == (7.1, -4.2, 1.5)
     power = state(hass, site, "sensor", "P1", "power")
     assert float(power.state) == pytest.approx(230.0)
     assert not hass.states.async_entity_ids("sensor") or not any(
@@ -109,11 +111,11 @@ async def test_s3_as_old_as_the_oldest(
     first = (await until(site, lambda status: status.reading is not None)).reading
     assert first
     begin_s = time.monotonic()
-    report(hass, current_l1="6", current_l2="-4", power_total="0.23")
+    report(hass, current_l1="6.1", current_l2="-4", power_total="0.23")
     second = (
         await until(
             site,
-            lambda status: bool(status.reading and status.reading.current_a[0] == 6.0),
+            lambda status: bool(status.reading and status.reading.current_a[0] == 6.1),
         )
     ).reading
     assert second
@@ -161,3 +163,20 @@ async def test_sensors_that_fall_silent(
     )
     issues = ir.async_get(hass).issues
     assert "meter_silent_sensors" in {item.translation_key for item in issues.values()}
+
+
+async def test_how_far_apart_the_readings_are(
+    hass: HomeAssistant, site: MockConfigEntry
+) -> None:
+    """It is observed, for a slow meter costs; what came before an outage is not counted."""
+    assert (
+        await until(site, lambda status: status.reading is not None)
+    ).interval_s is None
+    for _ in range(3):
+        await asyncio.sleep(0.3)
+        report(
+            hass, current_l1="5", current_l2="-4", current_l3="0", power_total="0.23"
+        )
+        await asyncio.sleep(0.15)
+    status = await until(site, lambda status: status.interval_s is not None)
+    assert status.interval_s == pytest.approx(0.55, abs=0.1)

@@ -4,6 +4,7 @@ import pytest
 
 from custom_components.reev_ems.energy_management.model import Phase
 from custom_components.reev_ems.meters import (
+    Correction,
     DetectedMeter,
     LoadedProfiles,
     MeterReader,
@@ -15,6 +16,7 @@ from custom_components.reev_ems.meters import (
 from simulator.layouts import LAYOUTS
 from simulator.modbus import Endpoint, Meter, MeterConfig
 from simulator.plant import Measurement
+from simulator.wiring import Wiring
 
 TRUTH = Measurement(
     at_s=0.0,
@@ -51,8 +53,7 @@ async def test_simulated_meter(
             circuit="main",
             layout=LAYOUTS[name],
             unit=2,
-            sign=-1,
-            phase_order=(2, 0, 1),
+            wiring=Wiring(sign=-1, phase_order=(2, 0, 1)),
         ),
         TRUTH,
     )
@@ -68,8 +69,7 @@ async def test_simulated_meter(
         host="127.0.0.1",
         port=endpoint.port,
         unit_id=2,
-        invert=True,
-        phase_order=(Phase.L3, Phase.L1, Phase.L2),
+        correction=Correction(invert=True, phase_order=(Phase.L3, Phase.L1, Phase.L2)),
     )
     rewired = await reader.read()
     await reader.close()

@@ -17,7 +17,7 @@ from custom_components.reev_ems.meters import (
 )
 
 from .test_sunspec_and_candidates import chain, common, floats
-from .wire import Device, ModbusServer, black_hole, twin
+from .wire import Device, ModbusServer, black_hole, grid_currents, twin
 
 MEASURING = sorted(
     key for key, profile in load_profiles().profiles.items() if profile.quantities
@@ -25,7 +25,8 @@ MEASURING = sorted(
 TWINS = {
     # Registers and identification are those of another profile, which is found instead.
     "abl_em4": "tq_em420",
-    "phoenix_eem_em375": "algodue_uem",
+    "eastron_sdm54": "eastron_sdm630",
+    "weidmueller_em525": "janitza_19000",
     "siemens_pac3220": "siemens_pac3200",
     "siemens_pac4200": "siemens_pac3200",
 }
@@ -61,7 +62,7 @@ async def test_finds_each_meter(
         assert server.connections == 1
     assert meters[0].probe.profile.id == TWINS.get(profile_id, profile_id)
     assert meters[0].probe.reading.current_a == pytest.approx(
-        (20.0, -10.5, 4.0), abs=0.011
+        grid_currents(loaded.profiles[profile_id]), abs=0.011
     )
     assert steps[0].fraction == 0
     assert all(step.fraction <= 1 for step in steps)
@@ -132,7 +133,7 @@ async def test_device_that_does_not_look_at_unit_ids(
     async with ModbusServer(dict.fromkeys(range(256), Device())) as server:
         meters, steps = await detected(loaded, gateways, server.port)
     assert meters == []
-    assert len({step.unit_id for step in steps}) < 10
+    assert len({step.unit_id for step in steps}) < 15
 
 
 async def test_finds_a_meter_that_is_silent_where_it_has_nothing(

@@ -6,6 +6,7 @@ import runpy
 import pytest
 import yaml
 
+from custom_components.reev_ems.energy_management.model import Settings
 from custom_components.reev_ems.flows.meter_map import new_profile
 from custom_components.reev_ems.meters import parse_profile
 from custom_components.reev_ems.meters.commissioning import (
@@ -20,7 +21,10 @@ from custom_components.reev_ems.meters.commissioning import (
 from custom_components.reev_ems.meters.detect import DETECTION_TIMEOUT_S
 from custom_components.reev_ems.meters.jumps import JUMP_A
 from custom_components.reev_ems.meters.reading import FREQUENCY_HZ, VOLTAGE_V
-from custom_components.reev_ems.meters.sensors import LOWEST_POWER_FACTOR
+from custom_components.reev_ems.meters.sensors import (
+    COARSE_MARGIN_A,
+    LOWEST_POWER_FACTOR,
+)
 from custom_components.reev_ems.sensor_meter import SILENT_S
 from custom_components.reev_ems.site_gateways import POLL_S
 
@@ -64,6 +68,8 @@ def test_limits_are_those_of_the_program() -> None:
         f"every {SILENT_S:g} s and longer",
         f"It is asked every {POLL_S:g} s",
         f"a power factor of {LOWEST_POWER_FACTOR:g}",
+        f"{1 + COARSE_MARGIN_A:g} A are added",
+        f"the meter timeout ({Settings().meter_timeout_s:g} s)",
     ):
         assert text in page
 

@@ -7,7 +7,12 @@ from hypothesis import given, settings, strategies as st
 import pytest
 
 from custom_components.reev_ems.energy_management.model import PHASES, Phase
-from custom_components.reev_ems.meters import MeterError, Trouble, load_profiles
+from custom_components.reev_ems.meters import (
+    Correction,
+    MeterError,
+    Trouble,
+    load_profiles,
+)
 from custom_components.reev_ems.meters.profile import QUANTITIES
 from custom_components.reev_ems.meters.reading import (
     FREQUENCY_HZ,
@@ -41,7 +46,10 @@ def test_s2_a_reading_is_complete_and_possible_or_none(
     """Either an error with a sentence, or every phase known, finite and in band."""
     try:
         reading = make_reading(
-            PROFILE, values, at_s=1.0, invert=invert, phase_order=order
+            PROFILE,
+            values,
+            at_s=1.0,
+            correction=Correction(invert=invert, phase_order=order),
         )
     except MeterError as err:
         assert err.key in (Trouble.INCOMPLETE, Trouble.IMPLAUSIBLE)  # noqa: PT017
@@ -68,7 +76,8 @@ def test_phase_order_moves_whole_phases(
 ) -> None:
     """Voltage, current and power of an input stay together, and end up on the phase that it is wired to."""
     plain = make_reading(PROFILE, GRID, at_s=0.0)
-    wired = make_reading(PROFILE, GRID, at_s=0.0, invert=invert, phase_order=order)
+    correction = Correction(invert=invert, phase_order=order)
+    wired = make_reading(PROFILE, GRID, at_s=0.0, correction=correction)
     sign = -1 if invert else 1
     for input_, phase in enumerate(order):
         index = PHASES.index(phase)
@@ -121,5 +130,7 @@ def test_s1_backwards_meter_does_not_make_export_of_a_reactive_current(
         "power_l1": power_w,
         "power_total": power_w - 1410.0,
     }
-    reading = make_reading(PROFILE, values, at_s=0.0, invert=True)
+    reading = make_reading(
+        PROFILE, values, at_s=0.0, correction=Correction(invert=True)
+    )
     assert (reading.current_a[0], reading.power_w[0]) == (current_a, -power_w)

@@ -69,7 +69,11 @@ def test_built_in_profiles(loaded: LoadedProfiles) -> None:
     assert len(loaded.profiles) >= 26
     for profile in loaded.profiles.values():
         assert profile.sources, profile.id
-        assert profile.models, profile.id
+        assert profile.models or profile.name_remark, profile.id
+        two = "two sources, or one of them the maker's"
+        assert profile.status is Status.UNVERIFIED or len(profile.sources) > 1, (
+            f"{profile.id} needs {two} to be documented"
+        )
         assert profile.status is not Status.VERIFIED, (
             f"{profile.id}: nobody has compared it with a display"
         )
@@ -188,6 +192,20 @@ def change(path: str, value: object) -> Callable[[dict[str, Any]], None]:
         ),
         ("quantities.current_l1.sign_from", "power_total", "sign_from: must be one of"),
         ("quantities.power_l1", None, "sign_from: power_l1 is not among"),
+        (
+            "quantities.power_l1.sign_register",
+            -1,
+            "quantities.power_l1.sign_register: must be a whole number",
+        ),
+        (
+            "quantities.power_l1.tenth_above",
+            "100",
+            "quantities.power_l1.tenth_above: must be a number",
+        ),
+        ("ratings_a", 63, "ratings_a: must be a mapping"),
+        ("ratings_a", {"X1": "63"}, "ratings_a.X1: must be a number"),
+        ("name_remark", "", "name_remark: must be a text"),
+        ("value_notes", "compare", "value_notes: must be a list"),
         (
             "quantities.voltage_l1.sign_from",
             "power_l1",

@@ -37,10 +37,10 @@ def chain(device: Device, base: int, models: list[tuple[int, list[int]]]) -> Non
     device.inner.clear()
 
 
-def common(length: int) -> list[int]:
+def common(length: int, maker: str = "KOSTAL") -> list[int]:
     """Return the common model's data."""
     data = [
-        *text_words("KOSTAL", 16),
+        *text_words(maker, 16),
         *text_words("Smart Energy Meter", 16),
         *text_words("", 8),
         *text_words("2.0", 8),
@@ -119,6 +119,40 @@ async def test_chain_with_floating_point(
     assert probe.reading.current_a == (20.0, -10.5, 4.0)
     assert probe.reading.power_total_w == 3127.5
     assert probe.reading.energy_import_wh == 1_234_000
+
+
+@pytest.mark.parametrize("meters_own", ["SolarEdge", "WattNode"])
+async def test_export_is_positive_behind_solaredge(
+    loaded: LoadedProfiles, gateways: ModbusGateways, meters_own: str
+) -> None:
+    """Powers are turned where a common model says SolarEdge, be it the inverter's only; energies are not."""
+    data = integers()
+    for offset in (18, 19, 20, 21):
+        data[offset - 2] = -INT_203[offset] & 0xFFFF
+    meter = Device()
+    chain(
+        meter,
+        40000,
+        [
+            (1, common(65, "SolarEdge")),
+            (103, [0] * 50),
+            (1, common(65, meters_own)),
+            (203, data),
+        ],
+    )
+    async with ModbusServer({1: meter}) as server:
+        probe = await probe_meter(
+            gateways,
+            loaded.profiles["sunspec_meter"],
+            host="127.0.0.1",
+            port=server.port,
+            unit_id=1,
+        )
+    assert probe.reading.current_a == (20.0, -10.5, 4.0)
+    assert probe.reading.power_w == (4540.0, -2310.0, 900.0)
+    assert probe.reading.power_total_w == 3130.0
+    assert probe.reading.energy_import_wh == 1_234_000
+    assert probe.reading.energy_export_wh == 56_000
 
 
 async def test_scale_that_changes_and_chain_that_moves(
@@ -203,6 +237,7 @@ async def test_chain_that_is_none(
     [
         ("gewiss_gwd6809", "herholdt_ecs"),
         ("gewiss_gwd6809", "herholdt_ecs_low"),
+        ("gewiss_gwd6809", "ime_nemo"),
         ("gewiss_gwd6809", "algodue_uem"),
         ("gewiss_gwd6809", "lovato_dmg610"),
         ("woehner_3700", "janitza_19000"),

@@ -196,6 +196,22 @@ GRID = {
 """A grid connection that imports on L1 and L3 and exports on L2; numbers that every scale and float can hold."""
 
 
+def grid_currents(
+    profile: MeterProfile,
+) -> tuple[float | None, float | None, float | None]:
+    """Return the currents that a profile's twin gives: those of its phases, with a direction if it tells powers."""
+
+    def current(phase: int) -> float | None:
+        quantity = profile.quantities.get(f"current_l{phase}")
+        if quantity is None:
+            return None
+        amperes = GRID[f"current_l{phase}"]
+        exports = quantity.sign_from is not None and GRID[f"power_l{phase}"] < 0
+        return -amperes if exports else amperes
+
+    return current(1), current(2), current(3)
+
+
 def twin(profile: MeterProfile, values: dict[str, float] | None = None) -> Device:
     """Return a device as a profile describes it, at the given values; currents are magnitudes."""
     device = Device()
@@ -210,6 +226,8 @@ def twin(profile: MeterProfile, values: dict[str, float] | None = None) -> Devic
         else:
             parts = [value]
         code = 3 if quantity.space == "holding" else 4
+        if quantity.sign_register is not None:
+            parts = [abs(value)]
         for address, part in zip(quantity.addresses, parts, strict=True):
             device.put_number(
                 [code],
@@ -218,15 +236,16 @@ def twin(profile: MeterProfile, values: dict[str, float] | None = None) -> Devic
                 part / quantity.scale,
                 quantity.word_order,
             )
+        if quantity.sign_register is not None:
+            device.put([code], quantity.sign_register, [int(value < 0)])
     for identifier in profile.identification.values():
         code = 3 if identifier.space == "holding" else 4
         first = identifier.expect[0] if identifier.expect else None
         if identifier.type == "string":
-            device.put(
-                [code],
-                identifier.address,
-                text_words(str(first or "A1"), identifier.count),
-            )
+            text = text_words(str(first or "A1"), identifier.count)
+            if identifier.byte_order == "little":
+                text = [(word & 0xFF) << 8 | word >> 8 for word in text]
+            device.put([code], identifier.address, text)
         else:
             number = (
                 first

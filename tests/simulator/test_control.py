@@ -226,6 +226,20 @@ async def test_meter_faults(running: Site, control: aiohttp.ClientSession) -> No
     assert meter.delay_s == 0.0
 
 
+async def test_meter_wiring(running: Site, control: aiohttp.ClientSession) -> None:
+    """A transformer is turned while the meter runs; what is left out is right again."""
+    await do(
+        control, "meter_wiring", meter="grid", inverted=["L1"], lost=["L3"], ratio=2
+    )
+    await eventually(lambda: running.meters["grid"].shown.power_w[1] > 0)
+    one, two, three = running.meters["grid"].shown.power_w
+    assert (one, three) == (pytest.approx(-two), 0.0)
+    told = (await state(control))["meters"]["grid"]["wiring"]
+    assert (told["inverted"], told["lost"], told["ratio"]) == ([0], [2], 2.0)
+    await do(control, "meter_wiring", meter="grid")
+    assert min(running.meters["grid"].shown.power_w) > 0
+
+
 @pytest.mark.parametrize(
     ("command", "reason"),
     [
@@ -247,6 +261,8 @@ async def test_meter_faults(running: Site, control: aiohttp.ClientSession) -> No
         ({"do": "drop", "charge_point": "CP9"}, "no such thing: CP9"),
         ({"do": "quirks", "charge_point": "CP1", "quirks": {"polite": True}}, "polite"),
         ({"do": "meter_fault", "meter": "grid", "fault": "fire"}, "fault"),
+        ({"do": "meter_wiring", "meter": "grid", "ratio": 0}, "ratio"),
+        ({"do": "meter_wiring", "meter": "attic"}, "no such thing: attic"),
     ],
 )
 async def test_commands_that_make_no_sense(

@@ -11,6 +11,7 @@ import pytest
 from simulator.layouts import JANITZA_UMG604, SIEMENS_PAC2200, TQ_EM420
 from simulator.modbus import Endpoint, Fault, Meter, MeterConfig
 from simulator.plant import Measurement
+from simulator.wiring import Wiring
 
 pytestmark = pytest.mark.usefixtures("socket_enabled")
 
@@ -262,7 +263,7 @@ def test_frozen_registers_thaw_to_the_present() -> None:
 
 def test_current_transformers_the_wrong_way_round() -> None:
     """Powers change their sign, and import and export change places."""
-    meter = janitza(sign=-1)
+    meter = janitza(wiring=Wiring(sign=-1))
     image = meter.image()
     words = struct.pack(
         ">4H", *(image[address] for address in (19020, 19021, 19068, 19069))
@@ -272,7 +273,7 @@ def test_current_transformers_the_wrong_way_round() -> None:
 
 def test_phases_in_the_wrong_order() -> None:
     """The meter's first phase shows the line phase that it is connected to."""
-    meter = janitza(phase_order=(2, 0, 1))
+    meter = janitza(wiring=Wiring(phase_order=(2, 0, 1)))
     image = meter.image()
     words = struct.pack(">6H", *(image[address] for address in range(19012, 19018)))
     assert struct.unpack(">3f", words) == (12.0, 10.0, 11.0)

@@ -157,7 +157,7 @@ EXPECTED += [
     ("shelly_pro_3em", 4, 1020, swapped(floats(230.0, 10.0, 2300.0))),
     ("shelly_pro_3em", 4, 1040, swapped(floats(231.5, 2.0, -460.0))),
     ("shelly_pro_3em", 4, 1162, swapped(floats(1234567.8, 345.6))),
-    ("shelly_pro_3em", 4, 6, text("SPEM-003CEBEU", 10)),
+    ("shelly_pro_3em", 4, 6, b"PSME0-30ECEB\0U" + bytes(6)),
     # Eastron SDM630: float32, kWh.
     (
         "eastron_sdm630",
@@ -178,6 +178,8 @@ EXPECTED += [
     ("lovato_dmg610", 4, 1, u32(23000, 23150, 22925, 100000, 20000, 100000)),
     ("lovato_dmg610", 4, 19, u32(230000, 2**32 - 46000, 114650)),
     ("lovato_dmg610", 4, 57, u32(298650)),
+    ("lovato_dmg610", 4, 0x31, u32(50020)),
+    ("lovato_dmg610", 4, 0x1B1F, u64(123457, 35)),
     # Phoenix Contact EEM-XM: float32, low word first.
     (
         "phoenix_eem_xm",

@@ -126,7 +126,7 @@ def hear(
                     finding=found.finding,
                 )
             )
-        if found.probe:
+        if found.probe and settings.probe_meters:
             _choose_probe(found, name, connectors, probes)
     return Heard(
         ages=replace(

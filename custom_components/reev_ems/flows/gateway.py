@@ -17,7 +17,8 @@ from ..const import CONF_METERS, CONF_UNIT_ID, SUBENTRY_GATEWAY, SUBENTRY_METER
 from ..listener import DATA
 from ..meters import MeterError, ModbusGateways, TeltonikaGateway
 from .fields import modbus_unit, port_number
-from .meter_setup import DEFAULT_MODBUS_PORT, DEFAULT_UNIT_ID, FIELD_OF_ERROR
+from .meter_forms import DEFAULT_MODBUS_PORT, DEFAULT_UNIT_ID
+from .meter_setup import FIELD_OF_ERROR
 
 
 class GatewaySubentryFlow(ConfigSubentryFlow):

@@ -22,16 +22,16 @@ from ..const import (
     SUBENTRY_METER,
 )
 from .fields import named_choice
-from .meter_map import CONF_MAP, MAP_SCHEMA
-from .meter_setup import (
+from .meter_forms import (
     CONF_FOUND,
     CONF_READ_AGAIN,
     CONFIRM_SCHEMA,
     CUSTOM_MODEL,
     UNKNOWN_MODEL,
-    MeterSetup,
     connection_schema,
 )
+from .meter_map import CONF_MAP, MAP_SCHEMA
+from .meter_setup import MeterSetup
 from .sensor_meter import SENSORS_SCHEMA
 from .site import circuit_names, draft_site
 
@@ -246,7 +246,7 @@ class MeterSubentryFlow(
         return self.async_show_form(
             step_id="reconfigure" if self._subentry_id else "user",
             data_schema=self.add_suggested_values_to_schema(
-                connection_schema(meter.profiles, names), shown
+                connection_schema(meter.models, names), shown
             ),
             errors=errors,
             description_placeholders=meter.error_placeholders,

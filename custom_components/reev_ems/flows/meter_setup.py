@@ -3,19 +3,15 @@
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from itertools import permutations
 from typing import Any
 
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PORT
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers.selector import BooleanSelector, TextSelector
 from homeassistant.helpers.sun import is_up
-import probatio
 
 from ..const import (
     CONF_CIRCUIT,
-    CONF_INVERT,
     CONF_PHASE_ORDER,
     CONF_POLL_S,
     CONF_PROFILE,
@@ -27,9 +23,10 @@ from ..const import (
     SENSORS_MODEL,
     SUBENTRY_METER,
 )
-from ..energy_management.model import PHASES, PartPerPhase, PerPhase, Phase
+from ..energy_management.model import PHASES, PartPerPhase, PerPhase
 from ..energy_management.observation import MeterReading
 from ..listener import DATA
+from ..meter_correction import correction_of
 from ..meter_profiles import async_load_meter_profiles
 from ..meters import (
     DetectedMeter,
@@ -45,32 +42,11 @@ from ..meters import (
     parse_profile,
     probe_meter,
 )
-from .fields import (
-    amperes,
-    choice,
-    circuit_choice,
-    modbus_unit,
-    named_choice,
-    port_number,
-    seconds,
-)
+from .correction_fields import CORRECTION_KEYS, shown_correction, stored_correction
+from .meter_forms import CONF_READ_AGAIN, CUSTOM_MODEL, PHASE_ORDERS
 from .meter_map import CONF_MAP, MAP_TEMPLATE, async_store_profile, new_profile
 from .meter_texts import MeterTexts, bullets, hints
 from .sensor_meter import SensorSetup
-
-DEFAULT_MODBUS_PORT = 502
-DEFAULT_UNIT_ID = 1
-# Once a second: as fast as the control loop decides.
-DEFAULT_POLL_S = 1.0
-
-# Chosen instead of a model: the device is asked what it is, or the person enters its register map.
-UNKNOWN_MODEL = "unknown"
-CUSTOM_MODEL = "custom"
-CONF_FOUND = "found"
-CONF_READ_AGAIN = "read_again"
-
-# A note of profiles that speaks of values; where nothing was read there are none.
-_ABOUT_VALUES = "compare_with_display"
 
 # The field whose value is most likely wrong; whatever else is wrong belongs to no field.
 FIELD_OF_ERROR = {
@@ -78,51 +54,6 @@ FIELD_OF_ERROR = {
     "no_answer": CONF_UNIT_ID,
     "not_this_meter": CONF_PROFILE,
 }
-
-# "l2_l3_l1": the meter's inputs 1 to 3 are wired to L2, L3, L1. Option keys must be lower case.
-PHASE_ORDERS = {
-    "_".join(order).lower(): [str(phase) for phase in order]
-    for order in permutations(PHASES)
-}
-
-# What the values above call for comes first.
-CONFIRM_SCHEMA = probatio.Schema(
-    {
-        probatio.Required(CONF_INVERT, default=False): BooleanSelector(),
-        probatio.Required(CONF_PHASE_ORDER, default="l1_l2_l3"): choice(
-            "phase_order", PHASE_ORDERS
-        ),
-        probatio.Required(CONF_READ_AGAIN, default=False): BooleanSelector(),
-        probatio.Optional(CONF_RATING_A): amperes(1, 100_000, "rating_out_of_range"),
-        probatio.Required(CONF_NAME): TextSelector(),
-    }
-)
-
-
-def connection_schema(
-    profiles: Mapping[str, MeterProfile], circuits: Mapping[str, str] | None = None
-) -> probatio.Schema:
-    """Return the form that asks how a meter is reached, and which of the circuits it measures if there is a choice."""
-    names = {key: profile.name for key, profile in profiles.items()}
-    fields: dict[probatio.Marker, Any] = {}
-    if circuits is not None:
-        fields[probatio.Required(CONF_CIRCUIT)] = circuit_choice(circuits)
-    fields |= {
-        probatio.Required(CONF_PROFILE): named_choice(
-            {UNKNOWN_MODEL: UNKNOWN_MODEL, SENSORS_MODEL: SENSORS_MODEL}
-            | dict(sorted(names.items(), key=lambda item: item[1].casefold()))
-            | {CUSTOM_MODEL: CUSTOM_MODEL},
-            translation_key="meter_profile",
-        ),
-        # Sensors have no address.
-        probatio.Optional(CONF_HOST): TextSelector(),
-        probatio.Required(CONF_PORT, default=DEFAULT_MODBUS_PORT): port_number(),
-        probatio.Required(CONF_UNIT_ID, default=DEFAULT_UNIT_ID): modbus_unit(),
-        probatio.Required(CONF_POLL_S, default=DEFAULT_POLL_S): seconds(
-            0.5, 10, "poll_out_of_range"
-        ),
-    }
-    return probatio.Schema(fields)
 
 
 class MeterSetup:
@@ -170,6 +101,11 @@ class MeterSetup:
     def connection(self) -> Mapping[str, Any]:
         """The connection as it was entered last."""
         return self._connection
+
+    @property
+    def models(self) -> dict[str, str]:
+        """The names of the known models, by profile."""
+        return {key: self._texts.model(item) for key, item in self.profiles.items()}
 
     @property
     def model(self) -> str:
@@ -308,11 +244,7 @@ class MeterSetup:
     ) -> dict[str, str]:
         """Return an error at the field whose value is most likely wrong."""
         # What is known about connecting it is worth most where it does not answer.
-        notes = (
-            self._texts.note(note)
-            for note in (profile.notes if profile else ())
-            if note != _ABOUT_VALUES
-        )
+        notes = (self._texts.note(note) for note in (profile.notes if profile else ()))
         self.error_placeholders["detail"] = " ".join((f"{err.facts}.", *notes))
         return {FIELD_OF_ERROR.get(err.key, "base"): err.key}
 
@@ -341,16 +273,16 @@ class MeterSetup:
         if self._subentry is None:
             self.shown = {
                 CONF_NAME: probe.profile.name,
-                CONF_INVERT: False,
                 CONF_PHASE_ORDER: "l1_l2_l3",
+                **shown_correction({}),
             }
         else:
             stored = self._subentry.data
             order = stored.get(CONF_PHASE_ORDER, list(PHASES))
             self.shown = {
                 CONF_NAME: self._subentry.title,
-                CONF_INVERT: stored.get(CONF_INVERT, False),
                 CONF_PHASE_ORDER: "_".join(order).lower(),
+                **shown_correction(stored),
             }
             if stored.get(CONF_PROFILE) == probe.profile.id:
                 rating_a = stored.get(CONF_RATING_A, rating_a)
@@ -372,10 +304,7 @@ class MeterSetup:
 
     def confirm(self, user_input: dict[str, Any]) -> bool:
         """Return whether the person agreed with what was shown; if not, it is to be shown anew."""
-        agreed = all(
-            user_input[key] == self.shown[key]
-            for key in (CONF_INVERT, CONF_PHASE_ORDER)
-        )
+        agreed = all(user_input[key] == self.shown[key] for key in CORRECTION_KEYS)
         # One that is cleared tells nothing new.
         if (rating_a := user_input.get(CONF_RATING_A)) is not None:
             agreed = agreed and rating_a == self.shown.get(CONF_RATING_A)
@@ -404,14 +333,16 @@ class MeterSetup:
         return {}
 
     def _corrected(self, reading: MeterReading) -> MeterReading:
-        """Return a reading as it is with the direction and order that are shown."""
-        one, two, three = PHASE_ORDERS[self.shown[CONF_PHASE_ORDER]]
-        return corrected(
-            self._probe.profile,
-            reading,
-            invert=self.shown[CONF_INVERT],
-            phase_order=(Phase(one), Phase(two), Phase(three)),
-        )
+        """Return a reading as it is with the correction that is shown."""
+        return corrected(self._probe.profile, reading, correction_of(self._correction))
+
+    @property
+    def _correction(self) -> dict[str, Any]:
+        """What is stored of the correction."""
+        return {
+            CONF_PHASE_ORDER: PHASE_ORDERS[self.shown[CONF_PHASE_ORDER]],
+            **stored_correction(self.shown),
+        }
 
     @property
     def data(self) -> dict[str, Any]:
@@ -422,8 +353,7 @@ class MeterSetup:
         data = {
             CONF_CIRCUIT: ROOT_CIRCUIT,
             **self._connection,
-            CONF_INVERT: self.shown[CONF_INVERT],
-            CONF_PHASE_ORDER: PHASE_ORDERS[self.shown[CONF_PHASE_ORDER]],
+            **self._correction,
         }
         if CONF_RATING_A in self.shown:
             data[CONF_RATING_A] = self.shown[CONF_RATING_A]
@@ -443,7 +373,7 @@ class MeterSetup:
     def found_names(self) -> dict[str, str]:
         """What was found, by its place in the list, told apart by name and values."""
         return {
-            str(index): f"{found.probe.profile.name}: "
+            str(index): f"{self._texts.model(found.probe.profile)}: "
             f"{self._texts.measured(found.probe.reading.voltage_v[0], 'V')}, "
             f"{self._texts.measured(found.probe.reading.current_a[0], 'A')}, "
             f"{self._texts.measured(found.probe.reading.power_total_w, 'W')}"
@@ -483,6 +413,7 @@ class MeterSetup:
                 (
                     *map(self._texts.remark, self._probe.remarks),
                     *map(self._texts.note, self._probe.profile.notes),
+                    *map(self._texts.note, self._probe.profile.value_notes),
                 )
             ),
             "power_total": measured(reading.power_total_w, "W"),

@@ -11,6 +11,7 @@ from ..energy_management.observation import MeterReading
 from ..meters import (
     Doubt,
     InvalidProfile,
+    MeterProfile,
     Remark,
     doubts,
     is_inverted,
@@ -40,6 +41,16 @@ class MeterTexts:
     def note(self, note: str) -> str:
         """Return a note of a profile; that of a user's own file is a sentence already."""
         return self._text("meter_note", note) or note
+
+    def model(self, profile: MeterProfile) -> str:
+        """Return the name of a model as a list of all models has it, apart from its relatives."""
+        name = profile.name
+        if profile.name_remark is not None:
+            name = self._named(profile.name_remark, name)
+        return self._named("behind_gateway", name) if profile.needs_gateway else name
+
+    def _named(self, remark: str, name: str) -> str:
+        return (self._text("meter_name", remark) or "{name}").format(name=name)
 
     def field(self, name: str) -> str:
         """Return the name of a field of the identification; a user's own file may have others."""

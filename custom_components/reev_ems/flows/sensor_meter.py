@@ -18,17 +18,26 @@ import probatio
 from ..const import CONF_INVERT, CONF_PROFILE, CONF_SENSORS, CONF_WIRING, SENSORS_MODEL
 from ..energy_management.model import PHASES
 from ..energy_management.observation import MeterReading
-from ..meters import SENSOR_QUANTITIES, MeterError, Wiring
-from ..sensor_meter import converter_of, read_sensors, value_of
+from ..meter_correction import correction_of
+from ..meters import (
+    FOLLOWING_QUANTITIES,
+    SENSOR_QUANTITIES,
+    MeterError,
+    Resolutions,
+    Wiring,
+)
+from ..sensor_meter import kind_of, read_sensors, value_of
+from .correction_fields import CORRECTION_FIELDS, shown_correction, stored_correction
 from .fields import choice
 from .meter_texts import MeterTexts
 
 
 def _entity(quantity: str) -> EntitySelector:
     """Return a choice of the sensors that can measure a quantity."""
-    device_class = "current" if quantity.startswith("current") else "power"
     return EntitySelector(
-        EntitySelectorConfig(domain="sensor", device_class=device_class)
+        EntitySelectorConfig(
+            domain="sensor", device_class=kind_of(quantity).device_class
+        )
     )
 
 
@@ -43,6 +52,7 @@ SENSORS_SCHEMA = probatio.Schema(
             "sensor_wiring", Wiring
         ),
         probatio.Required(CONF_INVERT, default=False): BooleanSelector(),
+        **CORRECTION_FIELDS,
     }
 )
 
@@ -67,7 +77,7 @@ class SensorSetup:
                 **subentry.data[CONF_SENSORS],
                 CONF_NAME: subentry.title,
                 CONF_WIRING: subentry.data[CONF_WIRING],
-                CONF_INVERT: subentry.data[CONF_INVERT],
+                **shown_correction(subentry.data),
             }
 
     def take(self, user_input: Mapping[str, Any]) -> dict[str, str]:
@@ -76,7 +86,7 @@ class SensorSetup:
         sensors = self._sensors
         if not user_input[CONF_NAME].strip():
             return {CONF_NAME: "name_missing"}
-        if not sensors:
+        if sensors.keys().isdisjoint(FOLLOWING_QUANTITIES):
             return {"base": "no_sensors"}
         entities = list(sensors.values())
         errors: dict[str, str] = {}
@@ -86,7 +96,7 @@ class SensorSetup:
                 errors[quantity] = "sensor_twice"
             elif state is not None and (
                 state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)
-                not in converter_of(quantity).VALID_UNITS
+                not in kind_of(quantity).converter.VALID_UNITS
             ):
                 errors[quantity] = "sensor_unit"
             elif value_of(quantity, state) is None:
@@ -98,8 +108,9 @@ class SensorSetup:
                 self._hass,
                 sensors,
                 wiring=Wiring(user_input[CONF_WIRING]),
-                invert=user_input[CONF_INVERT],
+                correction=correction_of(stored_correction(user_input)),
                 at_s=time.monotonic(),
+                resolutions=Resolutions(),
             )
         except MeterError as err:
             self.detail = err.facts
@@ -128,7 +139,7 @@ class SensorSetup:
             CONF_PROFILE: SENSORS_MODEL,
             CONF_SENSORS: self._sensors,
             CONF_WIRING: self.shown[CONF_WIRING],
-            CONF_INVERT: self.shown[CONF_INVERT],
+            **stored_correction(self.shown),
         }
 
     @property
@@ -140,5 +151,6 @@ class SensorSetup:
         for index, phase in enumerate(PHASES):
             key = phase.lower()
             found[f"current_{key}"] = measured(reading.current_a[index], "A")
+            found[f"voltage_{key}"] = measured(reading.voltage_v[index], "V")
             found[f"power_{key}"] = measured(reading.power_w[index], "W")
         return found

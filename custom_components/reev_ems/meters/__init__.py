@@ -7,26 +7,33 @@ from .commissioning import (
     is_inverted,
     phase_that_moved,
 )
+from .correction import NO_CORRECTION, Correction
 from .detect import DetectedMeter, DetectionStep, detect_meters
 from .errors import MeterError, Oddity, Remark, Trouble
 from .frozen import FrozenWatch, Load
 from .gateway import ModbusGateways
+from .interval import IntervalWatch
 from .library import LoadedProfiles, ProfileError, load_profiles
 from .poller import MeterPoller
 from .profile import MeterProfile, Status
 from .reader import MeterProbe, MeterReader, probe_meter
 from .reading import corrected
+from .resolution import Resolutions
 from .schema import InvalidProfile, parse_profile
-from .sensors import SENSOR_QUANTITIES, Wiring
+from .sensors import FOLLOWING_QUANTITIES, SENSOR_QUANTITIES, Wiring
 from .teltonika import GatewayStatus, TeltonikaGateway
 
 __all__ = [
+    "FOLLOWING_QUANTITIES",
+    "NO_CORRECTION",
     "SENSOR_QUANTITIES",
+    "Correction",
     "DetectedMeter",
     "DetectionStep",
     "Doubt",
     "FrozenWatch",
     "GatewayStatus",
+    "IntervalWatch",
     "InvalidProfile",
     "LinePhaseLearner",
     "Load",
@@ -40,6 +47,7 @@ __all__ = [
     "Oddity",
     "ProfileError",
     "Remark",
+    "Resolutions",
     "Status",
     "TeltonikaGateway",
     "Trouble",

@@ -222,7 +222,7 @@ def _names_matched(probe: MeterProbe) -> int:
     )
 
 
-def _fit(meter: DetectedMeter) -> tuple[int, bool, int, bool]:
+def _fit(meter: DetectedMeter) -> tuple[int, bool, int, bool, int]:
     """Return how well a profile fits: the greater, the better."""
     probe = meter.probe
     told = len(probe.identification)
@@ -232,4 +232,5 @@ def _fit(meter: DetectedMeter) -> tuple[int, bool, int, bool]:
         # Registers for its identity that the device lacks speak against a profile.
         2 * told - len(probe.profile.identification),
         probe.profile.status is not Status.UNVERIFIED,
+        len(probe.profile.quantities),
     )

@@ -98,6 +98,10 @@ class Quantity:
     """Raw values by which the device says "not available"."""
     sign_from: str | None = None
     """Power that gives a current its direction, for devices that tell its magnitude only."""
+    sign_register: int | None = None
+    """Register that is not 0 while the value, a magnitude, is negative."""
+    tenth_above: float | None = None
+    """A value above it is ten times too large: models of one map differ in the scale."""
     optional: bool = False
     """Whether a reading is complete without it."""
 
@@ -111,6 +115,8 @@ class Identifier:
     count: int
     type: str
     word_order: WordOrder
+    byte_order: WordOrder = "big"
+    """Of a text: whether the first letter is the high or the low byte of a register."""
     expect: tuple[int | str, ...] = ()
     """Numbers of which it must be one, or texts of which it must begin with one; empty: anything."""
     hint: bool = False
@@ -123,6 +129,9 @@ class MeterProfile:
 
     id: str
     name: str
+    """As it is on the device, the same in every language."""
+    name_remark: str | None = None
+    """Key of a text that tells it apart where the name alone does not."""
     manufacturer: str
     models: tuple[str, ...]
     status: Status
@@ -136,6 +145,8 @@ class MeterProfile:
     """Whether the device speaks Modbus RTU only, so that a Modbus gateway must stand before it."""
     rating_a: float | None = None
     """Largest current per phase that it can measure; None if that depends on the transformers or the type."""
+    ratings_a: Mapping[str, float] = field(default_factory=dict)
+    """The same by the model that the device names; the longest that it begins with counts."""
     blocks: tuple[Block, ...] = ()
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     identification_blocks: tuple[Block, ...] = ()
@@ -144,5 +155,8 @@ class MeterProfile:
     candidates: tuple[MeterProfile, ...] = ()
     """Profiles of which one may fit a model whose own registers are not public."""
     notes: tuple[str, ...] = ()
-    """Keys of texts of the user interface, or sentences."""
+    """Keys of texts of the user interface, or sentences: what one has to know to reach the device."""
+    value_notes: tuple[str, ...] = ()
+    """The same about its values, of no use while it does not answer."""
     sources: tuple[str, ...] = ()
+    """Who has these registers, and which of them after a colon."""

@@ -18,8 +18,8 @@ from modbus_connection import (
     ModbusTimeoutError,
 )
 
-from ..energy_management.model import PHASES, Phase
 from ..energy_management.observation import MeterReading
+from .correction import NO_CORRECTION, Correction
 from .errors import MeterError, Oddity, Remark, Trouble
 from .gateway import MeterUnit, ModbusGateways
 from .jumps import follows
@@ -59,18 +59,14 @@ class MeterReader:
         host: str,
         port: int,
         unit_id: int,
-        invert: bool = False,
-        phase_order: tuple[Phase, Phase, Phase] = PHASES,
+        correction: Correction = NO_CORRECTION,
         expected_serial: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Lease the device; it is first spoken to by `read`.
 
-        `phase_order` tells the grid phase that each input of the meter is wired to. Raises ValueError if a phase is
-        named twice, or if the profile only names others to try.
+        Raises ValueError if the profile only names others to try.
         """
-        if set(phase_order) != set(PHASES):
-            raise ValueError(f"phase order {phase_order} does not name each phase once")
         if profile.candidates:
             raise ValueError(
                 f"{profile.id} is to be probed, for it has no registers of its own"
@@ -82,8 +78,7 @@ class MeterReader:
         self.rating_a = profile.rating_a
         """Largest current per phase that the device says it can measure, or that its model can."""
         self._unit = gateways.unit(host, port, unit_id)
-        self._invert = invert
-        self._phase_order = phase_order
+        self._correction = correction
         self._expected_serial = expected_serial
         self._clock = clock
         self._found = profile
@@ -180,11 +175,7 @@ class MeterReader:
     async def _measure_once(self) -> MeterReading:
         values = await self._measurement.read()
         return make_reading(
-            self._found,
-            values,
-            at_s=self._clock(),
-            invert=self._invert,
-            phase_order=self._phase_order,
+            self._found, values, at_s=self._clock(), correction=self._correction
         )
 
     async def _identify(self) -> None:
@@ -279,6 +270,10 @@ def rating_of(profile: MeterProfile, found: Mapping[str, str | float]) -> float 
     # A float of a register that is not set may be no number.
     if isinstance(primary_a, int | float) and 0 < primary_a < math.inf:
         return float(primary_a)
+    told = str(found.get("model", ""))
+    fitting = [model for model in profile.ratings_a if told.startswith(model)]
+    if fitting:
+        return profile.ratings_a[max(fitting, key=len)]
     return profile.rating_a
 
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 import math
 
-from ..energy_management.model import PHASES, PartPerPhase, Phase
+from ..energy_management.model import PHASES, PartPerPhase
 from ..energy_management.observation import MeterReading
+from .correction import NO_CORRECTION, Correction
 from .errors import MeterError, Trouble
 from .profile import PHASE_CURRENTS, PHASE_POWERS, PHASE_VOLTAGES, MeterProfile
 
@@ -28,14 +29,11 @@ def make_reading(
     values: Mapping[str, float | None],
     *,
     at_s: float,
-    invert: bool = False,
-    phase_order: tuple[Phase, Phase, Phase] = PHASES,
+    correction: Correction = NO_CORRECTION,
 ) -> MeterReading:
-    """Return the reading that decoded values make.
+    """Return the reading that decoded values make, set right by a correction.
 
-    `phase_order` tells the grid phase that each of the meter's three inputs is wired to; `invert` turns the direction
-    of a meter whose current transformers look the other way. Raises MeterError where values are missing or
-    contradict each other.
+    Raises MeterError where values are missing or contradict each other.
     """
     missing = [
         name
@@ -55,10 +53,6 @@ def make_reading(
     frequency_hz = values.get("frequency")
     check_plausible(voltage_v, current_a, power_w, total_w, frequency_hz)
 
-    if invert:
-        current_a, power_w = _negated(current_a), _negated(power_w)
-        total_w = None if total_w is None else -total_w
-    # Judged by the power as it really flows: a backwards meter must not turn a reactive current into export.
     current_a = _directed(profile, power_w, voltage_v, current_a)
     undirected = [
         name
@@ -71,54 +65,58 @@ def make_reading(
             f"The meter gives no direction for {', '.join(map(symbol, undirected))}.",
             ", ".join(map(symbol, undirected)),
         )
-    imported_wh, exported_wh = (
-        _energy(values.get(name)) for name in ("energy_import", "energy_export")
-    )
-    if invert:
-        imported_wh, exported_wh = exported_wh, imported_wh
     known_w = [power for power in power_w if power is not None]
     if total_w is None and len(known_w) == len(PHASES):
         total_w = sum(known_w)
-    return MeterReading(
+    reading = MeterReading(
         at_s=at_s,
-        current_a=_reordered(current_a, phase_order),
-        voltage_v=_reordered(voltage_v, phase_order),
-        power_w=_reordered(power_w, phase_order),
+        current_a=current_a,
+        voltage_v=voltage_v,
+        power_w=power_w,
         power_total_w=total_w,
         frequency_hz=frequency_hz,
-        energy_import_wh=imported_wh,
-        energy_export_wh=exported_wh,
+        energy_import_wh=_energy(values.get("energy_import")),
+        energy_export_wh=_energy(values.get("energy_export")),
     )
+    return corrected(profile, reading, correction)
 
 
 def corrected(
-    profile: MeterProfile,
-    reading: MeterReading,
-    *,
-    invert: bool,
-    phase_order: tuple[Phase, Phase, Phase],
+    profile: MeterProfile, reading: MeterReading, correction: Correction
 ) -> MeterReading:
-    """Return what a plain reading would have been with these settings of the meter."""
-    current_a, power_w, total_w = (
-        reading.current_a,
-        reading.power_w,
-        reading.power_total_w,
+    """Return what a plain reading is with a correction of the meter."""
+    if correction == NO_CORRECTION:
+        return reading
+    power_w = correction.apply(reading.power_w)
+    # Judged by the power as it really flows: a backwards meter must not turn a reactive current into export.
+    current_a = _directed(
+        profile, power_w, reading.voltage_v, correction.apply(reading.current_a)
     )
     imported_wh, exported_wh = reading.energy_import_wh, reading.energy_export_wh
-    if invert:
-        current_a, power_w = _negated(current_a), _negated(power_w)
-        total_w = None if total_w is None else -total_w
-        current_a = _directed(profile, power_w, reading.voltage_v, current_a)
+    if correction.invert:
         imported_wh, exported_wh = exported_wh, imported_wh
+    if correction.inverted_phases:
+        # What was counted cannot be taken apart.
+        imported_wh = exported_wh = None
     return replace(
         reading,
-        current_a=_reordered(current_a, phase_order),
-        voltage_v=_reordered(reading.voltage_v, phase_order),
-        power_w=_reordered(power_w, phase_order),
-        power_total_w=total_w,
-        energy_import_wh=imported_wh,
-        energy_export_wh=exported_wh,
+        current_a=correction.ordered(current_a),
+        voltage_v=correction.ordered(reading.voltage_v),
+        power_w=correction.ordered(power_w),
+        power_total_w=total_power(power_w, reading.power_total_w, correction),
+        energy_import_wh=times(imported_wh, correction.ratio),
+        energy_export_wh=times(exported_wh, correction.ratio),
     )
+
+
+def total_power(
+    power_w: PartPerPhase, told_w: float | None, correction: Correction
+) -> float | None:
+    """Return the corrected total, of corrected powers and the total that was told; None if it is unknown."""
+    if (factor := correction.total_factor) is not None:
+        return times(told_w, factor)
+    known_w = [watts for watts in power_w if watts is not None]
+    return sum(known_w) if len(known_w) == len(PHASES) else None
 
 
 def check_plausible(
@@ -209,16 +207,9 @@ def _per_phase(
     return values.get(one), values.get(two), values.get(three)
 
 
-def _negated(values: PartPerPhase) -> PartPerPhase:
-    one, two, three = (None if value is None else -value for value in values)
-    return one, two, three
-
-
-def _reordered(
-    values: PartPerPhase, phase_order: tuple[Phase, Phase, Phase]
-) -> PartPerPhase:
-    one, two, three = (values[phase_order.index(phase)] for phase in PHASES)
-    return one, two, three
+def times(value: float | None, factor: float) -> float | None:
+    """Return a value that may be unknown, multiplied."""
+    return None if value is None else value * factor
 
 
 def _energy(value: float | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import math
+from typing import override
 
 from modbus_connection import ModbusUnit
 from modbus_connection.model import ManualComponent
@@ -39,6 +40,12 @@ class Measurement:
                     _number(quantity.type, address, quantity.word_order, quantity),
                     space=quantity.space,
                 )
+            if quantity.sign_register is not None:
+                self._component.add(
+                    _sign(name),
+                    RawField(quantity.sign_register),
+                    space=quantity.space,
+                )
 
     async def read(self) -> dict[str, float | None]:
         """Read all blocks; a value that the device marks as not available, or that is no number, is None.
@@ -61,7 +68,7 @@ async def read_identification(
         if block.holds(field.space, field.address, field.count):
             component.add(
                 name,
-                StringField(field.address, count=field.count)
+                _text(field)
                 if field.type == "string"
                 else _number(field.type, field.address, field.word_order),
                 space=field.space,
@@ -72,6 +79,20 @@ async def read_identification(
         for name, value in values.items()
         if name in fields and value is not None
     }
+
+
+class _SwappedStringField(StringField):
+    """A text of which the first letter is in the low byte of a register."""
+
+    @override
+    def decode(self, words: list[int], scale_exponent: int | None = None) -> str:
+        swapped = [(word & 0xFF) << 8 | word >> 8 for word in words]
+        return super().decode(swapped, scale_exponent)
+
+
+def _text(field: Identifier) -> StringField:
+    kind = StringField if field.byte_order == "big" else _SwappedStringField
+    return kind(field.address, count=field.count)
 
 
 def clean_text(value: str) -> str:
@@ -111,11 +132,11 @@ def _number(
     scale = 1.0 if quantity is None else quantity.scale
     scale_register = None if quantity is None else quantity.scale_register
     if value_type.startswith("float"):
+        # Not scaled here: the library would cut it to whole numbers where the scale is one.
         return FloatField(
             address,
             count=WORDS[value_type],
             word_order=word_order,
-            scale=scale,
             scale_register=scale_register,
         )
     return NumberField[float](
@@ -134,12 +155,23 @@ def _number(
 def _combined(
     quantity: Quantity, name: str, values: Mapping[str, float | None]
 ) -> float | None:
+    factor = quantity.scale if quantity.type.startswith("float") else 1.0
     parts: list[float] = []
     for index in range(len(quantity.addresses)):
         value = values[f"{name} {index}"]
         if value is None or not math.isfinite(value):
             return None
-        parts.append(float(value))
+        parts.append(float(value) * factor)
     if quantity.combine is Combine.MINUS:
         return parts[0] - parts[1]
-    return sum(parts)
+    value = sum(parts)
+    if quantity.sign_register is not None and values[_sign(name)]:
+        value = -abs(value)
+    if quantity.tenth_above is not None and value > quantity.tenth_above:
+        value /= 10
+    return value
+
+
+def _sign(name: str) -> str:
+    """Return the key of a quantity's sign."""
+    return f"{name} sign"

@@ -65,6 +65,10 @@ class _Fields:
     def has(self, key: str) -> bool:
         return key in self._left
 
+    def left(self) -> list[str]:
+        """Return what is left."""
+        return list(self._left)
+
     def take(self, key: str) -> object:
         """Return the value of a key, or None."""
         return self._left.pop(key, None)
@@ -167,9 +171,10 @@ def parse_profile(
         for address in part.addresses
     }
     spans |= {
-        (part.space, part.scale_register, 1)
+        (part.space, register, 1)
         for part in quantities.values()
-        if part.scale_register is not None
+        for register in (part.scale_register, part.sign_register)
+        if register is not None
     }
     blocks = _parse_blocks(fields, "blocks", space, max_read, spans)
     _check_quantities(fields, quantities, blocks)
@@ -194,6 +199,7 @@ def parse_profile(
     profile = MeterProfile(
         id=profile_id,
         name=fields.text("name"),
+        name_remark=fields.text("name_remark") if fields.has("name_remark") else None,
         manufacturer=fields.text("manufacturer", "unknown"),
         models=fields.texts("models"),
         status=fields.choice(
@@ -209,6 +215,7 @@ def parse_profile(
         rating_a=fields.number("rating_a", 1.0, 100_000.0, 1.0)
         if fields.has("rating_a")
         else None,
+        ratings_a=_parse_ratings(fields),
         blocks=blocks,
         quantities=quantities,
         identification_blocks=id_blocks,
@@ -216,6 +223,7 @@ def parse_profile(
         sunspec_models=fields.integers("sunspec_models", 1, 65534),
         candidates=_parse_candidates(fields, known or {}),
         notes=fields.texts("notes"),
+        value_notes=fields.texts("value_notes"),
         sources=fields.texts("sources"),
     )
     fields.end()
@@ -283,6 +291,12 @@ def _parse_quantity(
         )
         if fields.has("sign_from")
         else None,
+        sign_register=fields.integer("sign_register", 0, 65535)
+        if fields.has("sign_register")
+        else None,
+        tenth_above=fields.number("tenth_above", 0.0, 1e6, 0.0)
+        if fields.has("tenth_above")
+        else None,
         optional=fields.flag("optional"),
     )
     fields.end()
@@ -340,13 +354,14 @@ def _check_quantities(
         ]
         if not all(places):
             raise InvalidProfile(("quantities", name), Flaw.OUTSIDE_BLOCKS)
-        scale = quantity.scale_register
-        if scale is not None and not any(
-            block.holds(quantity.space, scale, 1) for block in blocks
+        for key, register in (
+            ("scale_register", quantity.scale_register),
+            ("sign_register", quantity.sign_register),
         ):
-            raise InvalidProfile(
-                ("quantities", name, "scale_register"), Flaw.OUTSIDE_BLOCKS
-            )
+            if register is not None and not any(
+                block.holds(quantity.space, register, 1) for block in blocks
+            ):
+                raise InvalidProfile(("quantities", name, key), Flaw.OUTSIDE_BLOCKS)
         # Import and export that are read in two requests may belong to two moments.
         if quantity.combine is Combine.MINUS and not set(places[0]) & set(places[1]):
             raise InvalidProfile(("quantities", name), Flaw.TWO_BLOCKS)
@@ -437,11 +452,23 @@ def _parse_identifier(
         count=fields.integer("count", 1, 32, 1) if words is None else words,
         type=value_type,
         word_order=fields.choice("word_order", _WORD_ORDERS, order),
+        byte_order=fields.choice("byte_order", _WORD_ORDERS, "big"),
         expect=tuple(expected),
         hint=fields.flag("hint"),
     )
     fields.end()
     return identifier
+
+
+def _parse_ratings(fields: _Fields) -> dict[str, float]:
+    """Return the largest currents by model."""
+    data = fields.take("ratings_a")
+    if data is None:
+        return {}
+    ratings = _Fields(data, ("ratings_a",))
+    return {
+        model: ratings.number(model, 1.0, 100_000.0, 1.0) for model in ratings.left()
+    }
 
 
 def _parse_candidates(

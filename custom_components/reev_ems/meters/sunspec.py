@@ -26,9 +26,12 @@ from .profile import (
     MeterProfile,
     Quantity,
 )
+from .registers import read_identification
 
 BASES = (40000, 50000, 0)
 """Addresses at which the specification lets a chain begin."""
+EXPORT_POSITIVE = "SolarEdge"
+"""It counts power as positive for export, of whatever meter behind it; energies are as everybody's (evcc)."""
 COMMON_MODEL = 1
 COMMON_LENGTHS = (65, 66)
 """The second is padded; the serial number is the last text but the address."""
@@ -64,9 +67,44 @@ async def resolve(unit: ModbusUnit, profile: MeterProfile) -> MeterProfile:
             for model in models.get(COMMON_MODEL, [])
             if model.address < meter.address
         ]
-        return _located(profile, meter, commons[-1] if commons else None)
+        located = _located(profile, meter, commons[-1] if commons else None)
+        for common in commons:
+            if (await _manufacturer(unit, common)).startswith(EXPORT_POSITIVE):
+                return _powers_turned(located)
+        return located
     raise MeterError(
         Trouble.NOT_THIS_METER, "The device announces no SunSpec meter.", "SunSpec"
+    )
+
+
+async def _manufacturer(unit: ModbusUnit, common: SunSpecModel) -> str:
+    """Return whom a common model names. Raises ModbusError."""
+    field = _text(common.address + 2, 16)
+    block = Block(space="holding", start=field.address, count=field.count)
+    told = await read_identification(unit, block, {"manufacturer": field})
+    return str(told.get("manufacturer", ""))
+
+
+def _powers_turned(profile: MeterProfile) -> MeterProfile:
+    """Return the profile of a device whose powers are positive for export."""
+    return replace(
+        profile,
+        quantities={
+            name: replace(quantity, scale=-quantity.scale)
+            if name in (*PHASE_POWERS, "power_total")
+            else quantity
+            for name, quantity in profile.quantities.items()
+        },
+    )
+
+
+def _text(address: int, count: int) -> Identifier:
+    return Identifier(
+        space="holding",
+        address=address,
+        count=count,
+        type="string",
+        word_order="big",
     )
 
 
@@ -100,13 +138,7 @@ def _located(
             Block(space="holding", start=common.address + 2, count=common.length),
         ),
         identification={
-            name: Identifier(
-                space="holding",
-                address=common.address + offset,
-                count=count,
-                type="string",
-                word_order="big",
-            )
+            name: _text(common.address + offset, count)
             for name, offset, count in (
                 ("manufacturer", 2, 16),
                 ("model", 18, 16),
