@@ -13,7 +13,7 @@ from custom_components.reev_ems.energy_management.outlets import Layout, layout
 
 @lru_cache(maxsize=64)
 def _layout(site: Site) -> Layout:
-    return layout(replace(site, settings=replace(site.settings, probe_meters=False)))
+    return layout(replace(site, settings=replace(site.settings, test_meters=False)))
 
 
 def step(

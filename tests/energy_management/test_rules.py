@@ -5,6 +5,7 @@ from math import nan
 
 import pytest
 
+from custom_components.reev_ems.energy_management.conduct import reported
 from custom_components.reev_ems.energy_management.controller import ControllerState
 from custom_components.reev_ems.energy_management.decision import (
     Issue,
@@ -26,7 +27,6 @@ from custom_components.reev_ems.energy_management.observation import (
     ConnectorState,
     Observation,
 )
-from custom_components.reev_ems.energy_management.conduct import reported
 from custom_components.reev_ems.energy_management.outlets import layout
 from custom_components.reev_ems.energy_management.state import Sun, SunPhase
 from custom_components.reev_ems.energy_management.surplus import Applicant, plan_sun

@@ -6,7 +6,7 @@ from hypothesis import given
 import pytest
 
 from custom_components.reev_ems.energy_management.controller import ControllerState
-from custom_components.reev_ems.energy_management.decision import Decision
+from custom_components.reev_ems.energy_management.decision import Action, Decision
 from custom_components.reev_ems.energy_management.model import PHASES, Site, Supply
 from custom_components.reev_ems.energy_management.observation import (
     ConnectorState,
@@ -56,8 +56,7 @@ def test_s1_s6_nobody_is_raised_beyond_what_is_there(
                 # The charge point says that it was permitted as much already.
                 continue
             if any(
-                observation.at_s < left.at_s + site.settings.follow_s
-                and given.value <= left.value
+                observation.at_s < left.until_s and given.value <= left.value
                 for left in given.left
             ):
                 # Lowered a moment ago, its car may still draw as much: nothing is booked on top.
@@ -71,7 +70,11 @@ def test_s1_s6_nobody_is_raised_beyond_what_is_there(
             # What it draws already, more than it was permitted, is booked as well.
             draw = state.connectors[connector.id].draw
             if draw is not None and not dc:
-                places = [place for place in places if given.value > draw.high[place]]
+                places = [
+                    place
+                    for place in places
+                    if given.value > draw.reports[-1].high[place]
+                ]
             here: str | None = connector.circuit
             while here is not None:
                 assert not any((here, place) in full for place in places)
@@ -92,6 +95,8 @@ def test_permits_are_what_a_charger_can_do(
         state, decision = step(site, state, observation)
         assert set(decision.connectors) == set(connectors)
         for item in decision.commands:
+            if item.action is not Action.PERMIT:
+                continue
             connector = connectors[item.connector]
             dc = connector.supply is Supply.DC
             value = item.permit_w if dc else item.permit_a
@@ -107,6 +112,7 @@ def test_permits_are_what_a_charger_can_do(
             assert steps == pytest.approx(round(steps), abs=1e-4)
             adopted = observation.at_s == observations[0].at_s or value < least
             assert value == 0 or value >= least - _SLACK or adopted
+            assert item.expires_s is not None
             assert item.expires_s > observation.at_s
 
 

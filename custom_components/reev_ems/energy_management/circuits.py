@@ -198,7 +198,7 @@ def _drawn(
     backs: dict[float, list[str]] = {}
     for name in ages.readings:
         memory = ages.meters[name]
-        late_s = memory.lag_s or 0.0
+        late_s = settings.meter_lag_s if memory.lag_s is None else memory.lag_s
         late_s += max(0.0, age_of(memory, now_s))
         back_s = next((back for back in _BACKS_S if late_s <= back), _BACKS_S[-1] * 2)
         backs.setdefault(back_s, []).append(name)

@@ -84,8 +84,7 @@ def envelope(
             return Envelope(
                 NOTHING, NOTHING if memory.state_s <= start_s else high, high
             )
-        # It says that it charges, not what: taken for nothing, its draw would count twice, as base load and booked.
-        return Envelope(outlet.load(standing, used), high, high)
+        return Envelope(NOTHING, high, high)
     if not steered and draw.reported_s < memory.state_s:
         # From before the session ended: its car may draw for a moment yet.
         return Envelope(NOTHING, high, high)

@@ -190,8 +190,8 @@ class Settings:
     """Room has to stand for so long before the measures against an overload are undone."""
     may_stop_transactions: bool = True
     may_make_inoperative: bool = True
-    probe_meters: bool = True
-    """Whether a car is lowered a little now and then, to see that its meter shows it (S14)."""
+    test_meters: bool = True
+    """Whether meters are put to the test by what cars do (S14); if not, they are believed, and late by `meter_lag_s`."""
     min_on_s: float = 300.0
     min_off_s: float = 60.0
     """Pause after the sun went; the stop delay limits the switching already."""

@@ -51,6 +51,8 @@ def hear(
     A first contradiction holds the circuit (nothing below it is raised), one that stands takes it to its floors.
     """
     settings = plan.site.settings
+    if not settings.test_meters:
+        return Heard(ages=ages, probes={}, issues=())
     draws: dict[str, list[Sequence[float]]] = {
         name: [NOTHING * 3] for name in plan.circuits
     }
@@ -61,9 +63,6 @@ def hear(
             continue
         low, likely, high = item.now
         if high is not NOTHING:
-            if not _has_reported(item, now_s, settings):
-                # What it does not say is no evidence (S2).
-                low, likely = NOTHING, high
             permitted = item.load(item.before) if item.steered else NOTHING
             draws[item.outlet.connector.circuit].append((*low, *likely, *permitted))
         draw = item.memory.draw
@@ -126,7 +125,7 @@ def hear(
                     finding=found.finding,
                 )
             )
-        if found.probe and settings.probe_meters:
+        if found.probe:
             _choose_probe(found, name, connectors, probes)
     return Heard(
         ages=replace(
@@ -143,11 +142,6 @@ def hear(
         probes=probes,
         issues=tuple(issues),
     )
-
-
-def _has_reported(item: Seen, now_s: float, settings: Settings) -> bool:
-    draw = item.memory.draw
-    return draw is not None and now_s - draw.reported_s <= settings.reading_timeout_s
 
 
 def _without_battery(reading: PartVector, observation: Observation) -> PartVector:
