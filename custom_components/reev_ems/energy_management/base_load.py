@@ -14,7 +14,8 @@ excludes them:
   a meter shows is answered in the same step by at least its size;
 - the bound towards room needs agreement: the readings of a while, so that what flickers counts with its peaks;
 - what the connectors do not draw of their permits is believed to be base load once all readings say so since the last
-  report of each. While a limit is exceeded it is believed at once: an overload is answered by what is drawn.
+  report of each. While a limit is exceeded it is believed at once: an overload is answered by what is drawn. One that
+  lasts is answered as if the cars had followed, up to a few A.
 
 Most readings while nothing moves have one and the same interval of no width.
 """
@@ -36,6 +37,13 @@ _PEAK_BUCKET_S: Final = 60.0
 AGREED_S: Final = 9.0
 """Readings of so long have to agree that there is room: a household's flicker is shorter."""
 
+PATIENT_S: Final = 4.0
+"""An overload that lasts for so long is not put down to cars that have yet to follow, as far as these are few A: what
+drifts would be answered late all the time."""
+
+_IMPATIENT_A: Final = 5.0
+_IMPATIENT_W: Final = 3 * 230.0 * _IMPATIENT_A
+
 REMEMBERED_S: Final = 66.0
 """Somewhat longer than a report is believed."""
 
@@ -47,6 +55,10 @@ class Drawn:
     low: Sequence[float]
     likely: Sequence[float]
     high: Sequence[float]
+    followed: Sequence[float]
+    """The most likely, once all have followed their permits."""
+    late_s: float
+    """How late the reading may be."""
     told_s: float
     """Since when each of those that draw has reported."""
 
@@ -76,6 +88,13 @@ def estimate(
             low=likely, high=likely, since_s=now_s, bounds=(first,), peaks=peaks
         )
     bounds = _with_bounds(base.bounds, likely, upper, now_s)
+    over = any(
+        value is not None and most is not None and value > most
+        for value, most in zip(reading, limit, strict=True)
+    )
+    over_s = base.over_s if over and base.over_s is not None else now_s
+    lasting = over and now_s - over_s >= max(PATIENT_S, drawn.late_s + 2.0)
+    followed = less(reading, drawn.followed) if lasting else UNKNOWN
     agreed = now_s - base.since_s >= AGREED_S
     ceiling = deepest = floor = UNKNOWN
     if agreed:
@@ -92,7 +111,12 @@ def estimate(
             low.append(base.low[part])
             continue
         bound, most = limit[part], likely[part]
-        at_once = most if bound is not None and value > bound else certain[part]
+        at_once = certain[part]
+        if bound is not None and value > bound:
+            at_once = most
+            more, limit_a = followed[part], _IMPATIENT_A if part < 3 else _IMPATIENT_W
+            if most is not None and more is not None:
+                at_once = max(most, min(more, most + limit_a))
         upwards = larger(smaller(larger(known, floor[part]), ceiling[part]), at_once)
         high.append(upwards)
         # The lower estimate falls at once to what is possible, and rises with what all readings agree on.
@@ -102,6 +126,7 @@ def estimate(
         low=(low[0], low[1], low[2], low[3]),
         high=(high[0], high[1], high[2], high[3]),
         since_s=base.since_s,
+        over_s=over_s if over else None,
         bounds=bounds,
         peaks=peaks,
     )

@@ -210,20 +210,24 @@ def _drawn(
     told_s -= _REPORT_LAG_S
     for back_s, names in backs.items():
         draws: dict[str, list[Sequence[float]]] = {
-            name: [NOTHING * 3] for name in plan.circuits
+            name: [NOTHING * 4] for name in plan.circuits
         }
         for item in connectors:
             if item.outlet.metered:
-                low, likely, high = item.drawn_since(now_s, back_s, settings)
+                low, likely, high, followed = item.drawn_since(now_s, back_s, settings)
                 if high is not NOTHING:
-                    draws[item.outlet.connector.circuit].append((*low, *likely, *high))
+                    draws[item.outlet.connector.circuit].append(
+                        (*low, *likely, *high, *followed)
+                    )
         totals = carried(plan, draws)
         for name in names:
             total = totals[name]
             found[name] = Drawn(
                 low=total[:4],
                 likely=total[4:8],
-                high=total[8:],
+                high=total[8:12],
+                followed=total[12:],
+                late_s=ages.meters[name].lag_s or settings.meter_lag_s,
                 told_s=told_s - back_s,
             )
     return found

@@ -192,6 +192,8 @@ class BaseLoad:
     """The upper estimate: where more would be."""
     since_s: float
     """When the first reading came."""
+    over_s: float | None = None
+    """Since when readings exceed a limit."""
     bounds: tuple[Bounds, ...] = ()
     peaks: tuple[Bounds, ...] = ()
     """What it was likely to be at the most in each of the last minutes."""
