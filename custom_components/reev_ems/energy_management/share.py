@@ -17,7 +17,7 @@ from .model import ChargingMode, PartPerPhase, PerPhase, Settings
 from .observation import Observation
 from .observe import Seen
 from .outlets import Layout
-from .rotation import Rotation, rotate
+from .rotation import Rotation, is_protected, rotate
 from .state import ConnectorMemory, ControllerState
 from .vectors import NOTHING, UNKNOWN, Vector, add, most
 
@@ -216,7 +216,7 @@ def _demand(
         solar_above_min=mode is ChargingMode.SOLAR_MIN,
         pv_budgets=budgets_of(item) if follows else (),
         starts=not item.is_on,
-        protected=memory.pauses >= settings.max_pauses,
+        protected=is_protected(memory, now_s, settings),
         wants=not asleep,
         groups=item.seen.groups,
         arrived_s=memory.queued_s,

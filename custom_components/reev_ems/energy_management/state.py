@@ -159,6 +159,8 @@ class ConnectorMemory:
     """How often it was paused for lack of room in this session."""
     lacks: Limit | None = None
     """The row that lacked the room for its minimum."""
+    waits_s: float | None = None
+    """Since when it has waited, for room and then to be raised."""
     sun: Sun | None = None
     one_phase: bool = False
     """Whether it charges on one phase instead of three."""
@@ -177,9 +179,11 @@ class Bounds:
 
     from_s: float
     low: PartVector
-    """The least of the lower bounds, by what the connectors are believed to draw."""
+    """The least of the lower bounds, by what the connectors are believed to draw at the most."""
+    peak: PartVector
+    """The largest of the lower bounds."""
     high: PartVector
-    """The largest of the upper bounds."""
+    """The least of the upper bounds."""
 
 
 @frozen
@@ -196,7 +200,7 @@ class BaseLoad:
     """Since when readings exceed a limit."""
     bounds: tuple[Bounds, ...] = ()
     peaks: tuple[Bounds, ...] = ()
-    """What it was likely to be at the most in each of the last minutes."""
+    """The same for each of the last minutes."""
 
 
 @frozen
