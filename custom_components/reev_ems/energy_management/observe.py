@@ -76,6 +76,15 @@ class Seen:
 
     def drawn_since(self, now_s: float, back_s: float, settings: Settings) -> Envelope:
         """Return what it may have been drawing in the time that a late reading may be of."""
+        memory, start_s = self.memory, now_s - back_s
+        draw = memory.draw
+        if (
+            not memory.permit.left
+            and memory.state_s <= start_s
+            and (draw is None or draw.reports[-1].from_s <= start_s)
+        ):
+            # Nothing has changed since.
+            return self.now
         return envelope(
             self.memory,
             self.outlet,
