@@ -130,7 +130,9 @@ def test_s5_the_base_load_may_vary_as_it_did() -> None:
     assert kept == {"a": 25.0, "b": 6.0}
 
 
-@pytest.mark.parametrize("state", [state for state in SiteState if state is not SiteState.REGULATING])
+@pytest.mark.parametrize(
+    "state", [state for state in SiteState if state is not SiteState.REGULATING]
+)
 def test_s3_nothing_is_kept_where_the_site_is_not_regulating(state: SiteState) -> None:
     """A late or silent meter, an overload: nobody knows what fits."""
     assert keep(site(cp("a")), {"a": 10.0}, state=state) == {}
