@@ -330,7 +330,7 @@ def test_rotation_gives_everybody_a_turn() -> None:
     longest = 0
     # All are found at their floors.
     plant.run(5)
-    for _ in range(6000):
+    for _ in range(15000):
         plant.tick()
         assert max(plant.loads[-1]["main"]) <= 16 + 12
         for name, car in plant.cars.items():

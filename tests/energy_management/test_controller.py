@@ -253,12 +253,18 @@ def test_s2_a_phase_that_nobody_loads_may_be_missing() -> None:
         observation = Observation(
             at_s=float(second),
             meters={"main": MeterObservation(current_a=(5.0, None, None), age_s=0.1)},
-            connectors={"c0": ConnectorObservation(state=ConnectorState.CHARGING)},
+            connectors={
+                "c0": ConnectorObservation(
+                    state=ConnectorState.CHARGING,
+                    current_a=(5.0, None, None),
+                    age_s=0.1,
+                )
+            },
         )
         state, decision = step(one(connector), state, observation)
     assert decision is not None
     assert decision.state is SiteState.REGULATING
-    assert decision.connectors["c0"].permit_a == 16
+    assert decision.connectors["c0"].permit_a == 6
 
 
 def test_s3_a_meter_that_never_spoke_counts_as_silent_after_the_timeout() -> None:

@@ -18,7 +18,7 @@ from tests.energy_management.test_closed_loop import cars, site, steady
 def recording() -> dict[str, object]:
     """Return what a ring buffer holds after two minutes."""
     # The step of these tests puts no meter to the test.
-    recorded = replace(site(2), settings=Settings(probe_meters=False))
+    recorded = replace(site(2), settings=Settings(test_meters=False))
     plant = Plant(site=recorded, cars=cars(2), base=lambda _: steady(5))
     steps = []
     for _ in range(120):

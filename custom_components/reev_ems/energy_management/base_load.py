@@ -23,7 +23,7 @@ Most readings while nothing moves have one and the same interval of no width.
 from collections.abc import Sequence
 from typing import Final
 
-from .frozen import frozen
+from .frozen import frozen, replace
 from .state import BaseLoad, Bounds
 from .vectors import UNKNOWN, PartVector, larger, less, smaller
 
@@ -100,9 +100,9 @@ def estimate(
     agreed = now_s - base.since_s >= AGREED_S
     ceiling = deepest = floor = UNKNOWN
     if agreed:
-        deepest, highest, upper = _extremes(bounds, now_s - AGREED_S)
+        deepest, highest, shallowest = _extremes(bounds, now_s - AGREED_S)
         # Readings that say little, as cars are moving, agree with those that say more.
-        ceiling = _each(larger, highest, upper)
+        ceiling = _each(larger, highest, shallowest)
     told_s = min(drawn.told_s, now_s - AGREED_S)
     if told_s >= max(base.since_s, now_s - REMEMBERED_S):
         floor = _extremes(bounds, told_s)[0]
@@ -132,6 +132,7 @@ def estimate(
         high=(high[0], high[1], high[2], high[3]),
         since_s=base.since_s,
         over_s=over_s if over else None,
+        last_over_s=now_s if over else base.last_over_s,
         bounds=bounds,
         peaks=peaks,
     )
@@ -147,10 +148,10 @@ def extremes(base: BaseLoad) -> tuple[PartVector, PartVector]:
 
 def emerged(base: BaseLoad, load: Sequence[float]) -> BaseLoad:
     """Return the base load without what is known now to be a connector's draw, and has been one of its parts (S7)."""
-    return BaseLoad(
+    return replace(
+        base,
         low=less(base.low, load),
         high=less(base.high, load),
-        since_s=base.since_s,
         bounds=_less(base.bounds, load),
         peaks=_less(base.peaks, load),
     )

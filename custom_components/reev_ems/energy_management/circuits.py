@@ -55,15 +55,13 @@ def estimate_loads(
     meters = dict(ages.meters)
     house = state.house
     for item in connectors:
-        if not item.emerged or item.now.likely == NOTHING:
+        if item.emerged is NOTHING:
             continue
         for name in item.outlet.metered:
             if (base := meters[name].base) is not None:
-                meters[name] = replace(
-                    meters[name], base=emerged(base, item.now.likely)
-                )
+                meters[name] = replace(meters[name], base=emerged(base, item.emerged))
         if house is not None and root.metered:
-            house = emerged(house, item.now.likely)
+            house = emerged(house, item.emerged)
     overloaded: set[str] = set()
     drawn = _drawn(plan, ages, connectors, now_s)
     for name, reading in ages.readings.items():

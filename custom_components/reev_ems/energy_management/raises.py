@@ -120,7 +120,7 @@ def take(
             target = shared.targets[item.name]
             permits[item.name] = replace(permits[item.name], value=target.value)
     if wanted:
-        by_group = group_bookings(plan, connectors, chosen, booked)
+        by_group = group_bookings(plan, connectors, chosen, booked, chosen.sleepers)
         raises = {
             name: beyond(item.load(shared.targets[name].value), booked[name])
             for name, item in wanted.items()

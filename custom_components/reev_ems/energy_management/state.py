@@ -130,6 +130,9 @@ class ConnectorMemory:
     """Its place in the queue: when it came, or when its last turn ended."""
     permit: Permit
     draw: Draw | None = None
+    guess: Vector | None = None
+    """What it was taken to draw when it was first seen, or seen again, while it has not said it (S7)."""
+    guess_s: float = 0.0
     draw_limit_a: float | None = None
     """What a settled car can make use of (S6); None: all it can get."""
     used: tuple[int, ...] | None = None
@@ -198,6 +201,8 @@ class BaseLoad:
     """When the first reading came."""
     over_s: float | None = None
     """Since when readings exceed a limit."""
+    last_over_s: float | None = None
+    """When one did last."""
     bounds: tuple[Bounds, ...] = ()
     peaks: tuple[Bounds, ...] = ()
     """The same for each of the last minutes."""
