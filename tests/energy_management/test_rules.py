@@ -452,21 +452,6 @@ def test_s1_a_limit_that_only_bookings_exceed_is_not_borne() -> None:
         assert min(circuit.available_a) >= 0
 
 
-def test_one_minimum_is_kept_for_all_that_sleep() -> None:
-    """Two full cars have their offer of 6 A, and together count with that: the third has the other 10 A.
-
-    With both booked it would have 6 A. Which one of them wakes does not matter.
-    """
-    loop = Loop(several(3), (16.0, 16.0, 16.0))
-    loop.see("c0", state=ConnectorState.SUSPENDED_EV)
-    loop.see("c1", state=ConnectorState.SUSPENDED_EV)
-    decision = loop.step(200)
-    permits_a = {name: item.permit_a for name, item in decision.connectors.items()}
-    assert permits_a == {"c0": 6, "c1": 6, "c2": 10}
-    assert decision.connectors["c0"].limited_by.kind is LimitKind.CAR_SLEEPS
-    assert decision.circuits["main"].booked_a[0] == 16
-
-
 def test_a_sleeping_car_keeps_its_offer_for_five_minutes_while_others_want_it() -> None:
     """Then the one that charges has the room, and the sleeper is asked again at its turn."""
     loop = Loop(several(2, rotation_slot_s=900.0), (16.0, 16.0, 16.0))
@@ -484,20 +469,6 @@ def test_a_sleeping_car_keeps_its_offer_for_five_minutes_while_others_want_it() 
     assert withdrawn_s is not None
     assert 300 <= withdrawn_s - 1000 <= 460
     assert offered[0] - withdrawn_s == pytest.approx(900, abs=30)
-
-
-def test_a_car_that_draws_nothing_of_its_offer_sleeps_though_it_says_charging() -> None:
-    """Its charge point has no state for it: 30 s of nothing, once it had the time to start."""
-    plant = Plant(
-        site=several(2),
-        cars={"c0": Car(wants_a=0.0), "c1": Car()},
-        base=lambda _: {"main": (12.0, 12.0, 12.0)},
-    )
-    plant.run(200)
-    assert plant.decision is not None
-    asleep = plant.decision.connectors["c0"]
-    assert (asleep.permit_a, asleep.limited_by.kind) == (6, LimitKind.CAR_SLEEPS)
-    assert plant.permits()["c1"] == 14
 
 
 @pytest.mark.parametrize(
