@@ -21,7 +21,7 @@ from custom_components.reev_ems.energy_management.observation import (
 )
 from tests.energy_management.loop import MAIN, Loop, one
 from tests.energy_management.plant import Car, Plant
-from tests.energy_management.stepping import step
+from tests.energy_management.stepping import step, step_and_test_meters
 
 ONE_PHASE = (Phase.L1,)
 
@@ -104,7 +104,7 @@ def test_s1_a_phase_on_which_current_appears_counts_at_once() -> None:
 def test_s2_a_phase_of_which_nothing_is_said_is_used() -> None:
     """Only what is reported as idle is idle."""
     state = ControllerState()
-    for second in range(90):
+    for second in range(130):
         observation = Observation(
             at_s=float(second),
             meters={"main": MeterObservation(current_a=(12.0, 2.0, 2.0), age_s=0.2)},
@@ -259,9 +259,10 @@ def test_s13_measures_can_be_forbidden() -> None:
 
 @pytest.mark.parametrize("generation", [None, False, True])
 def test_s14_a_meter_that_shows_less_than_the_cars_draw_is_not_believed(
-    generation: bool | None,
+    generation: bool | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One of its transformers is turned around: held at once, failsafe with an issue, unless something feeds in."""
+    monkeypatch.setattr("tests.energy_management.loop.step", step_and_test_meters)
     loop = Loop(one(circuits=(replace(MAIN, generation=generation),)))
     loop.step(60)
     loop.base_a = (2.0 - 32.0, 2.0, 2.0)

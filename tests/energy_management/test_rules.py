@@ -443,7 +443,7 @@ def test_s1_a_limit_that_only_bookings_exceed_is_not_borne() -> None:
 
     What a breaker bears is waited out for 4 s, also where no meter shows it.
     """
-    loop = Loop(several(2), (22.0, 22.0, 22.0))
+    loop = Loop(several(2, meter_lag_s=3.0), (22.0, 22.0, 22.0))
     loop.see("c0", state=ConnectorState.SUSPENDED_EV)
     loop.step(20)
     for _ in range(300):

@@ -84,7 +84,9 @@ def envelope(
         if not steered:
             return Envelope(NOTHING, high, high, NOTHING)
         if memory.state is not ConnectorState.CHARGING:
-            likely = NOTHING if memory.state_s <= start_s else high
+            # It may have charged until its state changed, if it ever did.
+            charged = memory.on_s is not None and memory.state_s > start_s
+            likely = high if charged else NOTHING
             return Envelope(NOTHING, likely, high, NOTHING)
         return Envelope(NOTHING, high, high, in_force)
     if not steered and draw.reported_s < memory.state_s:
