@@ -289,6 +289,8 @@ class ChargePoint16(ServicedChargePoint):
 
     def _trigger_message(self, payload: Json) -> Json:
         wanted = payload["requestedMessage"]
+        if self.quirks.rejects_trigger:
+            return {"status": "Rejected"}
         number = payload.get("connectorId")
         outlets = [
             outlet for outlet in self.outlets if number in (None, WHOLE, outlet.number)

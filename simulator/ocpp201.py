@@ -236,7 +236,7 @@ class ChargePoint201(Transactions201):
         outlets = [
             outlet for outlet in self.outlets if number in (WHOLE, outlet.number)
         ]
-        if not outlets:
+        if not outlets or self.quirks.rejects_trigger:
             return {"status": "Rejected"}
         match payload["requestedMessage"]:
             case "BootNotification":

@@ -57,3 +57,5 @@ class Quirks:
     """Has no list of id tags."""
     finishing_until_unplugged: bool = False
     """Takes no remote start for a car whose session has ended."""
+    rejects_trigger: bool = False
+    """Sends no message because it was asked to (TriggerMessage)."""

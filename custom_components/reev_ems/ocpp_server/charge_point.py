@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Coroutine, Mapping
 import contextlib
+from dataclasses import replace
 from datetime import datetime
 import logging
 from typing import override
 
 from ..energy_management.observation import ConnectorState
-from . import commissioning, quirks
+from . import clock, commissioning, quirks
 from .abilities import Abilities, Way
 from .composite import ReadBack
 from .dialect import MEASURANDS, Dialect
@@ -73,6 +74,7 @@ class ChargePoint(RemoteControl, Reports):
         self._setting_up: asyncio.Task[None] | None = None
         self._set_up_at_s = 0.0
         self._resting: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._booted = asyncio.Event()
         self._introduced = False
         self._awaiting_boot = False
@@ -336,6 +338,21 @@ class ChargePoint(RemoteControl, Reports):
         accepted = str(answer.get("status", "")).lower() == "accepted"
         self.emit(CertificateIssued(charge_point_id=self.id, accepted=accepted))
 
+    @override
+    def clock_doubted(self) -> None:
+        """Ask for a fresh time, which shows whether its clock was set or a message was late."""
+        if self._session is not None and (
+            self._looking is None or self._looking.done()
+        ):
+            self._looking = self._start(self._look_at_clock())
+
+    async def _look_at_clock(self) -> None:
+        await asyncio.sleep(clock.STEP_CONFIRMED_S)
+        for connector in self.connectors.values():
+            if self._offset.doubted:
+                with contextlib.suppress(CallError):
+                    await self.trigger("MeterValues", connector.connector_id)
+
     async def _close_old(self, session: Session) -> None:
         await session.close(1000, "a newer connection of the same charge point")
 
@@ -425,7 +442,7 @@ class ChargePoint(RemoteControl, Reports):
         for record in records:
             connector = self.connectors.get(record.connector_id)
             if connector is not None and connector.transaction is None:
-                connector.transaction = transaction_of(record)
+                self.runs(connector, transaction_of(record))
         self._restored = True
 
     def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -514,7 +531,12 @@ class ChargePoint(RemoteControl, Reports):
         self.info = None if learnt.info == BootInfo() else learnt.info
         self._know_model()
         if learnt.overrides == self.config.quirks:
+            floor_kind = self.steering.abilities.floor_kind
             self.steering.abilities = learnt.abilities
+            if not learnt.floor_kind_asked:
+                self.steering.abilities = replace(
+                    learnt.abilities, floor_kind=floor_kind
+                )
             self.without_measurands = learnt.without_measurands
         self._offset.found_before_s = learnt.clock_offset_s
         self.self_tests = dict(learnt.self_tests)

@@ -39,6 +39,8 @@ class Learnt:
     paused: Mapping[int, str] = field(default_factory=dict)
     """By connector: the id tag of a transaction that was ended to pause it (pauses.py)."""
     local_list: LocalListRecord | None = None
+    floor_kind_asked: bool = True
+    """Whether it was asked for an absolute floor first; records of earlier versions tell of relative ones."""
 
     def as_dict(self) -> dict[str, object]:
         """Return it as JSON has it."""
@@ -75,6 +77,7 @@ class Learnt:
                 local_list=LocalListRecord(**_known(LocalListRecord, kept))
                 if (kept := data.get("local_list"))
                 else None,
+                floor_kind_asked=bool(data.get("floor_kind_asked", False)),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"no record of abilities: {error!r}") from error

@@ -241,6 +241,8 @@ class ConnectorView:
     phases_used: int | None = None
     """Phases on which the car was seen to draw in this transaction."""
     transaction: Transaction | None = None
+    began_at_s: float | None = None
+    """Monotonic time at which the last transaction began."""
     permit: Permit | None = None
     """The last accepted one; where an answer is missing, the larger of the two that may be in force."""
     permit_accepted_at_s: float | None = None

@@ -17,6 +17,9 @@ START_MARGIN_S = 60.0
 GRACE_S = 60.0
 """`duration` and `validTo` end this long after the second period began: it is the one that should act."""
 
+_ALWAYS = datetime.fromisoformat("1970-01-01T00:00:00Z")
+"""When the floor begins: no clock of a charge point is set to a time before it."""
+
 FLOOR_PROFILE_ID = 1
 _WORKING_PROFILE_ID = 100
 
@@ -100,9 +103,7 @@ def floor_profile(
         kind=kind,
         unit=unit,
         periods=((0, truncate(limit, unit)),),
-        start=datetime.fromisoformat("2020-01-01T00:00:00Z")
-        if kind is Kind.ABSOLUTE
-        else None,
+        start=_ALWAYS if kind is Kind.ABSOLUTE else None,
         phase_count=phase_count,
     )
 

@@ -7,8 +7,7 @@ from typing import Protocol
 
 from ..energy_management.model import Supply
 from ..energy_management.observation import ConnectorState
-from . import quirks
-from .clock import ClockOffset
+from . import clock, quirks
 from .events import (
     ChargePointEvent,
     FirmwareStatusChanged,
@@ -35,7 +34,8 @@ from .transactions import TransactionLog
 _OLDEST_REPORT = timedelta(days=400)
 
 _OFFSET_STEP_S = 5.0
-"""A change of a clock that is worth to be kept."""
+"""A change of a clock that is worth to be kept, and to tell the permits again."""
+_OUR_STEP_S = 1.0
 
 _MOST_ELSEWHERE = 16
 """Sessions at connectors that are not set up, of which the end is waited for."""
@@ -74,7 +74,9 @@ class Reports:
         """The last word about an upload of diagnostics or of a log, as OCPP has it."""
         self._host = host
         self._listeners: list[Callable[[ChargePointEvent], None]] = []
-        self._offset = ClockOffset()
+        self._offset = clock.ClockOffset()
+        self._our_lead_s: float | None = None
+        """Our clock less the monotonic time: it changes only when our clock is set."""
         self._newest_sample: dict[int, datetime] = {}
         self._elsewhere: set[int] = set()
         """Sessions that run at connectors that are not set up."""
@@ -122,6 +124,7 @@ class Reports:
 
     def charger_now(self) -> datetime:
         """Return the time on the charge point's clock."""
+        self._heed_our_clock()
         return self.now() + timedelta(seconds=self._offset.seconds)
 
     @property
@@ -136,15 +139,41 @@ class Reports:
 
     def saw_time(self, at: datetime | None) -> None:
         """Learn the charge point's clock from the time in a message."""
-        if at is not None:
-            self._offset.learn(self.clock(), (at - self.now()).total_seconds())
-            ahead_s = self._offset.believed_s
-            if (
-                ahead_s is not None
-                and abs(ahead_s - self._offset.found_before_s) > _OFFSET_STEP_S
-            ):
-                self._offset.found_before_s = round(ahead_s)
-                self.taught()
+        if at is None:
+            return
+        self._heed_our_clock()
+        before_s, found_s = self._offset.seconds, self._offset.found_before_s
+        was_set = self._offset.learn(self.clock(), (at - self.now()).total_seconds())
+        ahead_s = self._offset.believed_s
+        if (
+            ahead_s is not None
+            and abs(ahead_s - self._offset.found_before_s) > _OFFSET_STEP_S
+        ):
+            self._offset.found_before_s = round(ahead_s)
+        if self._offset.found_before_s != found_s:
+            self.taught()
+        if was_set:
+            # What is measured from now on is new, whatever the clock says.
+            self._newest_sample.clear()
+            self.steering.install_floor()
+        if abs(self._offset.seconds - before_s) > _OFFSET_STEP_S:
+            for connector_id in self.connectors:
+                self.steering.renew(connector_id)
+        if self._offset.doubted:
+            self.clock_doubted()
+
+    def clock_doubted(self) -> None:
+        """Look whether its clock was set: the time in a message contradicts those before."""
+
+    def _heed_our_clock(self) -> None:
+        """Notice that our own clock was set: theirs was not."""
+        lead_s = self.now().timestamp() - self.clock()
+        if self._our_lead_s is not None:
+            moved_s = lead_s - self._our_lead_s
+            if abs(moved_s) < _OUR_STEP_S:
+                return
+            self._offset.moved(moved_s)
+        self._our_lead_s = lead_s
 
     def our_time(self, at: datetime | None) -> datetime:
         """Return a time of the charge point on our clock; our own time for one that cannot be.
@@ -155,7 +184,7 @@ class Reports:
         if at is None:
             return now
         try:
-            ours = at - timedelta(seconds=self._offset.seconds)
+            ours = at - timedelta(seconds=self._offset.for_records_s)
         except OverflowError:
             return now
         return min(ours, now) if ours > now - _OLDEST_REPORT else now
@@ -270,7 +299,7 @@ class Reports:
             running.id == transaction.id or transaction.started_at < running.started_at
         ):
             return
-        connector.transaction = transaction
+        self.runs(connector, transaction)
         self.steering.phases.forget(connector)
         connector.permit = connector.permit_accepted_at_s = (
             connector.permit_expires_at_s
@@ -283,6 +312,12 @@ class Reports:
             )
         )
         self.steering.began(connector_id)
+
+    def runs(self, connector: ConnectorView, transaction: Transaction) -> None:
+        """Note a transaction as the connector's, and since when it runs on a clock that is never set."""
+        connector.transaction = transaction
+        ago_s = (self.now() - transaction.started_at).total_seconds()
+        connector.began_at_s = self.clock() - max(0.0, ago_s)
 
     def transaction_ended(
         self,

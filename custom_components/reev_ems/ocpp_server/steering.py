@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..energy_management.observation import ConnectorState
 from . import working
-from .abilities import Abilities, Way, working_ladder
+from .abilities import OTHER_KIND, Abilities, Way, working_ladder
 from .car_phases import CarPhases
 from .events import PermitAccepted, PermitRejected
 from .floors import Floors
@@ -150,6 +150,21 @@ class Steering:
         self._floors.again()
         self.vendor_key.forget()
         self._wake.set()
+
+    def turn_kind(self, *, floor_too: bool) -> None:
+        """Tell the permits, and the floor if that does not act either, as schedules of the other kind.
+
+        A charge point whose clock or whose start of the session is wrong takes one kind for not begun, or for over.
+        """
+        known = self.abilities
+        if self.abilities.way is not Way.PROFILE:
+            return
+        if known.working_purpose is not Purpose.MAXIMUM:
+            known = replace(known, working_kind=OTHER_KIND[known.working_kind])
+        if floor_too and known.floor_purpose is not Purpose.MAXIMUM:
+            known = replace(known, floor_kind=OTHER_KIND[known.floor_kind])
+            self.install_floor()
+        self.abilities = known
 
     def start_afresh(self) -> None:
         """Wait for nothing any more: the charge point has connected or booted, and may have lost what it was told."""
