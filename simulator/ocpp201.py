@@ -128,8 +128,25 @@ class ChargePoint201(Transactions201):
     def _get_variables(self, payload: Json) -> Json:
         return {
             "getVariableResult": [
-                self.variables.get(asked) for asked in payload["getVariableData"]
+                self._availability(asked) or self.variables.get(asked)
+                for asked in payload["getVariableData"]
             ]
+        }
+
+    def _availability(self, asked: Json) -> Json | None:
+        """Answer one entry of GetVariables that is about the state of an EVSE; None: it is about something else."""
+        place = asked["component"]
+        outlet = self.outlet(place.get("evse", {}).get("id", WHOLE))
+        if (
+            outlet is None
+            or place["name"] not in {"Connector", "EVSE"}
+            or asked["variable"]["name"] != "AvailabilityState"
+        ):
+            return None
+        return {
+            **asked,
+            "attributeStatus": "Accepted",
+            "attributeValue": self.status_word(outlet),
         }
 
     def _set_variables(self, payload: Json) -> Json:

@@ -32,6 +32,8 @@ MEASUREMENT_LIFE_S = 120.0
 # them written less often: a database takes a hundred rows a second for years, and not a thousand.
 PACED_CONNECTORS = 80
 
+STATUS_CONNECTED = "connected"
+
 SELF_TEST_NOT_RUN = "not_run"
 SELF_TEST_RUNNING = "running"
 
@@ -155,6 +157,13 @@ class ConnectorPart(ChargePointPart):
     def state(self) -> ConnectorState:
         """Return its state; offline while the charge point's socket is closed."""
         return self.view.state if self.live else ConnectorState.OFFLINE
+
+    @property
+    def status(self) -> str:
+        """Return its state as a person sees it: connected, and else unknown, is not offline."""
+        if self.live and self.state is ConnectorState.OFFLINE:
+            return STATUS_CONNECTED
+        return str(self.state)
 
     @property
     @override

@@ -24,6 +24,7 @@ from .charge_point_parts import (
     SELF_TEST_NOT_RUN,
     SELF_TEST_RESULTS,
     SELF_TEST_RUNNING,
+    STATUS_CONNECTED,
     ChargePointPart,
     ConnectorPart,
 )
@@ -391,8 +392,8 @@ CONNECTOR_SENSORS: tuple[ReevSensorDescription[ConnectorPart], ...] = (
         key="status",
         translation_key="status",
         device_class=SensorDeviceClass.ENUM,
-        options=[str(state) for state in ConnectorState],
-        value_fn=lambda connector: connector.state,
+        options=[*(str(state) for state in ConnectorState), STATUS_CONNECTED],
+        value_fn=lambda connector: connector.status,
     ),
     ReevSensorDescription(
         key="permit",

@@ -153,7 +153,7 @@ def _decision(connector: ConnectorPart) -> JsonObjectType:
     """Return the decision about a connector."""
     answer: JsonObjectType = {
         "name": connector.name,
-        "status": str(connector.state),
+        "status": connector.status,
         "charging_mode": str(connector.controls.mode),
         "priority": connector.controls.priority,
     }

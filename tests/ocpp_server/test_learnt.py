@@ -46,6 +46,7 @@ LEARNT = Learnt(
     ),
     without_measurands=("SoC",),
     clock_offset_s=3600.0,
+    statuses={1: "Charging"},
     floor_kind_asked=False,
     self_tests={1: SelfTest(meter_values=True, falls_back=True, fall_back_s=2.5)},
     paused={1: "CARD"},

@@ -22,10 +22,19 @@ from .events import (
     ProblemsChanged,
     ScheduleMismatch,
     SelfTested,
+    StatusChanged,
 )
 from .learnt import Learnt
 from .local_list import LocalList
-from .model import BootInfo, CallError, ChargePointConfig, Payload, Permit, SelfTest
+from .model import (
+    BootInfo,
+    CallError,
+    ChargePointConfig,
+    ConnectorView,
+    Payload,
+    Permit,
+    SelfTest,
+)
 from .profiles import working_id
 from .remote import RemoteControl
 from .reports import Host, Reports
@@ -46,6 +55,15 @@ BOOT_REST_S = 60.0
 METER_WATCH_S = 30.0
 _LATE_INTERVALS = 3
 _CERTIFICATE_WAIT_S = 0.5
+_NOT_CHARGING = frozenset(
+    {
+        ConnectorState.AVAILABLE,
+        ConnectorState.PLUGGED,
+        ConnectorState.FINISHING,
+        ConnectorState.OFFLINE,
+    }
+)
+"""States that a running transaction contradicts if they are from before a restart."""
 
 
 class ChargePoint(RemoteControl, Reports):
@@ -136,6 +154,11 @@ class ChargePoint(RemoteControl, Reports):
             self_tests=dict(self.self_tests),
             paused=self.steering.pauses.tags,
             local_list=self.local_list.record,
+            statuses={
+                connector.connector_id: connector.status
+                for connector in self.connectors.values()
+                if connector.status is not None
+            },
         )
 
     @property
@@ -289,6 +312,7 @@ class ChargePoint(RemoteControl, Reports):
             self._start(self._close_old(old))
         if not isinstance(self.dialect, dialect):
             self.dialect = dialect(self)
+            self._remember_states()
             self._asked = self._configured = False
         self._booted.clear()
         self._boot_asked = False
@@ -297,9 +321,7 @@ class ChargePoint(RemoteControl, Reports):
         self.local_list.start_afresh()
         self.steering.start_afresh()
         for connector in self.connectors.values():
-            connector.state = self.steering.pauses.state_of(
-                connector.connector_id, self.dialect.state_of(connector)
-            )
+            connector.state = self._likely_state(connector)
         self.emit(Connected(charge_point_id=self.id, version=self.version))
         self._start(self._work(session))
 
@@ -443,7 +465,42 @@ class ChargePoint(RemoteControl, Reports):
             connector = self.connectors.get(record.connector_id)
             if connector is not None and connector.transaction is None:
                 self.runs(connector, transaction_of(record))
+                self.dialect.runs_already(connector.connector_id)
+                self.presume(connector)
         self._restored = True
+
+    @override
+    def presume(self, connector: ConnectorView) -> None:
+        """Set the state of a connector to what is likely, as long as it was not told."""
+        state = self._likely_state(connector)
+        if (
+            self._session is None
+            or connector.connector_id in self.told_state
+            or state is connector.state
+        ):
+            return
+        connector.state = state
+        self.emit(
+            StatusChanged(
+                charge_point_id=self.id,
+                connector_id=connector.connector_id,
+                state=state,
+            )
+        )
+
+    def _likely_state(self, connector: ConnectorView) -> ConnectorState:
+        """Return the state as it was told, else as it was before a restart; OFFLINE where it is unknown."""
+        id_, state = connector.connector_id, self.dialect.state_of(connector)
+        untold = id_ not in self.told_state
+        if untold and connector.transaction is not None and state in _NOT_CHARGING:
+            state = ConnectorState.CHARGING
+        return self.steering.pauses.state_of(id_, state)
+
+    def _remember_states(self) -> None:
+        """Begin with the states of before a restart; some tell theirs only when it changes, and not when asked."""
+        for connector in self.connectors.values():
+            if connector.status is not None:
+                self.dialect.remember_status(connector.connector_id, connector.status)
 
     def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -541,4 +598,7 @@ class ChargePoint(RemoteControl, Reports):
         self._offset.found_before_s = learnt.clock_offset_s
         self.self_tests = dict(learnt.self_tests)
         self.local_list.record = learnt.local_list
+        for connector in self.connectors.values():
+            connector.status = learnt.statuses.get(connector.connector_id)
+        self._remember_states()
         self.steering.pauses.recall(learnt.paused)

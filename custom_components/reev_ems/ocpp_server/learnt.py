@@ -39,6 +39,8 @@ class Learnt:
     paused: Mapping[int, str] = field(default_factory=dict)
     """By connector: the id tag of a transaction that was ended to pause it (pauses.py)."""
     local_list: LocalListRecord | None = None
+    statuses: Mapping[int, str] = field(default_factory=dict)
+    """By connector: its last status, in the words of its OCPP version."""
     floor_kind_asked: bool = True
     """Whether it was asked for an absolute floor first; records of earlier versions tell of relative ones."""
 
@@ -50,6 +52,9 @@ class Learnt:
             "self_tests": {
                 str(connector): asdict(test)
                 for connector, test in self.self_tests.items()
+            },
+            "statuses": {
+                str(connector): status for connector, status in self.statuses.items()
             },
             "paused": {str(connector): tag for connector, tag in self.paused.items()},
         }
@@ -77,6 +82,10 @@ class Learnt:
                 local_list=LocalListRecord(**_known(LocalListRecord, kept))
                 if (kept := data.get("local_list"))
                 else None,
+                statuses={
+                    int(connector): str(status)
+                    for connector, status in data.get("statuses", {}).items()
+                },
                 floor_kind_asked=bool(data.get("floor_kind_asked", False)),
             )
         except (KeyError, TypeError, AttributeError) as error:

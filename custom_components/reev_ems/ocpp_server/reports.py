@@ -77,6 +77,8 @@ class Reports:
         self._offset = clock.ClockOffset()
         self._our_lead_s: float | None = None
         """Our clock less the monotonic time: it changes only when our clock is set."""
+        self.told_state: set[int] = set()
+        """The connectors that told their state since this program started."""
         self._newest_sample: dict[int, datetime] = {}
         self._elsewhere: set[int] = set()
         """Sessions that run at connectors that are not set up."""
@@ -226,7 +228,10 @@ class Reports:
         connector = self.connectors.get(connector_id)
         if connector is None:
             return
+        was_told = connector_id in self.told_state
+        self.told_state.add(connector_id)
         before = (connector.state, connector.error_code)
+        known_as = connector.status
         state = self.steering.pauses.state_of(connector_id, state)
         connector.status, connector.state, connector.error_code = (
             status,
@@ -246,11 +251,15 @@ class Reports:
                     charge_point_id=self.id, connector_id=connector_id, state=state
                 )
             )
-        if (
-            state is ConnectorState.CHARGING
-            and before[0] is not ConnectorState.CHARGING
+        if state is ConnectorState.CHARGING and not (
+            was_told and before[0] is ConnectorState.CHARGING
         ):
             self.steering.renew(connector_id)
+        if status != known_as:
+            self.taught()
+
+    def presume(self, connector: ConnectorView) -> None:
+        """Set the state of a connector to what is likely, as long as it was not told."""
 
     def firmware_told(self, status: str | None, request_id: int | None) -> None:
         """A firmware update has come further."""
@@ -304,6 +313,7 @@ class Reports:
         connector.permit = connector.permit_accepted_at_s = (
             connector.permit_expires_at_s
         ) = None
+        self.presume(connector)
         self.emit(
             TransactionStarted(
                 charge_point_id=self.id,

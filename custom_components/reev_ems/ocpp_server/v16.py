@@ -108,6 +108,10 @@ class V16(Requests16):
         """Return the state that the last known status means."""
         return _state(connector.status) or ConnectorState.OFFLINE
 
+    @override
+    def remember_status(self, connector_id: int, status: str) -> None:
+        """Do nothing: the view holds it."""
+
     # What the charge point asks.
 
     async def _boot(self, payload: Payload) -> Payload:
@@ -252,7 +256,7 @@ class V16(Requests16):
         if (
             connector is None
             or connector.transaction is not None
-            or connector.state not in _RUNNING
+            or (connector.state not in _RUNNING and connector_id in point.told_state)
             or transaction_id <= 0
             or transaction_id in self._dismissed
         ):

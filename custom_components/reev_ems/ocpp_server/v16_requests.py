@@ -340,7 +340,7 @@ class Requests16(Dialect):
         It may act only from the next restart on; that is left to a person, since it would end sessions.
         """
         for connector_id in self.point.connectors:
-            if self.point.connectors[connector_id].status is None:
+            if connector_id not in self.point.told_state:
                 with contextlib.suppress(CallError):
                     await self.point.trigger("StatusNotification", connector_id)
         if not self.point.quirks.set_up:

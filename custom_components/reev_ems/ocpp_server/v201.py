@@ -74,6 +74,7 @@ class V201(Requests201):
     def __init__(self, point: ChargePoint) -> None:
         """Speak for a charging station."""
         super().__init__(point)
+        self._running_before: set[int] = set()
         self._over: deque[str] = deque(maxlen=_REMEMBERED_ENDS)
         self._handlers: dict[str, Callable[[Payload], Awaitable[Payload]]] = {
             "BootNotification": self._boot,
@@ -137,6 +138,8 @@ class V201(Requests201):
         """Return the state that the last known status and charging state mean."""
         evse = connector.connector_id
         status, charging = self._status.get(evse), self._charging_state.get(evse)
+        if charging is None and evse in self._running_before:
+            charging = "Charging"
         if status in _OUT_OF_SERVICE:
             return ConnectorState.FAULTED
         if connector.transaction is not None and charging is not None:
@@ -152,6 +155,11 @@ class V201(Requests201):
                     else ConnectorState.PLUGGED
                 )
         return ConnectorState.OFFLINE
+
+    @override
+    def runs_already(self, connector_id: int) -> None:
+        """Take it for charging as long as its charging state is not told."""
+        self._running_before.add(connector_id)
 
     # What the charging station asks.
 
@@ -175,11 +183,16 @@ class V201(Requests201):
         status = fields.text(payload, "connectorStatus")
         self.point.saw_time(fields.moment(payload, "timestamp"))
         if status is not None and evse in self.point.connectors:
-            self._status[evse] = status
-            if status == "Available" and self._charging_state.get(evse) == "Ended":
-                del self._charging_state[evse]
-            self._tell_state(evse)
+            self.take_status(evse, status)
         return {}
+
+    @override
+    def take_status(self, evse: int, status: str) -> None:
+        """Take the status of an EVSE, however it was told."""
+        self._status[evse] = status
+        if status == "Available" and self._charging_state.get(evse) == "Ended":
+            del self._charging_state[evse]
+        self._tell_state(evse)
 
     def _tell_state(self, evse: int) -> None:
         connector = self.point.connectors[evse]
