@@ -40,9 +40,7 @@ async def running(server: OcppServer) -> AsyncIterator[Site]:
 def adopt(server: OcppServer, learnt: dict[str, Learnt]) -> None:
     """Let them in; their meter values come too seldom to tell anything."""
     for name in KINDS:
-        server.adopt(
-            ChargePointConfig(id=name, meter_interval_s=600), learnt.get(name)
-        )
+        server.adopt(ChargePointConfig(id=name, meter_interval_s=600), learnt.get(name))
 
 
 @pytest.mark.parametrize("remembered", [True, False])

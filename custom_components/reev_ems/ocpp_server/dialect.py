@@ -103,6 +103,7 @@ class Dialect(ABC):
     def remember_status(self, connector_id: int, status: str) -> None:
         """Begin with the status that a connector had before a restart."""
 
+    @abstractmethod
     def runs_already(self, connector_id: int) -> None:
         """Note that a transaction of a connector began before this program started."""
 
