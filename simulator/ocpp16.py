@@ -175,9 +175,7 @@ class ChargePoint16(ServicedChargePoint):
     def _meter_value(
         self, outlet: Outlet, names: tuple[str, ...], context: str
     ) -> Json | None:
-        samples = measure(
-            outlet, names, self.voltage_v(), as_sum=self.quirks.current_as_sum
-        )
+        samples = measure(outlet, names, self.voltage_v(), self.quirks)
         if not samples:
             return None
         return {

@@ -37,6 +37,8 @@ class Quirks:
     no_meter_values: bool = False
     current_as_sum: bool = False
     """Reports one current, the sum over the phases."""
+    reports_zero: bool = False
+    """Reports no current and no power, whatever its car draws; its energy register is right."""
     boots_on_reconnect: bool = False
     """Sends a BootNotification after every connection loss."""
     drops_connection_s: float = 0.0

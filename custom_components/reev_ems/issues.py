@@ -51,13 +51,19 @@ METER_TROUBLES = frozenset(
 SCHEDULE_DIFFERS = "schedule_differs"
 RESTART_NEEDED = "restart_needed"
 CONNECTOR_UNKNOWN = "connector_unknown"
+POWER_CONTRADICTS = "power_contradicts"
 CHARGE_POINT_PROBLEMS = (
     "floor_rejected",
     "profile_rejected",
     SCHEDULE_DIFFERS,
     RESTART_NEEDED,
     CONNECTOR_UNKNOWN,
+    POWER_CONTRADICTS,
 )
+# These can be lived with; the others mean that somebody gets less than he should, or that a limit may be broken.
+_LESSER_PROBLEMS = {RESTART_NEEDED, CONNECTOR_UNKNOWN, POWER_CONTRADICTS}
+# A restart would not mend these.
+_NOT_MENDED = {CONNECTOR_UNKNOWN, POWER_CONTRADICTS}
 # The same where it says that there is no limit at all.
 SCHEDULE_WITHOUT_LIMIT = "schedule_without_limit"
 
@@ -197,14 +203,13 @@ def _findings(
                 _Finding(
                     problem,
                     ir.IssueSeverity.WARNING
-                    if problem in {RESTART_NEEDED, CONNECTOR_UNKNOWN}
+                    if problem in _LESSER_PROBLEMS
                     else ir.IssueSeverity.ERROR,
                     {
                         "site": entry.title,
                         "charge_point": entry.subentries[subentry_id].title,
                     },
-                    # A restart would not mend it.
-                    None if problem == CONNECTOR_UNKNOWN else subentry_id,
+                    None if problem in _NOT_MENDED else subentry_id,
                 ),
             )
     if coordinator.external_limit.lost:

@@ -129,7 +129,8 @@ class ChargePoint(RemoteControl, Reports):
         """What a person should know.
 
         `floor_rejected`, `profile_rejected`, `schedule_differs`; `restart_needed`: a setting acts only from then on;
-        `connector_unknown`: a session runs where nothing is steered, since that connector is not set up.
+        `connector_unknown`: a session runs where nothing is steered, since that connector is not set up;
+        `power_contradicts`: it reports no power while its energy register rises.
         """
         return self._problems
 

@@ -28,6 +28,7 @@ from .model import (
     Transaction,
     User,
 )
+from .registers import Registers
 from .steering import Steering
 from .transactions import TransactionLog
 
@@ -80,6 +81,7 @@ class Reports:
         self.told_state: set[int] = set()
         """The connectors that told their state since this program started."""
         self._newest_sample: dict[int, datetime] = {}
+        self._registers = Registers()
         self._elsewhere: set[int] = set()
         """Sessions that run at connectors that are not set up."""
         self._make_connectors()
@@ -241,6 +243,8 @@ class Reports:
         if state is ConnectorState.AVAILABLE:
             # Nothing is plugged in: a transaction whose end was lost is over, and no current can flow.
             self._nothing_flows(connector)
+            self._registers.forget(connector_id)
+            self.problem("power_contradicts", present=self._registers.contradict)
             if connector.transaction is not None:
                 self.transaction_ended(
                     connector_id, connector.transaction.id, None, None
@@ -255,6 +259,8 @@ class Reports:
             was_told and before[0] is ConnectorState.CHARGING
         ):
             self.steering.renew(connector_id)
+            if before[0] is not state and _nothing_measured(connector):
+                _unmeasured(connector)
         if status != known_as:
             self.taught()
 
@@ -309,6 +315,9 @@ class Reports:
         ):
             return
         self.runs(connector, transaction)
+        self._registers.forget(connector_id)
+        if _nothing_measured(connector):
+            _unmeasured(connector)
         self.steering.phases.forget(connector)
         connector.permit = connector.permit_accepted_at_s = (
             connector.permit_expires_at_s
@@ -384,14 +393,17 @@ class Reports:
         ):
             return
         self._newest_sample[connector_id] = at
+        at_s = self.clock() - max(0.0, (self.charger_now() - at).total_seconds())
+        measured = self._registers.checked(connector_id, measured, at_s)
+        self.problem("power_contradicts", present=self._registers.contradict)
         if measured.current_a is not None or measured.power_w is not None:
             connector.current_a, connector.power_w = (
                 measured.current_a,
                 measured.power_w,
             )
-            connector.measured_at_s = self.clock() - max(
-                0.0, (self.charger_now() - at).total_seconds()
-            )
+            connector.measured_at_s = at_s
+        elif self._registers.doubts(connector_id):
+            _unmeasured(connector)
         connector.voltage_v = _newer(measured.voltage_v, connector.voltage_v)
         connector.energy_wh = _newer(measured.energy_wh, connector.energy_wh)
         connector.soc_pct = _newer(measured.soc_pct, connector.soc_pct)
@@ -413,6 +425,16 @@ class Reports:
         connector.current_a = None if connector.supply is Supply.DC else _NO_CURRENT
         connector.power_w = 0.0
         connector.measured_at_s = self.clock()
+
+
+def _nothing_measured(connector: ConnectorView) -> bool:
+    """Whether the last that is known is that nothing flows."""
+    return not connector.power_w and not any(connector.current_a or ())
+
+
+def _unmeasured(connector: ConnectorView) -> None:
+    """It draws what nobody has measured yet: what flowed before says nothing about now (S2)."""
+    connector.current_a = connector.power_w = connector.measured_at_s = None
 
 
 def _newer[T](value: T | None, old: T | None) -> T | None:
