@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-import contextlib
 from dataclasses import replace
 from datetime import datetime
 import logging
@@ -34,6 +33,7 @@ from .model import (
     Payload,
     Permit,
     SelfTest,
+    is_unknown_action,
 )
 from .profiles import working_id
 from .remote import RemoteControl
@@ -95,6 +95,8 @@ class ChargePoint(RemoteControl, Reports):
         self._looking: asyncio.Task[None] | None = None
         self._booted = asyncio.Event()
         self._introduced = False
+        self._triggers = True
+        """Whether it knows TriggerMessage, as far as we know."""
         self._awaiting_boot = False
         self._boot_asked = False
         self._asked = False
@@ -266,8 +268,15 @@ class ChargePoint(RemoteControl, Reports):
             self._elsewhere.clear()
             self.problem("connector_unknown", present=False)
         if config.quirks != before.quirks:
+            agreed = self.quirks.ocpp_version
             self._forget()
             self._know_model()
+            if self._session is not None and self.quirks.ocpp_version not in {
+                None,
+                agreed,
+                self.version,
+            }:
+                self._start(self.close("another OCPP version"))
         if places or config.floor != before.floor or not self._asked:
             self.steering.install_floor()
         if (
@@ -373,8 +382,7 @@ class ChargePoint(RemoteControl, Reports):
         await asyncio.sleep(clock.STEP_CONFIRMED_S)
         for connector in self.connectors.values():
             if self._offset.doubted:
-                with contextlib.suppress(CallError):
-                    await self.trigger("MeterValues", connector.connector_id)
+                await self.ask_for("MeterValues", connector.connector_id)
 
     async def _close_old(self, session: Session) -> None:
         await session.close(1000, "a newer connection of the same charge point")
@@ -426,8 +434,19 @@ class ChargePoint(RemoteControl, Reports):
                     connector.state is ConnectorState.CHARGING
                     and (connector.measured_at_s or 0.0) < late_s
                 ):
-                    with contextlib.suppress(CallError):
-                        await self.trigger("MeterValues", connector.connector_id)
+                    await self.ask_for("MeterValues", connector.connector_id)
+
+    async def ask_for(self, message: str, connector_id: int | None = None) -> bool:
+        """Ask it to send a message, unless it knows no such request; returns whether it will."""
+        if self._triggers is False:
+            return False
+        try:
+            await self.trigger(message, connector_id)
+        except CallError as error:
+            if is_unknown_action(error):
+                self._triggers = False
+            return False
+        return True
 
     def _begin_set_up(self) -> None:
         """Set up, from the beginning if that is under way."""
@@ -441,8 +460,7 @@ class ChargePoint(RemoteControl, Reports):
             if not self._introduced:
                 # It started before we did, and says what it is only when asked.
                 self._boot_asked = True
-                with contextlib.suppress(CallError):
-                    await self.trigger("BootNotification")
+                await self.ask_for("BootNotification")
             if not self._asked:
                 await self.dialect.learn()
                 self._asked = True
@@ -581,6 +599,7 @@ class ChargePoint(RemoteControl, Reports):
         self.steering.abilities = Abilities()
         self.read_back.clear()
         self.without_measurands = ()
+        self._triggers = True
         self._offset.found_before_s = 0.0
         self._asked = False
 

@@ -38,6 +38,11 @@ class CallError(Exception):
         self.status = status
 
 
+def is_unknown_action(error: CallError) -> bool:
+    """Whether a charge point does not know such a request at all: other payloads would not help."""
+    return error.key == "refused" and error.status in {"NotImplemented", "NotSupported"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
     """The failsafe that a charge point falls back to by itself (S4): A per phase for AC, W for DC.

@@ -143,7 +143,7 @@ class OcppServer:
             process_request=self._admit,
             # Documented as a factory, typed as a class.
             create_connection=self._connections.make,  # type: ignore[arg-type]
-            select_subprotocol=_select_protocol,
+            select_subprotocol=self._select_protocol,
             compression=None,
             server_header=None,
             max_size=_MAX_FRAME_BYTES,
@@ -328,6 +328,20 @@ class OcppServer:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "")
         return None
 
+    def _select_protocol(
+        self, connection: ServerConnection, offered: Sequence[Subprotocol]
+    ) -> Subprotocol | None:
+        """Take the first version that both know, as the charge point spells it; none where none was offered.
+
+        One that is meant for the charge point goes before the others, if it is offered.
+        """
+        path = connection.request.path if connection.request else ""
+        point = self._charge_points.get(_charge_point_id(path) or "")
+        wanted = point.quirks.ocpp_version if point else None
+        known = [name for name in offered if name.lower() in _PROTOCOLS]
+        pinned = [name for name in known if _PROTOCOLS[name.lower()] == wanted]
+        return next(iter([*pinned, *known]), None)
+
     def _authorised(self, point: ChargePoint, request: Request) -> bool:
         """Whether the request carries the charge point's password, if one is demanded (S12)."""
         certified = self._demands_certificate(point.config)
@@ -392,13 +406,6 @@ def _tidy_protocols(request: Request) -> None:
         del request.headers["Sec-WebSocket-Protocol"]
         if names := _VERSION_NAME.findall(" ".join(offered)):
             request.headers["Sec-WebSocket-Protocol"] = ", ".join(names)
-
-
-def _select_protocol(
-    _connection: ServerConnection, offered: Sequence[Subprotocol]
-) -> Subprotocol | None:
-    """Take the first version that both know, as the charge point spells it; none where none was offered."""
-    return next((name for name in offered if name.lower() in _PROTOCOLS), None)
 
 
 def _charge_point_id(path: str) -> str | None:

@@ -1,6 +1,5 @@
 """What we ask of a charge point that speaks OCPP 1.6-J."""
 
-import contextlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 import logging
@@ -341,8 +340,7 @@ class Requests16(Dialect):
         """
         for connector_id in self.point.connectors:
             if connector_id not in self.point.told_state:
-                with contextlib.suppress(CallError):
-                    await self.point.trigger("StatusNotification", connector_id)
+                await self.point.ask_for("StatusNotification", connector_id)
         if not self.point.quirks.set_up:
             return
         interval_s = max(

@@ -1,7 +1,6 @@
 """What we ask of a charging station that speaks OCPP 2.0.1 or 2.1."""
 
 from abc import abstractmethod
-import contextlib
 from dataclasses import replace
 from datetime import datetime
 import logging
@@ -336,16 +335,13 @@ class Requests201(Dialect):
         """Set what metering and liveness need, where it is not so already."""
         for evse in self.point.connectors:
             if evse not in self.point.told_state:
-                try:
-                    await self.point.trigger("StatusNotification", evse)
-                except CallError:
+                if not await self.point.ask_for("StatusNotification", evse):
                     await self._ask_status(evse)
             if (
                 self.point.connectors[evse].transaction
                 and evse not in self._charging_state
             ):
-                with contextlib.suppress(CallError):
-                    await self.point.trigger("TransactionEvent", evse)
+                await self.point.ask_for("TransactionEvent", evse)
         quirks = self.point.quirks
         if not quirks.set_up:
             return
