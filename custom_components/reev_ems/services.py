@@ -12,10 +12,7 @@ from homeassistant.core import (
     callback,
 )
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers.service import (
-    async_get_config_entry,
-    async_register_platform_entity_service,
-)
+from homeassistant.helpers.service import async_register_platform_entity_service
 from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonObjectType
 import probatio
@@ -26,6 +23,7 @@ from .const import DOMAIN
 from .coordinator import ReevConfigEntry
 from .listener import DATA
 from .names import connector_names
+from .reloading import async_loaded_entry
 from .sessions import SessionRecord
 from .site import connector_id
 
@@ -137,7 +135,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
 
 async def _get_decisions(call: ServiceCall) -> ServiceResponse:
     """Return what every connector is allowed now, and why."""
-    coordinator = _entry(call).runtime_data
+    coordinator = (await _entry(call)).runtime_data
     decision = coordinator.data.decision
     return {
         "state": str(decision.state),
@@ -166,7 +164,7 @@ def _decision(connector: ConnectorPart) -> JsonObjectType:
 
 async def _get_sessions(call: ServiceCall) -> ServiceResponse:
     """Return the charging sessions of a site that began in a span of time."""
-    entry = _entry(call)
+    entry = await _entry(call)
     names = connector_names(entry)
     ids = {point.id for point in entry.runtime_data.charge_points.values()}
     records = await call.hass.data[DATA].sessions.history(
@@ -201,9 +199,6 @@ def _utc(local: datetime | None) -> datetime | None:
     return dt_util.as_utc(local) if local else None
 
 
-def _entry(call: ServiceCall) -> ReevConfigEntry:
+async def _entry(call: ServiceCall) -> ReevConfigEntry:
     """Return the site that an action is about."""
-    entry: ReevConfigEntry = async_get_config_entry(
-        call.hass, DOMAIN, call.data.get(ATTR_CONFIG_ENTRY_ID)
-    )
-    return entry
+    return await async_loaded_entry(call.hass, call.data.get(ATTR_CONFIG_ENTRY_ID))
