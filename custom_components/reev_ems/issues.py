@@ -52,6 +52,7 @@ SCHEDULE_DIFFERS = "schedule_differs"
 RESTART_NEEDED = "restart_needed"
 CONNECTOR_UNKNOWN = "connector_unknown"
 POWER_CONTRADICTS = "power_contradicts"
+ID_TWICE = "id_twice"
 CHARGE_POINT_PROBLEMS = (
     "floor_rejected",
     "profile_rejected",
@@ -59,11 +60,12 @@ CHARGE_POINT_PROBLEMS = (
     RESTART_NEEDED,
     CONNECTOR_UNKNOWN,
     POWER_CONTRADICTS,
+    ID_TWICE,
 )
 # These can be lived with; the others mean that somebody gets less than he should, or that a limit may be broken.
 _LESSER_PROBLEMS = {RESTART_NEEDED, CONNECTOR_UNKNOWN, POWER_CONTRADICTS}
 # A restart would not mend these.
-_NOT_MENDED = {CONNECTOR_UNKNOWN, POWER_CONTRADICTS}
+_NOT_MENDED = {CONNECTOR_UNKNOWN, POWER_CONTRADICTS, ID_TWICE}
 # The same where it says that there is no limit at all.
 SCHEDULE_WITHOUT_LIMIT = "schedule_without_limit"
 

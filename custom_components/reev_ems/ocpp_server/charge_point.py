@@ -1,6 +1,7 @@
 """A charge point as the rest of the program sees it, whatever its OCPP version. It outlives its connections."""
 
 import asyncio
+from collections import deque
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -55,6 +56,10 @@ BOOT_REST_S = 60.0
 METER_WATCH_S = 30.0
 _LATE_INTERVALS = 3
 _CERTIFICATE_WAIT_S = 0.5
+_RIVALS = 3
+_RIVAL_SPAN_S = 60.0
+"""So many newer connections within this time are not those of one charge point."""
+_RIVAL_PING_S = 3.0
 _NOT_CHARGING = frozenset(
     {
         ConnectorState.AVAILABLE,
@@ -94,6 +99,8 @@ class ChargePoint(RemoteControl, Reports):
         self._resting: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
         self._booted = asyncio.Event()
+        self._rivals_s: deque[float] = deque(maxlen=_RIVALS)
+        """When newer connections came while it was connected."""
         self._introduced = False
         self._triggers = True
         """Whether it knows TriggerMessage, as far as we know."""
@@ -132,7 +139,7 @@ class ChargePoint(RemoteControl, Reports):
 
         `floor_rejected`, `profile_rejected`, `schedule_differs`; `restart_needed`: a setting acts only from then on;
         `connector_unknown`: a session runs where nothing is steered, since that connector is not set up;
-        `power_contradicts`: it reports no power while its energy register rises.
+        `power_contradicts`: it reports no power while its energy register rises; `id_twice`: several connect with its id.
         """
         return self._problems
 
@@ -312,6 +319,28 @@ class ChargePoint(RemoteControl, Reports):
         """Return the answer that makes it drop a queued message that is of no use."""
         return self.dialect.empty_answer(action)
 
+    async def gives_way(self) -> bool:
+        """Return whether a newer connection takes over: the old one may be half open.
+
+        Where that happens again and again, two have the same id. Then the one that is connected keeps it for as long
+        as it answers, or they would throw each other out for ever, and neither would be steered.
+        """
+        if self._session is None:
+            return True
+        self._rivals_s.append(self.clock())
+        if not self._look_at_rivals():
+            return True
+        return not await self._session.answers_ping(_RIVAL_PING_S)
+
+    def _look_at_rivals(self) -> bool:
+        """Return whether several have this id, and tell so."""
+        since_s = self.clock() - _RIVAL_SPAN_S
+        several = len(self._rivals_s) == _RIVALS and self._rivals_s[0] > since_s
+        if several and "id_twice" not in self._problems:
+            _LOGGER.warning("%s: several charge points connect with this id", self.id)
+        self.problem("id_twice", present=several)
+        return several
+
     def connected_with(self, session: Session, dialect: type[Dialect]) -> None:
         """Take over a connection; the newest wins, since the old one may be half open."""
         old, self._session = self._session, session
@@ -425,6 +454,7 @@ class ChargePoint(RemoteControl, Reports):
         """Ask a charging connector for values where they do not come by themselves."""
         while True:
             await asyncio.sleep(METER_WATCH_S)
+            self._look_at_rivals()
             late_s = self.clock() - _LATE_INTERVALS * max(
                 self.config.meter_interval_s, self.quirks.meter_interval_s
             )

@@ -242,6 +242,10 @@ class OcppServer:
         if point is None and not self._pairing:
             await connection.close(1008, "unknown charge point")
             return
+        if point is not None and not await point.gives_way():
+            self.turned_away += 1
+            await connection.close(1008, "another connection has this id")
+            return
         guest = self._guest(connection, charge_point_id, version)
         session = Session(
             connection,

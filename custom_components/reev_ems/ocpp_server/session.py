@@ -180,6 +180,15 @@ class Session:
         self._closed = True
         await self._connection.close(code, reason)
 
+    async def answers_ping(self, timeout_s: float) -> bool:
+        """Return whether somebody is at the other end."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await (await self._connection.ping())
+        except TimeoutError, ConnectionClosed:
+            return False
+        return True
+
     async def call(
         self,
         action: str,
