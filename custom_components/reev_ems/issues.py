@@ -53,6 +53,7 @@ RESTART_NEEDED = "restart_needed"
 CONNECTOR_UNKNOWN = "connector_unknown"
 POWER_CONTRADICTS = "power_contradicts"
 ID_TWICE = "id_twice"
+LOG_INS_FAILED = "log_ins_failed"
 CHARGE_POINT_PROBLEMS = (
     "floor_rejected",
     "profile_rejected",
@@ -61,11 +62,17 @@ CHARGE_POINT_PROBLEMS = (
     CONNECTOR_UNKNOWN,
     POWER_CONTRADICTS,
     ID_TWICE,
+    LOG_INS_FAILED,
 )
 # These can be lived with; the others mean that somebody gets less than he should, or that a limit may be broken.
-_LESSER_PROBLEMS = {RESTART_NEEDED, CONNECTOR_UNKNOWN, POWER_CONTRADICTS}
+_LESSER_PROBLEMS = {
+    RESTART_NEEDED,
+    CONNECTOR_UNKNOWN,
+    POWER_CONTRADICTS,
+    LOG_INS_FAILED,
+}
 # A restart would not mend these.
-_NOT_MENDED = {CONNECTOR_UNKNOWN, POWER_CONTRADICTS, ID_TWICE}
+_NOT_MENDED = {CONNECTOR_UNKNOWN, POWER_CONTRADICTS, ID_TWICE, LOG_INS_FAILED}
 # The same where it says that there is no limit at all.
 SCHEDULE_WITHOUT_LIMIT = "schedule_without_limit"
 

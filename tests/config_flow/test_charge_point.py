@@ -282,13 +282,13 @@ DISCOVERED = {"charge_point_id": "CP7", "vendor": "Acme", "model": "Box"}
 
 
 async def test_discovered(hass: HomeAssistant, entry: MockConfigEntry) -> None:
-    """A charge point that knocks is offered and added to its site."""
+    """A charge point that knocks is offered and added to its site; what it says of itself is shown as it is."""
     form = await open_discovery(hass, {**DISCOVERED, "entry_id": entry.entry_id})
     form.shows("adopt")
     assert form.placeholders == {
-        "charge_point_id": "CP7",
-        "vendor": "Acme",
-        "model": "Box",
+        "charge_point_id": "`CP7`",
+        "vendor": "`Acme`",
+        "model": "`Box`",
         "site": "Depot",
     }
     assert form.suggested["name"] == "CP7"

@@ -366,17 +366,6 @@ async def test_s12_passwords(adopt: Any, dial: Any) -> None:
     await (await dial("HEX", **header("HEX", bytes.fromhex(key)))).ask("Heartbeat")
 
 
-async def test_s12_unknown_list_is_bounded(server: OcppServer, dial: Any) -> None:
-    """Of a flood of ids only the newest are kept."""
-    server.pairing = True
-    for number in range(30):
-        client = await dial(f"N{number}")
-        await client.boot()
-        await client.close()
-    assert len(server.unknown) == 20
-    assert "N29" in server.unknown
-
-
 async def test_s12_silent_sockets_do_not_keep_others_out(
     adopt: Any, dial: Any, server: OcppServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ from ..const import SUBENTRY_CHARGE_POINT
 from ..ocpp_server.abilities import Way
 from ..ocpp_server.dialect import MEASURANDS
 from ..ocpp_server.profiles import Kind, Purpose, Unit
+from ..texts import verbatim
 from .fields import choice, out_of_range, unbounded
 
 SECTION_LIMITS = "limits"
@@ -143,7 +144,7 @@ def said_and_known(entry: ConfigEntry[Any], subentry: ConfigSubentry) -> dict[st
             said = " ".join(filter(None, (info.vendor, info.model, info.firmware)))
         if charge_point and charge_point.quirks.names:
             known = ", ".join(charge_point.quirks.names)
-    return {"said": said or "–", "known": known}
+    return {"said": verbatim(said or "–"), "known": known}
 
 
 def take_abilities(user_input: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -139,7 +139,8 @@ class ChargePoint(RemoteControl, Reports):
 
         `floor_rejected`, `profile_rejected`, `schedule_differs`; `restart_needed`: a setting acts only from then on;
         `connector_unknown`: a session runs where nothing is steered, since that connector is not set up;
-        `power_contradicts`: it reports no power while its energy register rises; `id_twice`: several connect with its id.
+        `power_contradicts`: it reports no power while its energy register rises; `id_twice`: several connect with its id;
+        `log_ins_failed`: somebody tries passwords.
         """
         return self._problems
 
@@ -332,6 +333,16 @@ class ChargePoint(RemoteControl, Reports):
             return True
         return not await self._session.answers_ping(_RIVAL_PING_S)
 
+    def password_guessed(self, failures: int, address: str) -> None:
+        """Somebody tried wrong passwords: tell so once, until it has been quiet for a while."""
+        if "log_ins_failed" in self._problems:
+            return
+        _LOGGER.warning(
+            "%s: %s wrong passwords, the last from %s", self.id, failures, address
+        )
+        self.problem("log_ins_failed", present=True)
+        self.security_told("FailedLogIns", None, f"{failures}, {address}")
+
     def _look_at_rivals(self) -> bool:
         """Return whether several have this id, and tell so."""
         since_s = self.clock() - _RIVAL_SPAN_S
@@ -455,6 +466,8 @@ class ChargePoint(RemoteControl, Reports):
         while True:
             await asyncio.sleep(METER_WATCH_S)
             self._look_at_rivals()
+            if self._host.log_ins_quiet(self.id):
+                self.problem("log_ins_failed", present=False)
             late_s = self.clock() - _LATE_INTERVALS * max(
                 self.config.meter_interval_s, self.quirks.meter_interval_s
             )

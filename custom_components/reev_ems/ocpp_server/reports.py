@@ -54,6 +54,9 @@ class Host(Protocol):
     quirk_table: tuple[quirks.Entry, ...]
     sign_request: Callable[[str, str], str] | None
 
+    def log_ins_quiet(self, charge_point_id: str) -> bool:
+        """Whether no password was wrong for a charge point for a while."""
+
 
 class Reports:
     """The views of a charge point's connectors, written by what the dialects report."""
