@@ -201,6 +201,7 @@ class ChargePoint16(ServicedChargePoint):
         status = self.configuration.write(payload["key"], payload["value"])
         if status == "Accepted":
             if payload["key"] == "AuthorizationKey":
+                self.take_password(payload["value"])
                 self.maintenance.noticed("ReconfigurationOfSecurityParameters")
             self.heartbeat_s = (
                 self.configuration.number("HeartbeatInterval") or self.heartbeat_s

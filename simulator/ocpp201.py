@@ -151,6 +151,12 @@ class ChargePoint201(Transactions201):
 
     def _set_variables(self, payload: Json) -> Json:
         results = [self.variables.set(asked) for asked in payload["setVariableData"]]
+        for asked, result in zip(payload["setVariableData"], results, strict=True):
+            if (
+                asked["variable"]["name"] == "BasicAuthPassword"
+                and result["attributeStatus"] == "Accepted"
+            ):
+                self.take_password(asked["attributeValue"])
         if any(
             result["component"]["name"] == "SecurityCtrlr"
             and result["attributeStatus"] == "Accepted"

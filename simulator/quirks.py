@@ -59,5 +59,7 @@ class Quirks:
     """Has no list of id tags."""
     finishing_until_unplugged: bool = False
     """Takes no remote start for a car whose session has ended."""
+    ignores_password: bool = False
+    """Accepts another password, and goes on with what it had."""
     rejects_trigger: bool = False
     """Sends no message because it was asked to (TriggerMessage)."""

@@ -54,6 +54,7 @@ CONNECTOR_UNKNOWN = "connector_unknown"
 POWER_CONTRADICTS = "power_contradicts"
 ID_TWICE = "id_twice"
 LOG_INS_FAILED = "log_ins_failed"
+PASSWORD_UNUSED = "password_unused"
 CHARGE_POINT_PROBLEMS = (
     "floor_rejected",
     "profile_rejected",
@@ -63,6 +64,7 @@ CHARGE_POINT_PROBLEMS = (
     POWER_CONTRADICTS,
     ID_TWICE,
     LOG_INS_FAILED,
+    PASSWORD_UNUSED,
 )
 # These can be lived with; the others mean that somebody gets less than he should, or that a limit may be broken.
 _LESSER_PROBLEMS = {
@@ -70,6 +72,7 @@ _LESSER_PROBLEMS = {
     CONNECTOR_UNKNOWN,
     POWER_CONTRADICTS,
     LOG_INS_FAILED,
+    PASSWORD_UNUSED,
 }
 # A restart would not mend these.
 _NOT_MENDED = {CONNECTOR_UNKNOWN, POWER_CONTRADICTS, ID_TWICE, LOG_INS_FAILED}
@@ -89,6 +92,8 @@ METER_WITHOUT_CIRCUIT = "meter_without_circuit"
 
 # The remedy is the form of the charge point, instead of its restart (repairs.py).
 REMEDY_FORM = "form"
+# The remedy is to let it in without a password.
+REMEDY_WITHOUT_PASSWORD = "without_password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +224,7 @@ def _findings(
                         "charge_point": entry.subentries[subentry_id].title,
                     },
                     None if problem in _NOT_MENDED else subentry_id,
+                    {REMEDY_WITHOUT_PASSWORD: 1} if problem == PASSWORD_UNUSED else {},
                 ),
             )
     if coordinator.external_limit.lost:

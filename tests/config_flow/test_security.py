@@ -73,7 +73,7 @@ async def test_s12_nobody_is_locked_out_by_a_profile(
     qr_code = login.result["data_schema"].schema["qr_code"].config["data"]
     assert qr_code.splitlines() == [shown["url"], "CP1", shown["password"]]
     assert shown["url"].startswith("ws://")
-    assert "password" not in entry.subentries[left].data
+    assert entry.subentries[left].data["password"] != shown["password"]
     await login.submit({})
     login.aborted("reconfigure_successful")
     assert entry.subentries[left].data["password"] == shown["password"]

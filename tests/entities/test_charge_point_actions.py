@@ -312,7 +312,7 @@ async def test_abilities_show_what_it_says_of_itself(
         await charger.until(lambda: charge_point.info is not None)
         form = await open_subentry(hass, entry, "charge_point", left)
         await form.choose("abilities")
-        assert form.placeholders["said"] == "Alpha Box 11 1.2.3"
+        assert form.placeholders["said"] == "`Alpha Box 11 1.2.3`"
         assert form.placeholders["known"] == "–"
         boot = {"chargePointVendor": "ABB", "chargePointModel": "Terra AC"}
         await charger.call("BootNotification", boot)

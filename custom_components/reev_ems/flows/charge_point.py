@@ -21,6 +21,7 @@ from ..const import (
     CONF_CHARGE_POINT_ID,
     CONF_FIRMWARE,
     CONF_PASSWORD,
+    CONF_PASSWORD_ON_TRIAL,
     CONF_QUIRKS,
     CONF_URL,
     CONF_VERSION,
@@ -213,7 +214,9 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
         errors: dict[str, str] = {}
         if user_input is not None:
             login, errors = take_login(entry, user_input)
-            if not errors and CONF_PASSWORD not in login:
+            if not errors and (
+                CONF_PASSWORD not in login or CONF_PASSWORD_ON_TRIAL in login
+            ):
                 return self.async_update_and_abort(
                     entry, subentry, data=_with_login(subentry.data, login)
                 )

@@ -31,6 +31,7 @@ from ..const import (
     CONF_MIN_W,
     CONF_NUMBER,
     CONF_PASSWORD,
+    CONF_PASSWORD_ON_TRIAL,
     CONF_PHASE_COUNT,
     CONF_PHASES,
     CONF_SUPPLY,
@@ -63,11 +64,12 @@ SECTION_DC = "dc"
 # More than any charge point on the market has.
 MAX_CONNECTORS = 16
 
+LOGIN_TELL = "tell"
 LOGIN_NONE = "none"
 LOGIN_GENERATE = "generate"
 LOGIN_OWN = "own"
 LOGIN_CERTIFICATE = "certificate"
-_LOGINS = (LOGIN_NONE, LOGIN_GENERATE, LOGIN_OWN, LOGIN_CERTIFICATE)
+_LOGINS = (LOGIN_TELL, LOGIN_NONE, LOGIN_GENERATE, LOGIN_OWN, LOGIN_CERTIFICATE)
 
 # How the connector's own phases are wired to L1, L2, L3; an unknown wiring counts on every phase it might use.
 LINE_PHASES: dict[str, tuple[list[str] | None, int]] = {
@@ -133,8 +135,10 @@ def identity_fields(circuits: Mapping[str, str]) -> dict[probatio.Marker, Any]:
 
 def default_login(entry: ConfigEntry[Any]) -> str:
     """Return what a new charge point has, if nobody says otherwise."""
-    demanded = PortSecurity.of(entry.data).profile.demands_password
-    return LOGIN_GENERATE if demanded else LOGIN_NONE
+    profile = PortSecurity.of(entry.data).profile
+    if profile.demands_password:
+        return LOGIN_GENERATE
+    return LOGIN_NONE if profile.is_encrypted else LOGIN_TELL
 
 
 def login_fields(default: str) -> dict[probatio.Marker, Any]:
@@ -159,7 +163,12 @@ def login_fields(default: str) -> dict[probatio.Marker, Any]:
 
 
 # How a charge point signs in, as it is stored.
-LOGIN_KEYS = (CONF_PASSWORD, CONF_FORMER_PASSWORD, CONF_DEMANDS_CERTIFICATE)
+LOGIN_KEYS = (
+    CONF_PASSWORD,
+    CONF_FORMER_PASSWORD,
+    CONF_PASSWORD_ON_TRIAL,
+    CONF_DEMANDS_CERTIFICATE,
+)
 
 
 def take_login(
@@ -178,6 +187,9 @@ def take_login(
             return {}, {SECTION_SECURITY: "password_length"}
         return {CONF_PASSWORD: password}, {}
     match values[CONF_LOGIN]:
+        case "tell" if not profile.demands_password:
+            login = {CONF_PASSWORD: generate_password(), CONF_PASSWORD_ON_TRIAL: True}
+            return login, {}
         case "generate":
             return {CONF_PASSWORD: generate_password()}, {}
         case "own":
@@ -273,7 +285,8 @@ class ChargePointSetup:
         for key in LOGIN_KEYS:
             self._identity.pop(key, None)
         self._identity |= login
-        self.new_password = login.get(CONF_PASSWORD)
+        if CONF_PASSWORD_ON_TRIAL not in login:
+            self.new_password = login.get(CONF_PASSWORD)
         return errors
 
     @property

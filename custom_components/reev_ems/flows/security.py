@@ -19,6 +19,7 @@ from ..const import (
     CONF_DEMANDS_CERTIFICATE,
     CONF_OCPP_PORT,
     CONF_PASSWORD,
+    CONF_PASSWORD_ON_TRIAL,
     CONF_SECURITY,
     SUBENTRY_CHARGE_POINT,
 )
@@ -254,6 +255,7 @@ class SecurityFlow(ConfigFlow):
             subentry.title
             for subentry in self._charge_points(entry)
             if not any(subentry.data.get(key) for key in enough)
+            or subentry.data.get(CONF_PASSWORD_ON_TRIAL)
         ]
 
     def _without_certificate(self) -> list[str]:

@@ -101,6 +101,8 @@ class ChargePoint(RemoteControl, Reports):
         self._booted = asyncio.Event()
         self._rivals_s: deque[float] = deque(maxlen=_RIVALS)
         """When newer connections came while it was connected."""
+        self.password_told = False
+        """Whether it was told the password that it has on trial, since this program started."""
         self._introduced = False
         self._triggers = True
         """Whether it knows TriggerMessage, as far as we know."""
@@ -140,7 +142,8 @@ class ChargePoint(RemoteControl, Reports):
         `floor_rejected`, `profile_rejected`, `schedule_differs`; `restart_needed`: a setting acts only from then on;
         `connector_unknown`: a session runs where nothing is steered, since that connector is not set up;
         `power_contradicts`: it reports no power while its energy register rises; `id_twice`: several connect with its id;
-        `log_ins_failed`: somebody tries passwords.
+        `log_ins_failed`: somebody tries passwords;
+        `password_unused`: it goes on without the password that it was given.
         """
         return self._problems
 
@@ -265,8 +268,6 @@ class ChargePoint(RemoteControl, Reports):
         before, self.config = self.config, config
         if config == before:
             return
-        if config.password != before.password:
-            self.password_confirmed = False
         places = (config.connector_ids, config.supply) != (
             before.connector_ids,
             before.supply,
@@ -275,6 +276,9 @@ class ChargePoint(RemoteControl, Reports):
             self._make_connectors()
             self._elsewhere.clear()
             self.problem("connector_unknown", present=False)
+        if config.password != before.password or not config.password_on_trial:
+            self.password_told = False
+            self.problem("password_unused", present=False)
         if config.quirks != before.quirks:
             agreed = self.quirks.ocpp_version
             self._forget()
@@ -300,11 +304,6 @@ class ChargePoint(RemoteControl, Reports):
         """Drop the connection."""
         if self._session is not None:
             await self._session.close(1001, reason)
-
-    def signed_in(self, password: str) -> None:
-        """Note with which of its passwords it came in."""
-        if password == self.config.password:
-            self.password_confirmed = True
 
     # What its connection does (session.Peer).
 

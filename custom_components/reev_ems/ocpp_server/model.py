@@ -84,6 +84,8 @@ class ChargePointConfig:
     """Basic authentication is demanded if it is set."""
     former_password: str | None = None
     """Still good: a charge point that was told another may not have taken it."""
+    password_on_trial: bool = False
+    """Whether it is let in without its password, too: it was told one, and has not shown yet that it uses it."""
     demands_certificate: bool = False
     """Whether it has to show a certificate of its own where the server does not demand one of all."""
     certificates: tuple[str, ...] | None = None

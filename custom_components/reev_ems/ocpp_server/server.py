@@ -211,7 +211,8 @@ class OcppServer:
         self._knocking.listed.pop(config.id, None)
         guest = self._guests.pop(config.id, None)
         if guest is not None and guest.session is not None:
-            if config.password is None and not self._demands_certificate(config):
+            is_open = config.password is None or config.password_on_trial
+            if is_open and not self._demands_certificate(config):
                 self._take_over(point, guest.session)
             else:
                 self._close_soon(guest.session, "adopted, and has to sign in")
@@ -330,8 +331,11 @@ class OcppServer:
             self.turned_away += 1
             return connection.respond(HTTPStatus.NOT_FOUND, "")
         if point is not None:
+            guarded = (
+                point.config.password is not None and not point.config.password_on_trial
+            )
             wait_s = self._log_ins.wait_s(point.id, address)
-            if wait_s > 0.0 and point.config.password is not None:
+            if wait_s > 0.0 and guarded:
                 self.turned_away += 1
                 response = connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "")
                 response.headers["Retry-After"] = str(math.ceil(wait_s))
@@ -351,7 +355,7 @@ class OcppServer:
             )
             return connection.respond(HTTPStatus.FORBIDDEN, "")
         if point is not None:
-            if point.config.password is not None:
+            if guarded:
                 self._log_ins.succeeded(point.id, address)
         elif len(connection.server.connections) >= _MAX_CONNECTIONS:
             self.turned_away += 1
@@ -409,6 +413,9 @@ class OcppServer:
         used = _password_used(point.config, request)
         if used is not None:
             self._signed_in[point.id] = used
+        elif point.config.password_on_trial and not self.demands_password:
+            self._signed_in.pop(point.id, None)
+            return True
         # Who signs in by certificate (security profile 3) sends no password, also if he has one from before.
         return used is not None or certified
 
