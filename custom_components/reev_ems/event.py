@@ -11,6 +11,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .access import masked
 from .charge_point_parts import (
     ChargePointPart,
     ConnectorPart,
@@ -139,7 +140,7 @@ class ReevSessionEvent(ReevEvent[ConnectorPart]):
         user = transaction.user
         attributes: dict[str, Any] = {
             "session_id": transaction.id,
-            "id_tag": transaction.id_tag,
+            "id_tag": masked(transaction.id_tag),
             "user": user.name if user else None,
             "user_id": user.id if user else None,
             "started_at": transaction.started_at.isoformat(),
@@ -164,7 +165,11 @@ class ReevTagEvent(ReevEvent[ChargePointPart]):
         user = self.coordinator.people.user_of(event.id_tag)
         self._trigger_event(
             EVENT_REFUSED,
-            {"id_tag": event.id_tag, "user": user.name if user else None},
+            {
+                "id_tag": masked(event.id_tag),
+                "user": user.name if user else None,
+                "user_id": user.id if user else None,
+            },
         )
         self.async_write_ha_state()
 

@@ -11,12 +11,14 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
+from homeassistant.exceptions import Unauthorized
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.service import async_register_platform_entity_service
 from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonObjectType
 import probatio
 
+from .access import async_is_administrator, own_user_id
 from .charge_point_actions import async_setup_charge_point_actions
 from .charge_point_parts import ConnectorPart, connector_parts
 from .const import DOMAIN
@@ -163,7 +165,7 @@ def _decision(connector: ConnectorPart) -> JsonObjectType:
 
 
 async def _get_sessions(call: ServiceCall) -> ServiceResponse:
-    """Return the charging sessions of a site that began in a span of time."""
+    """Return the charging sessions of a site that began in a span of time; to a user of the site his own."""
     entry = await _entry(call)
     names = connector_names(entry)
     ids = {point.id for point in entry.runtime_data.charge_points.values()}
@@ -173,6 +175,11 @@ async def _get_sessions(call: ServiceCall) -> ServiceResponse:
         charge_point_ids=ids,
         id_tag=call.data.get(ATTR_ID_TAG),
     )
+    if not await async_is_administrator(call.hass, call.context):
+        own_id = own_user_id(call.hass, entry, call.context)
+        if own_id is None:
+            raise Unauthorized(context=call.context)
+        records = [record for record in records if record.user_id == own_id]
     return {"sessions": [_session(record, names) for record in records]}
 
 

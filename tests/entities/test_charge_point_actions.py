@@ -318,7 +318,7 @@ async def test_abilities_show_what_it_says_of_itself(
         await charger.call("BootNotification", boot)
         form = await open_subentry(hass, entry, "charge_point", left)
         await form.choose("abilities")
-        assert form.placeholders["said"] == "ABB Terra AC"
+        assert form.placeholders["said"] == "`ABB Terra AC`"
         assert form.placeholders["known"] == "ABB Terra AC"
 
 
