@@ -71,6 +71,8 @@ STEP_INTERVAL_S = 1.0
 # nothing to notice at sites of usual size, where a step takes milliseconds.
 METER_REST = 3
 EVENT_REST = 9
+# Events of charge points that follow each other are looked at together: a flood of them must not take the processor.
+EVENT_PAUSE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +223,8 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         rest_s = ended_s + min(METER_REST * took_s, STEP_INTERVAL_S) - time.monotonic()
         if rest_s > 0:
             await asyncio.sleep(rest_s)
-        rest_s = ended_s + min(EVENT_REST * took_s, STEP_INTERVAL_S) - time.monotonic()
+        event_rest_s = max(EVENT_PAUSE_S, min(EVENT_REST * took_s, STEP_INTERVAL_S))
+        rest_s = ended_s + event_rest_s - time.monotonic()
         if rest_s > 0 and not self._meter_news.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(rest_s):

@@ -17,6 +17,7 @@ from custom_components.reev_ems.ocpp_server import (
     OcppServer,
     connections,
     keepalive,
+    pace,
     server as ocpp_server,
     session,
 )
@@ -250,8 +251,8 @@ async def test_s12_flood_is_slowed_down_and_others_are_not(
     adopt: Any, dial: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A charge point that sends 100 times too much is read more slowly."""
-    monkeypatch.setattr(session, "BURST", 50)
-    monkeypatch.setattr(session, "RATE_PER_S", 100.0)
+    monkeypatch.setattr(pace, "BURST", 50)
+    monkeypatch.setattr(pace, "RATE_PER_S", 100.0)
     adopt()
     adopt("CP2")
     client, other = await dial(), await dial("CP2")

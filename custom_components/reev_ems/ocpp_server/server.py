@@ -27,6 +27,7 @@ from .knocking import MOST, Knocking, of_the_crowd
 from .learnt import Learnt
 from .log_ins import ALARM, LogIns
 from .model import Authorization, ChargePointConfig, UnknownChargePoint
+from .pace import CONNECTION, Pace
 from .session import Session
 from .transactions import TransactionLog
 from .turns import Turns
@@ -92,6 +93,7 @@ class OcppServer:
         self._schemas: dict[str, schemas.Schemas] = {}
         self._turns = Turns()
         self._charge_points: dict[str, ChargePoint] = {}
+        self._paces: dict[str, Pace] = {}
         self._signed_in: dict[str, str] = {}
         self._shown: dict[str, str] = {}
         """By charge point: the serial number of the certificate that it was let in with the last time."""
@@ -232,6 +234,7 @@ class OcppServer:
         """Let a charge point in no more, and drop its connection."""
         self._signed_in.pop(charge_point_id, None)
         self._shown.pop(charge_point_id, None)
+        self._paces.pop(charge_point_id, None)
         point = self._charge_points.pop(charge_point_id, None)
         if point is not None:
             if point.config.demands_certificate:
@@ -261,6 +264,11 @@ class OcppServer:
         if point is None and not self._pairing:
             await connection.close(1008, "unknown charge point")
             return
+        pace = self._paces.get(charge_point_id) or Pace(time.monotonic)
+        if point is not None:
+            # Over all its connections: who comes back again and again says no more by that.
+            self._paces[charge_point_id] = pace
+            await asyncio.sleep(pace.pay(CONNECTION))
         if point is not None and not await point.gives_way():
             self.turned_away += 1
             await connection.close(1008, "another connection has this id")
@@ -273,6 +281,7 @@ class OcppServer:
             version=version,
             schemas=self._schemas[version],
             turns=self._turns,
+            pace=pace,
         )
         if point is not None:
             self._take_over(point, session)
