@@ -136,16 +136,19 @@ async def async_acquire_server(
         if (listener := data.listeners.get(port)) is None:
             await data.sessions.open()
             server = OcppServer(
-                host=None,
+                host=security.address,
                 port=port,
                 transactions=data.sessions,
                 ssl_context=ssl_context,
             )
             await server.start()
             listener = data.listeners[port] = _Listener(server, security, ssl_context)
-        elif listener.security.encryption != security.encryption:
+        elif (listener.security.encryption, listener.security.address) != (
+            security.encryption,
+            security.address,
+        ):
             listener.ssl_context = ssl_context
-            await listener.server.change_encryption(ssl_context)
+            await listener.server.listen_anew(security.address, ssl_context)
         if security.takes_own_certificates:
             # Also before they are demanded: charge points must have theirs by then.
             authority = await async_authority(hass)

@@ -8,6 +8,7 @@ from .charge_point_parts import ChargePointPart, charge_point_parts
 from .const import CONF_FORMER_PASSWORD, CONF_PASSWORD, CONF_PASSWORD_ON_TRIAL, LOGGER
 from .coordinator import ReevCoordinator
 from .ocpp_server import CallError, ChargePointEvent, Connected, FloorAccepted
+from .ocpp_server.passwords import hashed, is_hashed, is_password
 
 # OCPP 1.6 security white paper: an AuthorizationKey has 16 to 40 characters; older chargers send shorter ones.
 PASSWORD_LENGTHS = range(8, 41)
@@ -49,9 +50,13 @@ async def async_change_password(
 def _store(part: ChargePointPart, password: str) -> None:
     """Store a password, and the one before it."""
     data = dict(part.subentry.data)
-    if (former := data.get(CONF_PASSWORD)) and former != password:
+    former = data.get(CONF_PASSWORD)
+    if former and not is_password(former, password.encode()):
         data[CONF_FORMER_PASSWORD] = former
-    data[CONF_PASSWORD] = password
+    # Nobody has to be told it any more. What is on trial is told again.
+    data[CONF_PASSWORD] = (
+        password if data.get(CONF_PASSWORD_ON_TRIAL) else hashed(password)
+    )
     _save(part, data)
 
 
@@ -87,6 +92,8 @@ def _believe(part: ChargePointPart) -> None:
         data.pop(CONF_FORMER_PASSWORD, None)
         data.pop(CONF_PASSWORD_ON_TRIAL, None)
         on_trial = False
+    if (kept := data.get(CONF_PASSWORD)) and not on_trial and not is_hashed(kept):
+        data[CONF_PASSWORD] = hashed(kept)
     if data != dict(part.subentry.data):
         _save(part, data)
     # It was told a password, and has connected without it again.

@@ -24,6 +24,7 @@ from custom_components.reev_ems.listener import (
 )
 from custom_components.reev_ems.ocpp_server import tls
 from custom_components.reev_ems.security import PortSecurity, SecurityProfile
+from tests.config_flow.inputs import open_reconfigure, security_input
 
 from .charger import Charger
 from .site import entity_id, set_up, state, until
@@ -229,3 +230,30 @@ async def test_open_port_has_no_certificate_to_renew(
     assert "certificate" not in caplog.text
     async with Charger(entry.data["ocpp_port"], "CP-LEFT"):
         pass
+
+
+async def test_s12_a_port_that_is_open_at_one_address(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Nobody reaches it at another one; what is no address of this machine is refused."""
+    port = entry.data["ocpp_port"]
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.close()
+    form = await open_reconfigure(hass, entry, "ocpp_security")
+    for wrong in ("192.0.2.1", "homeassistant.local", "1.2.3"):
+        await form.submit(
+            {**security_input("none"), "address": wrong},
+            "ocpp_security",
+            address="address_not_ours",
+        )
+    await form.submit({**security_input("none"), "address": "127.0.0.2"})
+    form.aborted("reconfigure_successful")
+    await hass.async_block_till_done()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+    form = await open_reconfigure(hass, entry, "ocpp_security")
+    assert form.suggested["address"] == "127.0.0.2"
+    await form.submit(security_input("none"))
+    await hass.async_block_till_done()
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.close()

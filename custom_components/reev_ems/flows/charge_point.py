@@ -27,6 +27,7 @@ from ..const import (
     CONF_VERSION,
 )
 from ..downloads import async_bundle_link
+from ..ocpp_server.passwords import hashed
 from ..security import PortSecurity
 from .charge_point_abilities import (
     ABILITIES_SCHEMA,
@@ -244,7 +245,8 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
             if "subentry_id" not in self.context:
                 return self._create()
             subentry = self._get_reconfigure_subentry()
-            data = _with_login(subentry.data, {CONF_PASSWORD: setup.new_password})
+            login = {CONF_PASSWORD: hashed(setup.new_password or "")}
+            data = _with_login(subentry.data, login)
             return self.async_update_and_abort(entry, subentry, data=data)
         schema, placeholders = credentials_form(self.hass, entry, setup)
         return self.async_show_form(

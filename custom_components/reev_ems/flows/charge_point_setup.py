@@ -40,6 +40,7 @@ from ..const import (
     SUBENTRY_CHARGE_POINT,
 )
 from ..energy_management.model import PHASES, Connector, Supply
+from ..ocpp_server.passwords import hashed
 from ..passwords import PASSWORD_LENGTHS, generate_password
 from ..security import PortSecurity
 from ..validation import MINIMUM_LIMIT_A, is_charge_point_id
@@ -287,6 +288,9 @@ class ChargePointSetup:
         self._identity |= login
         if CONF_PASSWORD_ON_TRIAL not in login:
             self.new_password = login.get(CONF_PASSWORD)
+        if self.new_password:
+            # It is shown once, and not needed any more.
+            self._identity[CONF_PASSWORD] = hashed(self.new_password)
         return errors
 
     @property

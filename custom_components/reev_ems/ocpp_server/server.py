@@ -28,6 +28,7 @@ from .learnt import Learnt
 from .log_ins import ALARM, LogIns
 from .model import Authorization, ChargePointConfig, UnknownChargePoint
 from .pace import CONNECTION, Pace
+from .passwords import is_password
 from .session import Session
 from .transactions import TransactionLog
 from .turns import Turns
@@ -186,11 +187,13 @@ class OcppServer:
         server.close()
         await server.wait_closed()
 
-    async def change_encryption(self, ssl_context: SSLContext | None) -> None:
-        """Listen anew, with another encryption or none; charge points have to dial in again. Raises OSError."""
+    async def listen_anew(
+        self, host: str | None, ssl_context: SSLContext | None
+    ) -> None:
+        """Listen with another encryption or none, or elsewhere; charge points have to dial in again. Raises OSError."""
         self._port = self.port
         await self.stop()
-        self._ssl_context = ssl_context
+        self._host, self._ssl_context = host, ssl_context
         await self.start()
 
     def adopt(
@@ -512,19 +515,9 @@ def _password_used(config: ChargePointConfig, request: Request) -> str | None:
     same_user = hmac.compare_digest(user, config.id.encode())
     used = None
     for password in filter(None, (config.former_password, config.password)):
-        if _is_password(password, given) & same_user:
+        if is_password(password, given) & same_user:
             used = password
     return used
-
-
-def _is_password(password: str, given: bytes) -> bool:
-    """Whether what was given is the password, compared in constant time."""
-    expected = [password.encode()]
-    if re.fullmatch(r"(?:[0-9a-fA-F]{2}){16,20}", password):
-        # OCPP 1.6 gives the key in hex digits; some send the bytes that they mean.
-        expected.append(bytes.fromhex(password))
-    same = [hmac.compare_digest(given, each) for each in expected]
-    return any(same)
 
 
 def _quiet_logger() -> logging.Logger:
