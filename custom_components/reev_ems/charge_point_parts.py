@@ -15,7 +15,7 @@ from .const import (
     SUBENTRY_CHARGE_POINT,
 )
 from .coordinator import ReevCoordinator
-from .energy_management.decision import ConnectorDecision, Limit
+from .energy_management.decision import ConnectorDecision, IssueKind, Limit
 from .energy_management.model import Connector, Supply
 from .energy_management.observation import ConnectorObservation, ConnectorState
 from .names import connector_name
@@ -63,6 +63,21 @@ class ChargePointPart(SubentryPart):
         return self.charge_point.connected
 
     @property
+    def problem(self) -> str | None:
+        """Return what is wrong with it: as it says itself, else as what it draws shows; None: nothing."""
+        for problem in self.charge_point.problems:
+            return problem
+        own = {
+            connector_id(self.charge_point.id, number)
+            for number in self.charge_point.connectors
+        }
+        disobeys = any(
+            issue.kind is IssueKind.DISOBEDIENT and issue.connector in own
+            for issue in self.data.decision.issues
+        )
+        return IssueKind.DISOBEDIENT.value if disobeys else None
+
+    @property
     @override
     def fingerprint(self) -> Hashable:
         """Return all that its entities show."""
@@ -71,7 +86,7 @@ class ChargePointPart(SubentryPart):
             self.coordinator.last_update_success,
             charge_point.connected,
             charge_point.info,
-            charge_point.problems,
+            self.problem,
             charge_point.floor_accepted,
             charge_point.firmware_status,
         )

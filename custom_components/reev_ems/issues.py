@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+import time
 from typing import TYPE_CHECKING
 
 from homeassistant.core import HomeAssistant, callback
@@ -15,10 +16,14 @@ from .const import (
     CONF_RATING_A,
     CONF_SENSORS,
     DOMAIN,
+    ROOT_CIRCUIT,
     SUBENTRY_METER,
 )
 from .energy_management.decision import Issue, IssueKind
+from .energy_management.model import PHASES
+from .patience import Patience
 from .site import connector_id
+from .site_meters import connectors_below
 from .texts import async_number, phase_text
 
 if TYPE_CHECKING:
@@ -79,6 +84,9 @@ _NOT_MENDED = {CONNECTOR_UNKNOWN, POWER_CONTRADICTS, ID_TWICE, LOG_INS_FAILED}
 # The same where it says that there is no limit at all.
 SCHEDULE_WITHOUT_LIMIT = "schedule_without_limit"
 
+# The site's port for charge points belongs to another program.
+PORT_IN_USE = "ocpp_port_in_use"
+
 # The source of the external limit says nothing, see external_limit.py.
 EXTERNAL_LIMIT_LOST = "external_limit_lost"
 
@@ -121,6 +129,7 @@ class _Shown:
 
     keys: dict[str, str]
     """Translation keys by issue."""
+    patience: Patience
     line_phases: dict[str, _Finding] = field(default_factory=dict)
     looked_s: float = float("-inf")
     """When the wiring was looked at, on the clock of the decisions."""
@@ -135,7 +144,9 @@ def async_update_issues(coordinator: ReevCoordinator, issues: Iterable[Issue]) -
     hass, entry = coordinator.hass, coordinator.config_entry
     all_shown = hass.data.setdefault(_SHOWN, {})
     if entry.entry_id not in all_shown:
-        all_shown[entry.entry_id] = _Shown(_stored(hass, entry.entry_id))
+        all_shown[entry.entry_id] = _Shown(
+            _stored(hass, entry.entry_id), Patience(_now_s(coordinator))
+        )
         entry.async_on_unload(partial(_async_on_unload, hass, entry))
     shown = all_shown[entry.entry_id]
     found = dict(_findings(coordinator, issues))
@@ -150,9 +161,12 @@ def async_update_issues(coordinator: ReevCoordinator, issues: Iterable[Issue]) -
         found |= shown.line_phases
         found |= dict(_rating_findings(coordinator))
         found |= dict(_circuit_findings(coordinator))
-    for issue_id in shown.keys.keys() - found.keys():
+    keys = {issue_id: finding.key for issue_id, finding in found.items()}
+    settled = shown.patience.settled(keys, shown.keys, _now_s(coordinator))
+    for issue_id in shown.keys.keys() - settled:
         ir.async_delete_issue(hass, DOMAIN, issue_id)
-    for issue_id, finding in found.items():
+    for issue_id in settled & found.keys():
+        finding = found[issue_id]
         # The numbers in a text are those of its beginning: the list of issues is no display.
         if shown.keys.get(issue_id) != finding.key:
             ir.async_create_issue(
@@ -165,7 +179,16 @@ def async_update_issues(coordinator: ReevCoordinator, issues: Iterable[Issue]) -
                 translation_key=finding.key,
                 translation_placeholders=dict(finding.placeholders),
             )
-    shown.keys = {issue_id: finding.key for issue_id, finding in found.items()}
+    shown.keys = {
+        issue_id: keys.get(issue_id, shown.keys.get(issue_id, ""))
+        for issue_id in settled
+    }
+
+
+def _now_s(coordinator: ReevCoordinator) -> float:
+    """Return the time of the newest decision."""
+    data = coordinator.data
+    return time.monotonic() if data is None else data.decision.at_s
 
 
 @callback
@@ -173,6 +196,28 @@ def async_remove_issues(hass: HomeAssistant, entry_id: str) -> None:
     """Remove what is shown of a config entry that is no more."""
     for issue_id in _stored(hass, entry_id):
         ir.async_delete_issue(hass, DOMAIN, issue_id)
+
+
+@callback
+def async_tell_port_in_use(
+    hass: HomeAssistant, entry: ReevConfigEntry, port: int
+) -> None:
+    """Show that a site cannot run: its charge points find nobody."""
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        f"{entry.entry_id}_{PORT_IN_USE}",
+        is_fixable=False,
+        severity=ir.IssueSeverity.ERROR,
+        translation_key=PORT_IN_USE,
+        translation_placeholders={"site": entry.title, "port": str(port)},
+    )
+
+
+@callback
+def async_port_is_free(hass: HomeAssistant, entry: ReevConfigEntry) -> None:
+    """Show that no more."""
+    ir.async_delete_issue(hass, DOMAIN, f"{entry.entry_id}_{PORT_IN_USE}")
 
 
 @callback
@@ -201,6 +246,8 @@ def _findings(
     """Return what is the matter, by issue id."""
     entry = coordinator.config_entry
     for issue in issues:
+        if not _can_be_mended(coordinator, issue):
+            continue
         subject = issue.connector or issue.circuit or ""
         parts = (entry.entry_id, issue.kind, subject, issue.phase or "")
         yield (
@@ -365,6 +412,34 @@ def _finding(coordinator: ReevCoordinator, issue: Issue) -> _Finding:
     return _Finding(key, severity, _placeholders(coordinator, issue), subentry_id)
 
 
+def _can_be_mended(coordinator: ReevCoordinator, issue: Issue) -> bool:
+    """Whether charge points have a part in it: without any on its phase an imbalance is the house's own affair."""
+    if issue.kind is not IssueKind.IMBALANCE_RESIDUAL or coordinator.data is None:
+        return True
+    high, _, _ = (issue.phase or "").partition(" over ")
+    return any(
+        connector.phases is None or high in connector.phases
+        for connector in coordinator.data.site.connectors
+    )
+
+
+def _phases_of(coordinator: ReevCoordinator, issue: Issue) -> str:
+    """Return the phases that an issue is about: its own, else those that its connectors are wired to."""
+    if issue.phase:
+        return phase_text(issue.phase)
+    site = coordinator.data.site if coordinator.data is not None else None
+    concerned = [
+        connector
+        for connector in (site.connectors if site else ())
+        if issue.connector in {None, connector.id}
+        and connector.id in connectors_below(site, issue.circuit or ROOT_CIRCUIT)
+    ]
+    if not concerned or any(connector.phases is None for connector in concerned):
+        return ", ".join(PHASES)
+    wired = {phase for connector in concerned for phase in connector.phases or ()}
+    return ", ".join(phase for phase in PHASES if phase in wired)
+
+
 def _data(
     entry: ReevConfigEntry, finding: _Finding
 ) -> dict[str, str | int | float | None] | None:
@@ -381,13 +456,20 @@ def _data(
 
 def _placeholders(coordinator: ReevCoordinator, issue: Issue) -> dict[str, str]:
     """Return what the text of an issue may contain, in people's words."""
-    entry = coordinator.config_entry
+    entry, hass = coordinator.config_entry, coordinator.hass
+    high, _, low = (issue.phase or "").partition(" over ")
+    site = coordinator.data.site if coordinator.data is not None else None
+    limit_a = site.imbalance.limit_a if site and site.imbalance else 0.0
     return {
+        "high": high,
+        "low": low,
+        "allowed": async_number(hass, f"{limit_a:g}"),
+        "difference": async_number(hass, f"{limit_a + (issue.value or 0.0):.1f}"),
         "site": entry.title,
         "circuit": coordinator.circuit_names.get(issue.circuit or "", entry.title),
-        "phase": phase_text(issue.phase) if issue.phase else "L1, L2, L3",
+        "phase": _phases_of(coordinator, issue),
         "connector": coordinator.connector_names.get(issue.connector or "", ""),
-        "value": "?"
+        "value": "–"
         if issue.value is None
-        else async_number(coordinator.hass, f"{issue.value:.1f}"),
+        else async_number(hass, f"{issue.value:.1f}"),
     }

@@ -28,7 +28,7 @@ from .charge_point_parts import (
     ChargePointPart,
     ConnectorPart,
 )
-from .energy_management.decision import LimitKind, SiteState
+from .energy_management.decision import IssueKind, LimitKind, SiteState
 from .energy_management.model import PHASES, PartPerPhase
 from .energy_management.observation import ConnectorState, MeterReading
 from .entity import ReevEntityDescription
@@ -382,8 +382,8 @@ CHARGE_POINT_SENSORS: tuple[ReevSensorDescription[ChargePointPart], ...] = (
         translation_key="problem",
         device_class=SensorDeviceClass.ENUM,
         entity_category=EntityCategory.DIAGNOSTIC,
-        options=[NO_PROBLEM, *CHARGE_POINT_PROBLEMS],
-        value_fn=lambda part: next(iter(part.charge_point.problems), NO_PROBLEM),
+        options=[NO_PROBLEM, *CHARGE_POINT_PROBLEMS, IssueKind.DISOBEDIENT.value],
+        value_fn=lambda part: part.problem or NO_PROBLEM,
     ),
 )
 

@@ -19,7 +19,6 @@ from .const import (
     CONF_SERIAL,
     CONF_UNIT_ID,
     CONF_WIRING,
-    LOGGER,
     SUBENTRY_METER,
 )
 from .energy_management.model import Phase, Site
@@ -35,6 +34,7 @@ from .meters import (
     Trouble,
     Wiring,
 )
+from .outages import Outage
 from .sensor_meter import SensorMeter
 
 
@@ -68,6 +68,7 @@ class SiteMeters:
         self._loads = loads
         self._on_news = on_news
         self._titles: dict[str, str] = {}
+        self._outages: dict[str, Outage] = {}
         self._watches: dict[str, FrozenWatch] = {}
         self._behind: dict[str, frozenset[str]] = {}
         """The connectors behind each meter."""
@@ -84,6 +85,7 @@ class SiteMeters:
             meter_id = subentry.subentry_id
             circuit = subentry.data[CONF_CIRCUIT]
             self._titles[meter_id] = subentry.title
+            self._outages[meter_id] = Outage(f"Meter {subentry.title}")
             self.statuses[meter_id] = MeterStatus(
                 circuit=circuit, reading=last.get(meter_id)
             )
@@ -154,8 +156,7 @@ class SiteMeters:
             )
             return
         status = self.statuses[meter_id]
-        if status.problem:
-            LOGGER.info("Meter %s answers again", self._title(meter_id))
+        self._outages[meter_id].up()
         self.statuses[meter_id] = replace(status, reading=reading, problem=None)
         self._on_news()
 
@@ -169,10 +170,7 @@ class SiteMeters:
     ) -> None:
         """Log a problem once, when it begins."""
         status = self.statuses[meter_id]
-        if status.problem is None:
-            LOGGER.warning(
-                "Meter %s gives no reading: %s", self._title(meter_id), error or key
-            )
+        self._outages[meter_id].down(error or key)
         self.statuses[meter_id] = replace(status, problem=key)
 
     def _title(self, meter_id: str) -> str:
