@@ -20,6 +20,7 @@ from custom_components.reev_ems.issues import (
     LINE_PHASES_DIFFER,
     METER_TROUBLES,
     METER_WITHOUT_CIRCUIT,
+    PORT_IN_USE,
     SCHEDULE_WITHOUT_LIMIT,
 )
 from custom_components.reev_ems.meter_profiles import ISSUE_FILE_REFUSED
@@ -151,7 +152,7 @@ def test_every_issue_has_a_text(texts: Any) -> None:
     keys = set(IssueKind) | set(CHARGE_POINT_PROBLEMS)
     keys |= {f"{IssueKind.METER_SILENT}_{trouble}" for trouble in METER_TROUBLES}
     keys |= {EXTERNAL_LIMIT_LOST, LIMIT_ABOVE_RATING}
-    keys |= {CIRCUIT_REMOVED, METER_WITHOUT_CIRCUIT}
+    keys |= {CIRCUIT_REMOVED, METER_WITHOUT_CIRCUIT, PORT_IN_USE}
     keys |= {ISSUE_FILE_REFUSED, LINE_PHASES_DIFFER, SCHEDULE_WITHOUT_LIMIT}
     assert keys == set(texts["issues"])
     assert set(Trouble) <= METER_TROUBLES
@@ -172,6 +173,11 @@ def test_every_issue_has_a_text(texts: Any) -> None:
         "told",
         "in_force",
         "name",
+        "high",
+        "low",
+        "allowed",
+        "difference",
+        "port",
     }
     of_files = {"file", "folder", "line", "reason"}
     for key, issue in texts["issues"].items():

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from custom_components.reev_ems.ocpp_server import Connected, charge_point
+from custom_components.reev_ems.ocpp_server import Connected, charge_point, rivals
 
 from .wire import WireChargePoint, soon
 
@@ -28,7 +28,7 @@ async def test_s12_twins(
     adopt: Any, dial: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They change places a few times, not for ever; the problem goes when only one is left."""
-    monkeypatch.setattr(charge_point, "_RIVAL_SPAN_S", 1.0)
+    monkeypatch.setattr(rivals, "SPAN_S", 1.0)
     monkeypatch.setattr(charge_point, "METER_WATCH_S", 0.1)
     point, recorder = adopt()
     await asyncio.gather(*(twin(dial, 1.5) for _ in range(2)), return_exceptions=True)
@@ -41,7 +41,7 @@ async def test_s12_a_dead_twin_gives_way(
     adopt: Any, dial: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that answers no ping any more does not keep the id, however often others come."""
-    monkeypatch.setattr(charge_point, "_RIVAL_PING_S", 0.2)
+    monkeypatch.setattr(rivals, "PING_S", 0.2)
     _, recorder = adopt()
     clients = [await dial() for _ in range(3)]
     await soon(lambda: len(recorder.of(Connected)) == 3)

@@ -1,7 +1,6 @@
 """A charge point as the rest of the program sees it, whatever its OCPP version. It outlives its connections."""
 
 import asyncio
-from collections import deque
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -22,9 +21,9 @@ from .events import (
     ProblemsChanged,
     ScheduleMismatch,
     SelfTested,
-    StatusChanged,
 )
 from .learnt import Learnt
+from .likely_states import LikelyStates
 from .local_list import LocalList
 from .model import (
     BootInfo,
@@ -39,6 +38,7 @@ from .model import (
 from .profiles import working_id
 from .remote import RemoteControl
 from .reports import Host, Reports
+from .rivals import Rivals
 from .session import Session
 from .steering import Steering
 from .transactions import transaction_of
@@ -56,19 +56,6 @@ BOOT_REST_S = 60.0
 METER_WATCH_S = 30.0
 _LATE_INTERVALS = 3
 _CERTIFICATE_WAIT_S = 0.5
-_RIVALS = 3
-_RIVAL_SPAN_S = 60.0
-"""So many newer connections within this time are not those of one charge point."""
-_RIVAL_PING_S = 3.0
-_NOT_CHARGING = frozenset(
-    {
-        ConnectorState.AVAILABLE,
-        ConnectorState.PLUGGED,
-        ConnectorState.FINISHING,
-        ConnectorState.OFFLINE,
-    }
-)
-"""States that a running transaction contradicts if they are from before a restart."""
 
 
 class ChargePoint(RemoteControl, Reports):
@@ -89,6 +76,8 @@ class ChargePoint(RemoteControl, Reports):
         self.dialect: Dialect = V16(self)
         self.steering = Steering(self, Abilities())
         self.read_back = ReadBack(self)
+        self.likely_states = LikelyStates(self)
+        self.rivals = Rivals(self)
         self.local_list = LocalList(self)
         self.quirks = quirks.Quirks()
         self._session: Session | None = None
@@ -99,8 +88,6 @@ class ChargePoint(RemoteControl, Reports):
         self._resting: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
         self._booted = asyncio.Event()
-        self._rivals_s: deque[float] = deque(maxlen=_RIVALS)
-        """When newer connections came while it was connected."""
         self.password_told = False
         """Whether it was told the password that it has on trial, since this program started."""
         self._introduced = False
@@ -320,17 +307,8 @@ class ChargePoint(RemoteControl, Reports):
         return self.dialect.empty_answer(action)
 
     async def gives_way(self) -> bool:
-        """Return whether a newer connection takes over: the old one may be half open.
-
-        Where that happens again and again, two have the same id. Then the one that is connected keeps it for as long
-        as it answers, or they would throw each other out for ever, and neither would be steered.
-        """
-        if self._session is None:
-            return True
-        self._rivals_s.append(self.clock())
-        if not self._look_at_rivals():
-            return True
-        return not await self._session.answers_ping(_RIVAL_PING_S)
+        """Return whether a newer connection takes over."""
+        return self._session is None or await self.rivals.win(self._session)
 
     def password_guessed(self, failures: int, address: str) -> None:
         """Somebody tried wrong passwords: tell so once, until it has been quiet for a while."""
@@ -342,15 +320,6 @@ class ChargePoint(RemoteControl, Reports):
         self.problem("log_ins_failed", present=True)
         self.security_told("FailedLogIns", None, f"{failures}, {address}")
 
-    def _look_at_rivals(self) -> bool:
-        """Return whether several have this id, and tell so."""
-        since_s = self.clock() - _RIVAL_SPAN_S
-        several = len(self._rivals_s) == _RIVALS and self._rivals_s[0] > since_s
-        if several and "id_twice" not in self._problems:
-            _LOGGER.warning("%s: several charge points connect with this id", self.id)
-        self.problem("id_twice", present=several)
-        return several
-
     def connected_with(self, session: Session, dialect: type[Dialect]) -> None:
         """Take over a connection; the newest wins, since the old one may be half open."""
         old, self._session = self._session, session
@@ -361,7 +330,7 @@ class ChargePoint(RemoteControl, Reports):
             self._start(self._close_old(old))
         if not isinstance(self.dialect, dialect):
             self.dialect = dialect(self)
-            self._remember_states()
+            self.likely_states.remember()
             self._asked = self._configured = False
         self._booted.clear()
         self._boot_asked = False
@@ -370,7 +339,7 @@ class ChargePoint(RemoteControl, Reports):
         self.local_list.start_afresh()
         self.steering.start_afresh()
         for connector in self.connectors.values():
-            connector.state = self._likely_state(connector)
+            connector.state = self.likely_states.of(connector)
         self.emit(Connected(charge_point_id=self.id, version=self.version))
         self._start(self._work(session))
 
@@ -464,7 +433,7 @@ class ChargePoint(RemoteControl, Reports):
         """Ask a charging connector for values where they do not come by themselves."""
         while True:
             await asyncio.sleep(METER_WATCH_S)
-            self._look_at_rivals()
+            self.rivals.look()
             if self._host.log_ins_quiet(self.id):
                 self.problem("log_ins_failed", present=False)
             late_s = self.clock() - _LATE_INTERVALS * max(
@@ -533,35 +502,7 @@ class ChargePoint(RemoteControl, Reports):
     @override
     def presume(self, connector: ConnectorView) -> None:
         """Set the state of a connector to what is likely, as long as it was not told."""
-        state = self._likely_state(connector)
-        if (
-            self._session is None
-            or connector.connector_id in self.told_state
-            or state is connector.state
-        ):
-            return
-        connector.state = state
-        self.emit(
-            StatusChanged(
-                charge_point_id=self.id,
-                connector_id=connector.connector_id,
-                state=state,
-            )
-        )
-
-    def _likely_state(self, connector: ConnectorView) -> ConnectorState:
-        """Return the state as it was told, else as it was before a restart; OFFLINE where it is unknown."""
-        id_, state = connector.connector_id, self.dialect.state_of(connector)
-        untold = id_ not in self.told_state
-        if untold and connector.transaction is not None and state in _NOT_CHARGING:
-            state = ConnectorState.CHARGING
-        return self.steering.pauses.state_of(id_, state)
-
-    def _remember_states(self) -> None:
-        """Begin with the states of before a restart; some tell theirs only when it changes, and not when asked."""
-        for connector in self.connectors.values():
-            if connector.status is not None:
-                self.dialect.remember_status(connector.connector_id, connector.status)
+        self.likely_states.presume(connector)
 
     def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -662,5 +603,5 @@ class ChargePoint(RemoteControl, Reports):
         self.local_list.record = learnt.local_list
         for connector in self.connectors.values():
             connector.status = learnt.statuses.get(connector.connector_id)
-        self._remember_states()
+        self.likely_states.remember()
         self.steering.pauses.recall(learnt.paused)
