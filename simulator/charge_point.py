@@ -7,6 +7,7 @@ or not; what is to be told goes into the outbox.
 from abc import ABC, abstractmethod
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import inf
 
 from .car import Car, Connector, Supply
@@ -196,6 +197,11 @@ class ChargePoint(ABC):
     def reboot_soon(self, reason: str, *, when_idle: bool = False) -> None:
         """Reboot at the next tick, so that an answer still gets out; or when no transaction runs."""
         self._reboot_wanted = (reason, when_idle)
+
+    def take_password(self, password: str) -> None:
+        """Log in with another password from the next connection on."""
+        if not self.quirks.ignores_password:
+            self.link.config = replace(self.link.config, password=password)
 
     def outlet(self, number: int) -> Outlet | None:
         """Return an outlet by its number."""

@@ -1,11 +1,12 @@
 """What a charge point measures, in the words of OCPP."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .car import Supply
 from .load import PerPhase
 from .outlets import Outlet
+from .quirks import Quirks
 
 _DC_VOLTAGE_V = 400.0
 
@@ -139,12 +140,14 @@ _METERS: dict[str, _Meter] = {
     "SoC": _soc,
 }
 
+_FLOWS = frozenset({"Current.Import", "Power.Active.Import"})
+
 MEASURANDS = frozenset(_METERS)
 """What the simulated charge points can measure."""
 
 
 def measure(
-    outlet: Outlet, names: Iterable[str], voltage_v: PerPhase, *, as_sum: bool = False
+    outlet: Outlet, names: Iterable[str], voltage_v: PerPhase, quirks: Quirks
 ) -> list[Sample]:
     """Return the present values of some measurands.
 
@@ -152,7 +155,7 @@ def measure(
         outlet: whose.
         names: of measurands; unknown ones are left out.
         voltage_v: of the grid's phases.
-        as_sum: give one current, the sum over the phases, as some charge points wrongly do.
+        quirks: what is wrong with the values.
     """
     samples = [
         sample
@@ -160,7 +163,12 @@ def measure(
         if name in _METERS
         for sample in _METERS[name](outlet, voltage_v)
     ]
-    if not as_sum:
+    if quirks.reports_zero:
+        samples = [
+            replace(sample, value=0.0) if sample.measurand in _FLOWS else sample
+            for sample in samples
+        ]
+    if not quirks.current_as_sum:
         return samples
     currents = [
         sample.value for sample in samples if sample.measurand == "Current.Import"

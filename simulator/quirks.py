@@ -37,6 +37,8 @@ class Quirks:
     no_meter_values: bool = False
     current_as_sum: bool = False
     """Reports one current, the sum over the phases."""
+    reports_zero: bool = False
+    """Reports no current and no power, whatever its car draws; its energy register is right."""
     boots_on_reconnect: bool = False
     """Sends a BootNotification after every connection loss."""
     drops_connection_s: float = 0.0
@@ -57,3 +59,7 @@ class Quirks:
     """Has no list of id tags."""
     finishing_until_unplugged: bool = False
     """Takes no remote start for a car whose session has ended."""
+    ignores_password: bool = False
+    """Accepts another password, and goes on with what it had."""
+    rejects_trigger: bool = False
+    """Sends no message because it was asked to (TriggerMessage)."""

@@ -14,7 +14,7 @@ from .const import CONF_OCPP_PORT, DOMAIN
 from .coordinator import ReevConfigEntry, ReevCoordinator
 from .devices import async_register_devices, async_remove_stale_devices
 from .downloads import async_setup_downloads
-from .issues import async_remove_issues
+from .issues import async_port_is_free, async_remove_issues, async_tell_port_in_use
 from .learnt import async_setup_learnt
 from .listener import (
     async_acquire_server,
@@ -83,11 +83,13 @@ async def async_setup_entry(hass: HomeAssistant, entry: ReevConfigEntry) -> bool
     try:
         server = await async_acquire_server(hass, entry.entry_id, port, ssl_context)
     except OSError as err:
+        async_tell_port_in_use(hass, entry, port)
         raise ConfigEntryNotReady(
             translation_domain=DOMAIN,
             translation_key="ocpp_port_in_use",
             translation_placeholders={"port": str(port)},
         ) from err
+    async_port_is_free(hass, entry)
     entry.async_on_unload(lambda: async_release_server(hass, entry.entry_id, port))
 
     profiles = await async_load_meter_profiles(hass)

@@ -67,6 +67,7 @@ from .flows.site import (
 )
 from .flows.user import UserSubentryFlow
 from .flows.user_group import UserGroupSubentryFlow
+from .texts import verbatim
 
 
 class ReevConfigFlow(
@@ -317,9 +318,9 @@ class ReevConfigFlow(
             ),
             errors=errors,
             description_placeholders={
-                "charge_point_id": charge_point_id,
-                "vendor": self._discovered.get("vendor") or "–",
-                "model": self._discovered.get("model") or "–",
+                "charge_point_id": verbatim(charge_point_id),
+                "vendor": verbatim(self._discovered.get("vendor") or "–"),
+                "model": verbatim(self._discovered.get("model") or "–"),
                 "site": entry.title,
             },
         )

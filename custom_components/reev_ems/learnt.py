@@ -21,7 +21,11 @@ class LearntStore:
     def __init__(self, hass: HomeAssistant) -> None:
         """Initialize; nothing is known before async_load."""
         self._store: Store[dict[str, Any]] = Store(
-            hass, STORAGE_VERSION, f"{DOMAIN}.charge_points"
+            # It holds id tags.
+            hass,
+            STORAGE_VERSION,
+            f"{DOMAIN}.charge_points",
+            private=True,
         )
         self._records: dict[str, dict[str, Any]] = {}
         self._points: dict[str, ChargePoint] = {}

@@ -11,21 +11,21 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
+from homeassistant.exceptions import Unauthorized
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers.service import (
-    async_get_config_entry,
-    async_register_platform_entity_service,
-)
+from homeassistant.helpers.service import async_register_platform_entity_service
 from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonObjectType
 import probatio
 
+from .access import async_is_administrator, own_user_id
 from .charge_point_actions import async_setup_charge_point_actions
 from .charge_point_parts import ConnectorPart, connector_parts
 from .const import DOMAIN
 from .coordinator import ReevConfigEntry
 from .listener import DATA
 from .names import connector_names
+from .reloading import async_loaded_entry
 from .sessions import SessionRecord
 from .site import connector_id
 
@@ -137,7 +137,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
 
 async def _get_decisions(call: ServiceCall) -> ServiceResponse:
     """Return what every connector is allowed now, and why."""
-    coordinator = _entry(call).runtime_data
+    coordinator = (await _entry(call)).runtime_data
     decision = coordinator.data.decision
     return {
         "state": str(decision.state),
@@ -153,7 +153,7 @@ def _decision(connector: ConnectorPart) -> JsonObjectType:
     """Return the decision about a connector."""
     answer: JsonObjectType = {
         "name": connector.name,
-        "status": str(connector.state),
+        "status": connector.status,
         "charging_mode": str(connector.controls.mode),
         "priority": connector.controls.priority,
     }
@@ -165,8 +165,8 @@ def _decision(connector: ConnectorPart) -> JsonObjectType:
 
 
 async def _get_sessions(call: ServiceCall) -> ServiceResponse:
-    """Return the charging sessions of a site that began in a span of time."""
-    entry = _entry(call)
+    """Return the charging sessions of a site that began in a span of time; to a user of the site his own."""
+    entry = await _entry(call)
     names = connector_names(entry)
     ids = {point.id for point in entry.runtime_data.charge_points.values()}
     records = await call.hass.data[DATA].sessions.history(
@@ -175,6 +175,11 @@ async def _get_sessions(call: ServiceCall) -> ServiceResponse:
         charge_point_ids=ids,
         id_tag=call.data.get(ATTR_ID_TAG),
     )
+    if not await async_is_administrator(call.hass, call.context):
+        own_id = own_user_id(call.hass, entry, call.context)
+        if own_id is None:
+            raise Unauthorized(context=call.context)
+        records = [record for record in records if record.user_id == own_id]
     return {"sessions": [_session(record, names) for record in records]}
 
 
@@ -201,9 +206,6 @@ def _utc(local: datetime | None) -> datetime | None:
     return dt_util.as_utc(local) if local else None
 
 
-def _entry(call: ServiceCall) -> ReevConfigEntry:
+async def _entry(call: ServiceCall) -> ReevConfigEntry:
     """Return the site that an action is about."""
-    entry: ReevConfigEntry = async_get_config_entry(
-        call.hass, DOMAIN, call.data.get(ATTR_CONFIG_ENTRY_ID)
-    )
-    return entry
+    return await async_loaded_entry(call.hass, call.data.get(ATTR_CONFIG_ENTRY_ID))

@@ -1,6 +1,5 @@
 """OCPP 1.6-J: what a charge point asks of us."""
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, override
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, override
 from ..energy_management.observation import ConnectorState
 from . import fields, measurands
 from .dialect import HEARTBEAT_S
+from .ends import Ends
 from .model import Authorization, BootInfo, ConnectorView, Payload, Transaction
 from .transactions import transaction_of
 from .v16_requests import Requests16
@@ -34,7 +34,6 @@ _RUNNING = frozenset(
         ConnectorState.SUSPENDED_EVSE,
     }
 )
-_REMEMBERED_ENDS = 32
 
 
 class V16(Requests16):
@@ -43,7 +42,7 @@ class V16(Requests16):
     def __init__(self, point: ChargePoint) -> None:
         """Speak for a charge point."""
         super().__init__(point)
-        self._dismissed: deque[int] = deque(maxlen=_REMEMBERED_ENDS)
+        self._ends: Ends[int] = Ends()
         self._handlers: dict[str, Callable[[Payload], Awaitable[Payload]]] = {
             "BootNotification": self._boot,
             "Heartbeat": self._heartbeat,
@@ -107,6 +106,14 @@ class V16(Requests16):
     def state_of(self, connector: ConnectorView) -> ConnectorState:
         """Return the state that the last known status means."""
         return _state(connector.status) or ConnectorState.OFFLINE
+
+    @override
+    def remember_status(self, connector_id: int, status: str) -> None:
+        """Do nothing: the view holds it."""
+
+    @override
+    def runs_already(self, connector_id: int) -> None:
+        """Do nothing: its status says whether it charges."""
 
     # What the charge point asks.
 
@@ -252,30 +259,33 @@ class V16(Requests16):
         if (
             connector is None
             or connector.transaction is not None
-            or connector.state not in _RUNNING
+            or (connector.state not in _RUNNING and connector_id in point.told_state)
             or transaction_id <= 0
-            or transaction_id in self._dismissed
         ):
+            return
+        first = next(iter(fields.mappings(payload, "meterValue")), {})
+        at = point.our_time(fields.moment(first, "timestamp"))
+        age_s = (point.now() - at).total_seconds()
+        goes_on = self._ends.goes_on(transaction_id, point.clock(), age_s)
+        if transaction_id in self._ends and not goes_on:
             return
         for record in await point.transactions.open_transactions(point.id):
             if record.id == transaction_id or record.remote_id == str(transaction_id):
                 point.transaction_started(connector_id, transaction_of(record))
                 return
-        known = await point.transactions.has(point.id, transaction_id)
-        if (
-            known
+        if not goes_on and (
+            await point.transactions.has(point.id, transaction_id)
             or await point.transactions.find(point.id, str(transaction_id)) is not None
         ):
-            # It has ended: these are its last values.
-            self._dismissed.append(transaction_id)
+            # It has ended: these are its last values, unless there are ever more of them.
+            self._ends.note(transaction_id, point.clock())
             return
-        first = next(iter(fields.mappings(payload, "meterValue")), {})
-        at = point.our_time(fields.moment(first, "timestamp"))
+        self._ends.forget(transaction_id)
         start_wh = self._read(connector_id, first).energy_wh
         session_id = await point.transactions.start(
             charge_point_id=point.id,
             connector_id=connector_id,
-            key=f"recovered/{transaction_id}",
+            key=f"recovered/{transaction_id}" + (f"/{at}" if goes_on else ""),
             started_at=at,
             meter_start_wh=start_wh,
             remote_id=str(transaction_id),

@@ -3,7 +3,6 @@
 A connector here is an EVSE.
 """
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, override
 from ..energy_management.observation import ConnectorState
 from . import fields, measurands
 from .dialect import HEARTBEAT_S
+from .ends import Ends
 from .model import (
     Authorization,
     AuthorizationStatus,
@@ -62,9 +62,6 @@ _ANSWERS_21: Mapping[str, Payload] = {
     "ReportDERControl": {},
 }
 
-_REMEMBERED_ENDS = 32
-"""Transactions whose late events do not make them run again."""
-
 
 class V201(Requests201):
     """A charging station that speaks OCPP 2.0.1."""
@@ -74,7 +71,8 @@ class V201(Requests201):
     def __init__(self, point: ChargePoint) -> None:
         """Speak for a charging station."""
         super().__init__(point)
-        self._over: deque[str] = deque(maxlen=_REMEMBERED_ENDS)
+        self._running_before: set[int] = set()
+        self._ends: Ends[str] = Ends()
         self._handlers: dict[str, Callable[[Payload], Awaitable[Payload]]] = {
             "BootNotification": self._boot,
             "Heartbeat": self._heartbeat,
@@ -137,6 +135,8 @@ class V201(Requests201):
         """Return the state that the last known status and charging state mean."""
         evse = connector.connector_id
         status, charging = self._status.get(evse), self._charging_state.get(evse)
+        if charging is None and evse in self._running_before:
+            charging = "Charging"
         if status in _OUT_OF_SERVICE:
             return ConnectorState.FAULTED
         if connector.transaction is not None and charging is not None:
@@ -152,6 +152,11 @@ class V201(Requests201):
                     else ConnectorState.PLUGGED
                 )
         return ConnectorState.OFFLINE
+
+    @override
+    def runs_already(self, connector_id: int) -> None:
+        """Take it for charging as long as its charging state is not told."""
+        self._running_before.add(connector_id)
 
     # What the charging station asks.
 
@@ -175,11 +180,16 @@ class V201(Requests201):
         status = fields.text(payload, "connectorStatus")
         self.point.saw_time(fields.moment(payload, "timestamp"))
         if status is not None and evse in self.point.connectors:
-            self._status[evse] = status
-            if status == "Available" and self._charging_state.get(evse) == "Ended":
-                del self._charging_state[evse]
-            self._tell_state(evse)
+            self.take_status(evse, status)
         return {}
+
+    @override
+    def take_status(self, evse: int, status: str) -> None:
+        """Take the status of an EVSE, however it was told."""
+        self._status[evse] = status
+        if status == "Available" and self._charging_state.get(evse) == "Ended":
+            del self._charging_state[evse]
+        self._tell_state(evse)
 
     def _tell_state(self, evse: int) -> None:
         connector = self.point.connectors[evse]
@@ -208,8 +218,8 @@ class V201(Requests201):
             remote_id, evse, kind, point.our_time(at), payload
         )
         if kind == "Ended":
-            self._over.append(remote_id)
-        elif evse is not None and remote_id not in self._over:
+            self._ends.note(remote_id, point.clock())
+        elif evse is not None and remote_id not in self._ends:
             point.transaction_started(evse, transaction)
         await self._record(evse, transaction.id, values)
         if evse is not None:
@@ -284,6 +294,20 @@ class V201(Requests201):
         if kind == "Updated" and running is not None and running.remote_id == remote_id:
             return running
         known = await point.transactions.find(point.id, remote_id)
+        key = f"tx/{remote_id}"
+        if kind == "Updated" and known is not None:
+            if not any(
+                record.id == known
+                for record in await point.transactions.open_transactions(point.id)
+            ):
+                self._ends.note(remote_id, point.clock())
+            age_s = (point.now() - at).total_seconds()
+            info = fields.mapping(payload, "transactionInfo")
+            if info.get("chargingState") == "Charging" and self._ends.goes_on(
+                remote_id, point.clock(), age_s
+            ):
+                self._ends.forget(remote_id)
+                known, key = None, f"{key}/{at}"
         start_wh: float | None = None
         if kind == "Started" or known is None:
             for value in fields.mappings(payload, "meterValue"):
@@ -293,7 +317,7 @@ class V201(Requests201):
             known = await point.transactions.start(
                 charge_point_id=point.id,
                 connector_id=evse or 0,
-                key=f"tx/{remote_id}",
+                key=key,
                 started_at=at,
                 id_tag=id_tag,
                 user_id=user.id if user else None,
