@@ -7,8 +7,8 @@ from homeassistant.core import Event, EventStateChangedData, HomeAssistant, call
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.reev_ems import coordinator, entity, event as event_platform
-from custom_components.reev_ems.ocpp_server import pace
+from custom_components.reev_ems import entity, event as event_platform, pace
+from custom_components.reev_ems.ocpp_server import pace as messages_pace
 
 from .charger import Charger
 from .site import entity_id, state
@@ -19,8 +19,8 @@ async def test_s12_a_flood_of_events_and_states(
     hass: HomeAssistant, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two hundred events a few are written, and the next one tells how many were not; the last state is written."""
-    monkeypatch.setattr(pace, "RATE_PER_S", 1e6)
-    monkeypatch.setattr(coordinator, "EVENT_PAUSE_S", 0.0)
+    monkeypatch.setattr(messages_pace, "RATE_PER_S", 1e6)
+    monkeypatch.setattr(pace, "EVENT_PAUSE_S", 0.0)
     monkeypatch.setattr(entity, "NEWS_INTERVAL_S", 0.5)
     written: list[str] = []
 

@@ -240,7 +240,7 @@ async def test_a_port_that_is_taken(
     """It is an issue for as long as another program has it."""
     port = entry.data["ocpp_port"]
     assert await hass.config_entries.async_unload(entry.entry_id)
-    await async_stop_unused_server(hass, port)
+    await async_stop_unused_server(hass, entry.entry_id, port)
     other = await asyncio.start_server(lambda *_: None, "127.0.0.1", port)
     await hass.config_entries.async_setup(entry.entry_id)
     issue = shown(hass)["ocpp_port_in_use"]
