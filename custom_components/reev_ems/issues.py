@@ -19,8 +19,10 @@ from .const import (
     ROOT_CIRCUIT,
     SUBENTRY_METER,
 )
-from .energy_management.decision import Issue, IssueKind
+from .energy_management.decision import Finding, Issue, IssueKind
 from .energy_management.model import PHASES
+from .meter_correction import change_of, issue_of, key_of, proposal
+from .meters import NO_CORRECTION
 from .patience import Patience
 from .site import connector_id
 from .site_meters import connectors_below
@@ -118,8 +120,6 @@ class _Finding:
     """The meter, circuit or charge point with which it can be fixed (repairs.py); None: not by a dialog."""
     remedy: Mapping[str, str | int] = field(default_factory=dict)
     """What the dialog has to know beside it."""
-    has_dialog: bool = True
-    """Whether there is one."""
 
 
 # Wiring is learnt in minutes, and looking through hundreds of connectors takes as long as a decision about them.
@@ -178,7 +178,7 @@ def async_update_issues(coordinator: ReevCoordinator, issues: Iterable[Issue]) -
                 DOMAIN,
                 issue_id,
                 data=_data(entry, finding),
-                is_fixable=finding.has_dialog and finding.subentry_id is not None,
+                is_fixable=finding.subentry_id is not None,
                 severity=finding.severity,
                 translation_key=finding.key,
                 translation_placeholders=dict(finding.placeholders),
@@ -240,17 +240,8 @@ def _stored(hass: HomeAssistant, entry_id: str) -> dict[str, str]:
     return {
         issue_id: issue.translation_key or ""
         for (domain, issue_id), issue in ir.async_get(hass).issues.items()
-        if domain == DOMAIN
-        and (
-            issue_id.startswith(f"{entry_id}_")
-            or (issue.data or {}).get("entry_id") == entry_id
-        )
+        if domain == DOMAIN and issue_id.startswith(f"{entry_id}_")
     }
-
-
-def contradiction_id(meter_id: str) -> str:
-    """Return the id of the issue that a meter contradicts what the cars do, by the meter's subentry."""
-    return f"{IssueKind.METER_CONTRADICTION}_{meter_id}"
 
 
 def _findings(
@@ -261,14 +252,13 @@ def _findings(
     for issue in issues:
         if not _can_be_mended(coordinator, issue):
             continue
-        finding = _finding(coordinator, issue)
-        if issue.kind is IssueKind.METER_CONTRADICTION and finding.subentry_id:
-            yield contradiction_id(finding.subentry_id), finding
+        if issue.kind is IssueKind.METER_CONTRADICTION:
+            yield from _contradiction_findings(coordinator, issue)
             continue
         subject = issue.connector or issue.circuit or ""
         phase = "" if issue.kind in _PER_CIRCUIT else issue.phase or ""
         parts = (entry.entry_id, issue.kind, subject, phase)
-        yield "_".join(part for part in parts if part), finding
+        yield "_".join(part for part in parts if part), _finding(coordinator, issue)
     for subentry_id, charge_point in coordinator.charge_points.items():
         yield from _schedule_findings(coordinator, subentry_id)
         for problem in charge_point.problems:
@@ -421,32 +411,50 @@ def _finding(coordinator: ReevCoordinator, issue: Issue) -> _Finding:
                     key, subentry_id = f"{issue.kind}_{trouble}", meter_id
         case IssueKind.DISOBEDIENT if issue.connector:
             subentry_id, _ = coordinator.place_of(issue.connector)
-        case IssueKind.METER_CONTRADICTION:
-            subentry_id = next(
-                (
-                    meter.subentry_id
-                    for meter in coordinator.subentries_of_type(SUBENTRY_METER)
-                    if meter.data[CONF_CIRCUIT] == issue.circuit
-                ),
-                None,
-            )
-            if issue.finding is not None:
-                key = f"{issue.kind}_{issue.finding}"
     severity = (
         ir.IssueSeverity.WARNING if issue.kind in _WARNINGS else ir.IssueSeverity.ERROR
     )
+    return _Finding(key, severity, _placeholders(coordinator, issue), subentry_id)
+
+
+def _contradiction_findings(
+    coordinator: ReevCoordinator, issue: Issue
+) -> Iterator[tuple[str, _Finding]]:
+    """Return that a meter contradicts what the cars do, with the correction that would set it right."""
+    hass, entry = coordinator.hass, coordinator.config_entry
+    change = change_of(issue)
     placeholders = _placeholders(coordinator, issue)
-    if issue.kind is IssueKind.METER_CONTRADICTION:
-        placeholders["meter"] = (
-            coordinator.subentry(subentry_id).title if subentry_id else "?"
+    placeholders |= {
+        key: async_number(hass, text) for key, text in issue_of(change)[1].items()
+    }
+    placeholders["evidence"] = _evidence(hass, issue, placeholders["phase"])
+    for meter in coordinator.subentries_of_type(SUBENTRY_METER):
+        if meter.data[CONF_CIRCUIT] != issue.circuit:
+            continue
+        yield (
+            f"{entry.entry_id}_{issue.kind}_{meter.subentry_id}",
+            _Finding(
+                key_of(issue, change),
+                ir.IssueSeverity.ERROR,
+                placeholders | {"meter": meter.title},
+                meter.subentry_id,
+                {} if change == NO_CORRECTION else proposal(meter.data, change),
+            ),
         )
-    return _Finding(
-        key,
-        severity,
-        placeholders,
-        subentry_id,
-        has_dialog=issue.kind is not IssueKind.METER_CONTRADICTION,
-    )
+
+
+def _evidence(hass: HomeAssistant, issue: Issue, phases: str) -> str:
+    """Return where a meter contradicts the cars, and by how much, without words."""
+    if issue.value is None:
+        return phases
+    number = async_number(hass, f"{issue.value:.3g}")
+    match issue.finding:
+        case Finding.RATIO:
+            return f"{phases} (× {number})"
+        case Finding.FROZEN:
+            return f"{phases} ({number} s)"
+        case _:
+            return f"{phases} ({number} A)"
 
 
 def _can_be_mended(coordinator: ReevCoordinator, issue: Issue) -> bool:

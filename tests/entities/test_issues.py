@@ -26,6 +26,8 @@ from custom_components.reev_ems.energy_management.decision import (
 from custom_components.reev_ems.energy_management.model import Phase
 from custom_components.reev_ems.issues import async_update_issues
 from custom_components.reev_ems.listener import async_stop_unused_server
+from custom_components.reev_ems.meter_correction import proposed
+from custom_components.reev_ems.meters import Correction
 from custom_components.reev_ems.outages import Outage
 
 from .charger import Charger
@@ -117,17 +119,43 @@ async def test_s14_a_contradiction_names_its_meter_and_the_evidence(
     """Each finding has its own remedy, hence its own text; the meter has one issue."""
     coordinator = entry.runtime_data
     meter = subentry_id(entry, "Grid meter")
-    issue_id = f"meter_contradiction_{meter}"
-    ratio = replace(SWAPPED, finding=Finding.RATIO, phase=None, value=0.5)
-    for issue, phases in ((SWAPPED, "L1, L2"), (ratio, "L1, L2, L3")):
-        async_update_issues(coordinator, [issue])
-        found = shown(hass)[f"meter_contradiction_{issue.finding}"]
-        assert found.issue_id == issue_id
-        assert not found.is_fixable
-        assert found.translation_placeholders
-        assert found.translation_placeholders["meter"] == "Grid meter"
-        assert found.translation_placeholders["phase"] == phases
-    assert found.translation_placeholders["value"] == "0.5"
+    issue_id = f"{entry.entry_id}_meter_contradiction_{meter}"
+
+    def found(key: str, **changes: Any) -> tuple[Correction | None, dict[str, str]]:
+        async_update_issues(coordinator, [replace(SWAPPED, **changes)])
+        (issue,) = shown(hass).values()
+        assert issue.issue_id == issue_id
+        assert issue.is_fixable
+        assert issue.translation_key == f"meter_contradiction{key}"
+        assert issue.translation_placeholders
+        assert issue.translation_placeholders["meter"] == "Grid meter"
+        data = issue.data or {}
+        change = None
+        if "correction" in data:
+            change = proposed(data, entry.subentries[meter].data)
+        return change, dict(issue.translation_placeholders)
+
+    change, told = found("_phases_swapped", value=4.0)
+    assert change == Correction(phase_order=(Phase.L2, Phase.L1, Phase.L3))
+    assert told["order"] == "L2, L1, L3"
+    assert told["evidence"] == "L1, L2 (4 A)"
+    change, told = found(
+        "_phases_inverted", finding=Finding.REVERSED, phase="L2, L3", value=3.25
+    )
+    assert change == Correction(inverted_phases=frozenset({Phase.L2, Phase.L3}))
+    assert told["phases"] == "L2, L3"
+    change, _ = found("_inverted", finding=Finding.REVERSED, phase="L1, L2, L3")
+    assert change == Correction(invert=True)
+    change, told = found("_ratio", finding=Finding.RATIO, phase=None, value=0.21)
+    assert change == Correction(ratio=4.76)
+    assert (told["ratio"], told["evidence"]) == ("4.76", "L1, L2, L3 (× 0.21)")
+    for finding in (Finding.LOST, Finding.FROZEN, Finding.ELSEWHERE):
+        change, told = found(f"_{finding}", finding=finding, phase="L3", value=75.0)
+        assert change is None
+    change, _ = found("_swapped", phase="L1 L2 L3")
+    assert change is None
+    change, _ = found("", finding=None)
+    assert change is None
     ir.async_get(hass).async_ignore(DOMAIN, issue_id, ignore=True)
     assert await hass.config_entries.async_unload(entry.entry_id)
     assert ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
@@ -140,10 +168,10 @@ async def test_a_contradiction_that_is_over_is_gone(
 ) -> None:
     """Also one that a reload has kept."""
     async_update_issues(entry.runtime_data, [SWAPPED])
-    assert set(shown(hass)) == {"meter_contradiction_swapped"}
+    assert set(shown(hass)) == {"meter_contradiction_phases_swapped"}
     assert await hass.config_entries.async_reload(entry.entry_id)
     async_update_issues(entry.runtime_data, [])
-    assert "meter_contradiction_swapped" not in shown(hass)
+    assert "meter_contradiction_phases_swapped" not in shown(hass)
 
 
 async def test_imbalance_that_comes_and_goes_with_the_house(

@@ -11,7 +11,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 import yaml
 
-from custom_components.reev_ems.energy_management.decision import Finding, IssueKind
+from custom_components.reev_ems.energy_management.decision import IssueKind
 from custom_components.reev_ems.issues import (
     CHARGE_POINT_PROBLEMS,
     CIRCUIT_REMOVED,
@@ -152,7 +152,6 @@ def test_every_issue_has_a_text(texts: Any) -> None:
     """Whatever may be raised can be explained."""
     keys = set(IssueKind) | set(CHARGE_POINT_PROBLEMS)
     keys |= {f"{IssueKind.METER_SILENT}_{trouble}" for trouble in METER_TROUBLES}
-    keys |= {f"{IssueKind.METER_CONTRADICTION}_{finding}" for finding in Finding}
     keys |= {EXTERNAL_LIMIT_LOST, LIMIT_ABOVE_RATING}
     keys |= {CIRCUIT_REMOVED, METER_WITHOUT_CIRCUIT, PORT_IN_USE}
     keys |= {ISSUE_FILE_REFUSED, LINE_PHASES_DIFFER, SCHEDULE_WITHOUT_LIMIT}
