@@ -7,6 +7,7 @@ from homeassistant.core import HomeAssistant, callback
 
 from .const import DOMAIN
 from .coordinator import ReevConfigEntry
+from .listener import DATA
 
 
 @callback
@@ -31,4 +32,5 @@ async def system_health_info(hass: HomeAssistant) -> dict[str, Any]:
         ),
         "meters": f"{len(meters) - silent} of {len(meters)} answer",
         "charge_points": f"{connected} of {len(charge_points)} connected",
+        "records": hass.data[DATA].sessions.condition.trouble or "on the disk",
     }

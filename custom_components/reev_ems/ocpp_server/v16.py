@@ -162,17 +162,18 @@ class V16(Requests16):
             user_name=user.name if user else None,
             meter_start_wh=meter_start_wh,
         )
-        point.transaction_started(
-            connector_id,
-            Transaction(
-                id=transaction_id,
-                id_tag=id_tag,
-                user=user,
-                started_at=started_at,
-                meter_start_wh=meter_start_wh,
-                energy_wh=0.0 if meter_start_wh is not None else None,
-            ),
-        )
+        if not await point.transactions.is_over(point.id, transaction_id):
+            point.transaction_started(
+                connector_id,
+                Transaction(
+                    id=transaction_id,
+                    id_tag=id_tag,
+                    user=user,
+                    started_at=started_at,
+                    meter_start_wh=meter_start_wh,
+                    energy_wh=0.0 if meter_start_wh is not None else None,
+                ),
+            )
         return {
             "transactionId": transaction_id,
             "idTagInfo": _id_tag_info(authorization),
@@ -195,16 +196,46 @@ class V16(Requests16):
                 await self._record(
                     session_id, self._read(0, value), fields.moment(value, "timestamp")
                 )
-            await point.transactions.stop(
-                charge_point_id=point.id,
-                transaction_id=session_id,
-                stopped_at=point.our_time(at),
-                meter_stop_wh=meter_stop_wh,
-                reason=reason,
-            )
+        known = session_id is not None and await point.transactions.stop(
+            charge_point_id=point.id,
+            transaction_id=session_id,
+            stopped_at=point.our_time(at),
+            meter_stop_wh=meter_stop_wh,
+            reason=reason,
+        )
+        if transaction_id is not None and not known:
+            session_id = await self._keep_end(transaction_id, payload)
+        if session_id is not None:
             point.session_ended(session_id, meter_stop_wh, reason)
         id_tag = fields.text(payload, "idTag")
         return {} if id_tag is None else {"idTagInfo": {"status": "Accepted"}}
+
+    async def _keep_end(self, transaction_id: int, payload: Payload) -> int:
+        """Record the end of a transaction whose id is lost or unknown, and return its session."""
+        point = self.point
+        id_tag = fields.text(payload, "idTag")
+        user = point.user_of(id_tag)
+        timestamp, meter_stop = (
+            fields.text(payload, "timestamp"),
+            payload.get("meterStop"),
+        )
+        first = next(iter(fields.mappings(payload, "transactionData")), {})
+        begun = self._read(0, first)
+        return await point.transactions.stop_unknown(
+            charge_point_id=point.id,
+            connector_id=point.only_connector or 0,
+            key=f"end/{transaction_id}/{timestamp}/{meter_stop}",
+            stopped_at=point.our_time(fields.moment(payload, "timestamp")),
+            id_tag=id_tag,
+            user_id=user.id if user else None,
+            user_name=user.name if user else None,
+            meter_start_wh=begun.energy_wh
+            if begun.energy_begin_wh is None
+            else begun.energy_begin_wh,
+            meter_stop_wh=fields.number(meter_stop),
+            reason=fields.text(payload, "reason"),
+            remote_id=str(transaction_id) if transaction_id > 0 else None,
+        )
 
     async def _meter(self, payload: Payload) -> Payload:
         point = self.point
@@ -238,8 +269,7 @@ class V16(Requests16):
         point = self.point
         if transaction_id <= 0:
             # Some lose the id and send -1 or 0: if one session is open, it is that one.
-            running = await point.transactions.open_transactions(point.id)
-            return running[0].id if len(running) == 1 else None
+            return await point.transactions.only_open(point.id)
         recovered = await point.transactions.find(point.id, str(transaction_id))
         return transaction_id if recovered is None else recovered
 
