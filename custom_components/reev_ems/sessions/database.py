@@ -37,6 +37,7 @@ _LOGGER = logging.getLogger(__name__)
 
 RETRY_S = 30.0
 """How often a disk that takes nothing is tried again."""
+_CHECKED_WHOLE_BYTES = 16 * 1024 * 1024
 _KNOWN_IN_MEMORY = 1000
 _MOST_IN_MEMORY = 10_000
 
@@ -186,7 +187,8 @@ class Database:
         _begin_transactions_explicitly(engine, "journal_mode=WAL", "synchronous=FULL")
         try:
             with engine.begin() as connection:
-                found = connection.execute(text("PRAGMA integrity_check(1)")).scalar()
+                check = text(f"PRAGMA {self._check()}(1)")
+                found = connection.execute(check).scalar()
                 if found != "ok":
                     raise _damaged(str(found))
                 prepare(connection)
@@ -196,6 +198,15 @@ class Database:
             engine.dispose()
             raise
         return engine
+
+    def _check(self) -> str:
+        """Return how to check the file: charge points wait for it, and the whole check of a large one takes long.
+
+        Of a million sessions (300 MB) it takes 13 s, without the contents of the indexes 0.5 s.
+        """
+        if self._path.stat().st_size > _CHECKED_WHOLE_BYTES:
+            return "quick_check"
+        return "integrity_check"
 
     def _set_aside(self) -> None:
         """Give the damaged file another name, with its log. Raises OSError."""

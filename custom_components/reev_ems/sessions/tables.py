@@ -55,19 +55,14 @@ SESSIONS = Table(
 """Times are texts in UTC; `key` is what makes a repeated report the same session."""
 
 Index("sessions_by_start", SESSIONS.c.started_at)
-Index("sessions_by_remote_id", SESSIONS.c.charge_point_id, SESSIONS.c.remote_id)
-# What is asked at every start and at ends without a good id, at charge points with thousands of records.
 Index(
-    "sessions_open",
+    "sessions_by_remote_id",
     SESSIONS.c.charge_point_id,
-    SESSIONS.c.connector_id,
-    sqlite_where=SESSIONS.c.stopped_at.is_(None),
+    SESSIONS.c.remote_id,
+    sqlite_where=SESSIONS.c.remote_id.isnot(None),
 )
-Index(
-    "sessions_without_start",
-    SESSIONS.c.charge_point_id,
-    sqlite_where=SESSIONS.c.start_unknown.is_(True),
-)
+# What is open is asked at every start and at ends without a good id, also of charge points with thousands of records.
+Index("sessions_by_end", SESSIONS.c.charge_point_id, SESSIONS.c.stopped_at)
 
 _SEQUENCE = table("sqlite_sequence", column("name"), column("seq"))
 """Where SQLite keeps the last id that it gave."""
