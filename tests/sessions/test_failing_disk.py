@@ -243,6 +243,17 @@ async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+async def test_s12_only_home_assistant_reads_the_file(tmp_path: Path) -> None:
+    """It has the users' tags, and so has its log; also where an older version made it."""
+    path = tmp_path / "sessions.db"
+    path.touch(0o644)
+    log = await opened(path)
+    await start(log, "k")
+    modes = [file.stat().st_mode & 0o777 for file in tmp_path.iterdir()]
+    assert modes == [0o600] * 3
+    await log.close()
+
+
 async def test_s11_a_restored_backup_gives_no_id_twice(tmp_path: Path) -> None:
     """The older file has seen fewer sessions than were begun since."""
     path, backup = tmp_path / "sessions.db", tmp_path / "backup.db"

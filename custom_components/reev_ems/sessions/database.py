@@ -183,6 +183,10 @@ class Database:
 
     def _opened(self) -> Engine:
         """Return the file. Raises DBAPIError, also with SQLITE_CORRUPT for what its check finds."""
+        if not self._path.is_dir():
+            # It has the users' tags; its log gets the same mode.
+            self._path.touch(0o600)
+            self._path.chmod(0o600)
         engine = _engine(f"sqlite:///{self._path}")
         _begin_transactions_explicitly(engine, "journal_mode=WAL", "synchronous=FULL")
         try:
@@ -192,8 +196,6 @@ class Database:
                 if found != "ok":
                     raise _damaged(str(found))
                 prepare(connection)
-            # It has the users' tags.
-            self._path.chmod(0o600)
         except DBAPIError, OSError:
             engine.dispose()
             raise
