@@ -226,6 +226,30 @@ async def test_s11_a_session_that_the_file_has_is_not_doubled(tmp_path: Path) ->
     await log.close()
 
 
+async def test_s11_damage_while_the_disk_is_full(tmp_path: Path) -> None:
+    """What is in memory is all that is left, and all of it is written."""
+    path = tmp_path / "sessions.db"
+    log = await opened(path)
+    ids = [await start(log, f"k{n}", n, cp=f"N{n}") for n in range(5)]
+    with no_file_above(8192):
+        ids.append(await start(log, "in memory", 10, cp="N9"))
+        assert log.condition.trouble is not None
+        path.with_name("sessions.db-wal").write_bytes(b"")
+    damage(path, "no database")
+    await written_again(log)
+    assert log.condition.set_aside is not None
+    assert [record.id for record in await log.history()] == ids
+    await log.close()
+
+
+async def test_s11_a_backup_while_nothing_is_kept(tmp_path: Path) -> None:
+    """No site is set up: there is nothing to be held."""
+    log = SessionLog(tmp_path / "sessions.db")
+    await log.hold_checkpoints()
+    await log.release_checkpoints()
+    await log.close()
+
+
 async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     """It is refused by a name of its own, and not a byte of it changes."""
     path = tmp_path / "sessions.db"

@@ -84,6 +84,11 @@ class Database:
         self._retrying: asyncio.TimerHandle | None = None
         self._retry_task: asyncio.Task[None] | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether records are kept at all."""
+        return self._file is not None or self._memory is not None
+
     async def open(self) -> None:
         """Open the file, or create it; opening it again changes nothing. Raises NewerRecordsError."""
         await self.run(self._open)
@@ -154,7 +159,7 @@ class Database:
     # In the thread.
 
     def _open(self) -> None:
-        if self._file is not None or self._memory is not None:
+        if self.is_open:
             return
         try:
             self._file = self._open_file()
@@ -280,12 +285,15 @@ class Database:
         if self._file is not None:
             self._file.dispose()
             self._file = None
+        aside = self._found.set_aside
         try:
             self._file = self._open_file()
+            # A file that was damaged meanwhile has nothing of what was lent.
+            lent = self._lent if self._found.set_aside == aside else {}
             with self._memory.begin() as kept, self._file.begin() as connection:
                 rows = [dict(row) for row in kept.execute(select(SESSIONS)).mappings()]
-                _put(connection, rows, self._lent)
-                gone = self._lent.keys() - {_id(row) for row in rows}
+                _put(connection, rows, lent)
+                gone = lent.keys() - {_id(row) for row in rows}
                 if gone:
                     connection.execute(delete(SESSIONS).where(SESSIONS.c.id.in_(gone)))
                 begin_ids(connection, last_id(kept) or 0)

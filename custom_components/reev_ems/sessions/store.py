@@ -85,8 +85,9 @@ class SessionLog:
 
         Whoever copies the file meanwhile has whole records: new ones go into the log beside it. Raises OSError.
         """
-        await self.flush()
-        await self._database.hold_checkpoints()
+        if self._database.is_open:
+            await self.flush()
+            await self._database.hold_checkpoints()
 
     async def release_checkpoints(self) -> None:
         """Let the main file change again. Raises OSError."""
