@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 
 from .bench import Bench
-from .judge import compare, heat, is_so, over_a, read_records, trips
+from .judge import Json, compare, heat, is_so, over_a, read_records, trips
 from .rows import Row
 
 SETTLED_WITHIN_S = 90.0
@@ -137,7 +137,7 @@ async def run(bench: Bench, row: Row) -> Verdict:
         )
         return verdict
     lines_before = len(bench.log_lines())
-    books_before = len((await bench.state())["books"])
+    over_before = {_name(entry) for entry in await _ended(bench)}
     await bench.demo.simulator.command("reset_metrics")
     shown_before = watch.shown
     watch.ever_shown = frozenset()
@@ -179,7 +179,7 @@ async def run(bench: Bench, row: Row) -> Verdict:
     }
     if unexpected:
         verdict.faults.append(f"issues: {', '.join(sorted(unexpected))}")
-    verdict.faults += await _differences(bench, row, books_before)
+    verdict.faults += await _differences(bench, row, over_before)
     verdict.took_s = time.monotonic() - began_s
     return verdict
 
@@ -200,14 +200,30 @@ async def _back(watch: _Watch, within_s: float) -> float | None:
         await asyncio.sleep(_LOOK_S)
 
 
-async def _differences(bench: Bench, row: Row, books_before: int) -> list[str]:
-    """Return how the records differ from the books of this row's transactions, once all was told."""
+async def _ended(bench: Bench) -> list[Json]:
+    """Return the transactions that are over, by the charge points' books."""
+    books: list[Json] = (await bench.state())["books"]
+    return [entry for entry in books if entry["stopped_at"] is not None]
+
+
+def _name(entry: Json) -> tuple[str, float]:
+    """Return what tells a transaction from others, whatever its charge point was told."""
+    return entry["charge_point"], entry["started_at"]
+
+
+async def _differences(
+    bench: Bench, row: Row, over_before: set[tuple[str, float]]
+) -> list[str]:
+    """Return how the records differ from the books of what ran within the row, once all was told."""
     found: list[str] = []
     deadline_s = time.monotonic() + RECORDED_WITHIN_S
     while True:
         with suppress(aiohttp.ClientError, OSError):
-            state = await bench.state()
-            books = state["books"][-max(1, len(state["books"]) - books_before) :]
+            books = [
+                entry
+                for entry in (await bench.state())["books"]
+                if _name(entry) not in over_before
+            ]
             found = compare(
                 books, read_records(bench.records_path), row.bounds.sessions
             )

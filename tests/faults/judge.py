@@ -22,6 +22,9 @@ class Record:
     charge_point: str
     remote_id: str | None
     ended: bool
+    """Whether its end was reported."""
+    closed: bool
+    """Whether it is known to be over, reported or not."""
     energy_wh: float | None
 
 
@@ -35,6 +38,7 @@ def read_records(path: Path) -> list[Record]:
                 charge_point=row["charge_point_id"],
                 remote_id=row["remote_id"],
                 ended=bool(row["ended_by_report"]),
+                closed=row["stopped_at"] is not None,
                 energy_wh=_energy_wh(row),
             )
             for row in connection.execute("SELECT * FROM sessions")
@@ -69,7 +73,7 @@ def compare(books: Iterable[Json], records: Iterable[Record], how: str) -> list[
         if entry["stopped_at"] is None:
             if record.ended:
                 found.append(f"{name}: runs, but is recorded as ended")
-        elif not record.ended:
+        elif not (record.ended if how == "equal" else record.closed):
             found.append(f"{name}: has ended, but is recorded as open")
         elif how == "equal" and (
             record.energy_wh is None

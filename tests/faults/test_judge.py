@@ -26,6 +26,7 @@ def record(**changes: Any) -> Record:
         "charge_point": "CP1",
         "remote_id": None,
         "ended": True,
+        "closed": True,
         "energy_wh": 1000.0,
     } | changes
     return Record(**values)
@@ -93,7 +94,8 @@ def test_books_and_records_that_differ(records: list[Record], said: str) -> None
 
 def test_energy_matters_where_it_is_asked_for() -> None:
     """After a fault that costs it, each session is still recorded once."""
-    assert compare([ENTRY], [record(energy_wh=5.0)], "recorded") == []
+    assert compare([ENTRY], [record(energy_wh=5.0, ended=False)], "recorded") == []
+    assert compare([ENTRY], [record(ended=False, closed=False)], "recorded")
     running = {**ENTRY, "stopped_at": None}
     (found,) = compare([running], [record()], "recorded")
     assert "recorded as ended" in found

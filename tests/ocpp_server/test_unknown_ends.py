@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
-from custom_components.reev_ems.ocpp_server import TransactionEnded, TransactionStarted
+from custom_components.reev_ems.ocpp_server import (
+    Permit,
+    TransactionEnded,
+    TransactionStarted,
+)
 from custom_components.reev_ems.sessions import SessionLog
 
 from .test_v201 import Station
@@ -169,6 +173,42 @@ async def test_s11_late_event_of_201_after_our_restart(
     box = await station()
     await box.event("Updated", "Charging", tx="old", energy=5000)
     assert not recorder.of(TransactionStarted)
+
+
+async def test_s11_session_after_a_restored_backup(
+    adopt: Any, dial: Any, store: SessionLog
+) -> None:
+    """What ran when the backup was made is over; the one that runs is in no record, and is taken up and steered."""
+    old = await store.start(
+        charge_point_id="CP1",
+        connector_id=1,
+        key="old",
+        started_at=datetime.now(UTC) - timedelta(hours=2),
+        meter_start_wh=0,
+    )
+    point, _ = adopt()
+    point.permit(1, Permit(limit_a=9))
+    client = await dial()
+    await client.status("Charging")
+    await client.until(lambda: client.profiles("TxProfile"))
+    value = {"timestamp": iso(), "sampledValue": [{"value": "2000"}]}
+    for _ in range(2):
+        await client.ask(
+            "MeterValues", connectorId=1, transactionId=old + 77, meterValue=[value]
+        )
+    await client.until(
+        lambda: client.profiles("TxProfile")[-1]["transactionId"] == old + 77
+    )
+    first, second = await store.history()
+    assert (first.id, first.ended_by_report) == (old, False)
+    assert first.stopped_at is not None
+    assert (second.remote_id, second.stopped_at) == (str(old + 77), None)
+    # A session that it began itself is not given up for an id that nobody knows.
+    begun = await client.start()
+    await client.ask(
+        "MeterValues", connectorId=1, transactionId=old + 99, meterValue=[value]
+    )
+    assert point.connectors[1].transaction.id == begun
 
 
 async def test_s12_flood_of_sessions_and_ends_delays_nobody(

@@ -44,6 +44,8 @@ class V16(Requests16):
         """Speak for a charge point."""
         super().__init__(point)
         self._dismissed: deque[int] = deque(maxlen=_REMEMBERED_ENDS)
+        self._confirmed: deque[int] = deque(maxlen=_REMEMBERED_ENDS)
+        """Sessions of which it has spoken itself since this program began."""
         self._handlers: dict[str, Callable[[Payload], Awaitable[Payload]]] = {
             "BootNotification": self._boot,
             "Heartbeat": self._heartbeat,
@@ -162,6 +164,7 @@ class V16(Requests16):
             user_name=user.name if user else None,
             meter_start_wh=meter_start_wh,
         )
+        self._confirm(transaction_id)
         if not await point.transactions.is_over(point.id, transaction_id):
             point.transaction_started(
                 connector_id,
@@ -247,6 +250,8 @@ class V16(Requests16):
             session_id = self._running_session(connector_id, transaction_id)
             if session_id is None:
                 session_id = await self._session_of(transaction_id)
+            else:
+                self._confirm(session_id)
         for value in measurands.gathered(fields.mappings(payload, "meterValue")):
             at = fields.moment(value, "timestamp")
             point.saw_time(at)
@@ -255,6 +260,10 @@ class V16(Requests16):
             if session_id is not None:
                 await self._record(session_id, measured, at)
         return {}
+
+    def _confirm(self, session_id: int) -> None:
+        if session_id not in self._confirmed:
+            self._confirmed.append(session_id)
 
     def _running_session(self, connector_id: int, transaction_id: int) -> int | None:
         """Return the session of the connector's running transaction, if the id means it."""
@@ -276,12 +285,21 @@ class V16(Requests16):
     async def _recover(
         self, connector_id: int, transaction_id: int, payload: Payload
     ) -> None:
-        """Take up a transaction that runs but is not in the records: their file was lost, or it began elsewhere."""
+        """Take up a transaction that runs but is not in the records: their file was lost, or it began elsewhere.
+
+        Or the file is that of a backup, and the one that ran then is long over: the charge point never spoke of it.
+        """
         point = self.point
         connector = point.connectors.get(connector_id)
         if (
             connector is None
-            or connector.transaction is not None
+            or (
+                connector.transaction is not None
+                and (
+                    self.wire_id(connector.transaction) == transaction_id
+                    or connector.transaction.id in self._confirmed
+                )
+            )
             or connector.state not in _RUNNING
             or transaction_id <= 0
             or transaction_id in self._dismissed
