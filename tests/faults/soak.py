@@ -136,9 +136,10 @@ class Soak:
         """Break and mend, one thing at a time."""
         ends_s = time.monotonic() + self._lasts_s
         while True:
-            await asyncio.sleep(self._pause(self._of_faults, _FAULT_EVERY_S))
-            if time.monotonic() > ends_s:
+            pause_s = self._pause(self._of_faults, _FAULT_EVERY_S)
+            if time.monotonic() + pause_s > ends_s:
                 return
+            await asyncio.sleep(pause_s)
             row = self._rows[self._of_faults.choice(_FAULTS)]
             print(f"{row.name}: {row.what}", flush=True)
             self.balance.faults += 1
