@@ -39,6 +39,8 @@ def _energy(outlet: Outlet, voltage_v: PerPhase) -> list[Sample]:
 
 def _power(outlet: Outlet, voltage_v: PerPhase) -> list[Sample]:
     power_w = outlet.connector.output_w(voltage_v)
+    if outlet.reports_a >= 0:
+        power_w = outlet.reports_a * sum(voltage_v[: outlet.wiring.phases])
     return [Sample(measurand="Power.Active.Import", value=power_w, unit="W")]
 
 
@@ -56,7 +58,7 @@ def _current(outlet: Outlet, voltage_v: PerPhase) -> list[Sample]:
     return [
         Sample(
             measurand="Current.Import",
-            value=current_a,
+            value=current_a if outlet.reports_a < 0 else outlet.reports_a,
             unit="A",
             phase=f"L{index}",
             digits=2,

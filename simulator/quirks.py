@@ -34,7 +34,11 @@ class Quirks:
     """Ends the transaction at a limit of 0 instead of pausing."""
     forgets_profiles_offline: bool = False
     """Loses its profiles with the connection, and charges at its maximum."""
+    ignores_zero: bool = False
+    """Goes on charging at its maximum where the limit is 0."""
     no_meter_values: bool = False
+    reports_a: float = -1.0
+    """The current that it reports in each phase, and the power of that, whatever flows; negative: the truth."""
     current_as_sum: bool = False
     """Reports one current, the sum over the phases."""
     reports_zero: bool = False

@@ -25,12 +25,14 @@ from .const import (
     DEFAULT_OCPP_PORT,
     DOMAIN,
     IMBALANCE_LIMIT_A_BY_COUNTRY,
+    MINOR_VERSION,
     SUBENTRY_CHARGE_POINT,
     SUBENTRY_CIRCUIT,
     SUBENTRY_GATEWAY,
     SUBENTRY_METER,
     SUBENTRY_USER,
     SUBENTRY_USER_GROUP,
+    VERSION,
 )
 from .flows.charge_point import ChargePointSubentryFlow, credentials_form
 from .flows.charge_point_setup import (
@@ -75,8 +77,8 @@ class ReevConfigFlow(
 ):
     """Set up a site."""
 
-    VERSION = 1
-    MINOR_VERSION = 2
+    VERSION = VERSION
+    MINOR_VERSION = MINOR_VERSION
 
     _site: dict[str, Any]
     _charge_point: ChargePointSetup

@@ -5,6 +5,10 @@ from typing import Final
 
 DOMAIN: Final = "reev_ems"
 
+# Of the config entry: what is stored of a higher one is not understood.
+VERSION: Final = 1
+MINOR_VERSION: Final = 2
+
 LOGGER = logging.getLogger(__package__)
 
 # The circuit that the config entry itself stands for: the grid connection. Every other circuit is a

@@ -20,6 +20,7 @@ from .coordinator import ReevConfigEntry
 from .energy_management.replay import record
 from .energy_management.serialise import to_json
 from .history import Step
+from .listener import DATA
 from .ocpp_server import ChargePoint
 from .site import connector_id
 from .site_meters import MeterStatus
@@ -62,6 +63,10 @@ async def async_get_config_entry_diagnostics(
         "charge_points": {
             subentry_id: _charge_point(charge_point, now_s)
             for subentry_id, charge_point in coordinator.charge_points.items()
+        },
+        "records": {
+            "in_memory": (condition := hass.data[DATA].sessions.condition).trouble,
+            "set_aside": condition.set_aside and condition.set_aside.name,
         },
         "server": {
             "pairing": server.pairing,

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from ssl import SSLContext
 
 from homeassistant.config_entries import SOURCE_INTEGRATION_DISCOVERY, ConfigEntry
@@ -26,6 +25,7 @@ from .energy_management.decision import Action
 from .energy_management.observation import MeterReading
 from .meters import ModbusGateways
 from .ocpp_server import OcppServer, UnknownChargePoint
+from .records import async_session_log
 from .security import (
     PortSecurity,
     async_authority,
@@ -45,8 +45,6 @@ MOST_OFFERS = 20
 
 # Certificates from files are renewed every few weeks, by whoever keeps them.
 CERTIFICATE_CHECK = timedelta(days=1)
-
-SESSIONS_FILE = "reev_ems_sessions.db"
 
 
 @dataclass(slots=True)
@@ -107,7 +105,7 @@ async def async_setup_shared(hass: HomeAssistant) -> None:
     """Create what the config entries share, and end it with Home Assistant."""
     data = SharedData(
         gateways=ModbusGateways(),
-        sessions=SessionLog(Path(hass.config.path(SESSIONS_FILE))),
+        sessions=async_session_log(hass),
     )
     hass.data[DATA] = data
 
@@ -141,7 +139,7 @@ async def async_acquire_server(
 ) -> OcppServer:
     """Return the running OCPP server of a port; OSError if another program has the port.
 
-    `ssl_context` is what the port's security, as it is set up now, makes the server encrypt with.
+    NewerRecordsError if the session records are of a newer version. `ssl_context` is what the port's security, as it is set up now, makes the server encrypt with.
     """
     data = hass.data[DATA]
     async with data.acquiring:

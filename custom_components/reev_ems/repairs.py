@@ -7,7 +7,12 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, override
 
-from homeassistant.components.repairs import FlowType, RepairsFlow, RepairsFlowResult
+from homeassistant.components.repairs import (
+    ConfirmRepairFlow,
+    FlowType,
+    RepairsFlow,
+    RepairsFlowResult,
+)
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
     ConfigEntryState,
@@ -29,12 +34,16 @@ from .flows.charge_point_setup import LOGIN_KEYS
 from .issues import REMEDY_FORM, REMEDY_WITHOUT_PASSWORD
 from .meter_correction import KEY_CORRECTION, proposed, set_right
 from .ocpp_server import CallError
+from .records import RECORDS_DAMAGED
 
 
 async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
 ) -> RepairsFlow:
     """Return the dialog that fixes an issue."""
+    if issue_id.startswith(RECORDS_DAMAGED):
+        # Nothing is left to be done but to know of it.
+        return ConfirmRepairFlow()
     if data is None:
         raise ValueError(f"nothing is known that fixes {issue_id}")
     entry_id, subentry_id = str(data["entry_id"]), str(data["subentry_id"])

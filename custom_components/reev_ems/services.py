@@ -39,13 +39,18 @@ SERVICE_RESERVE = "reserve"
 SERVICE_CANCEL_RESERVATION = "cancel_reservation"
 
 ATTR_AVAILABLE = "available"
+ATTR_BEFORE = "before"
 ATTR_DURATION = "duration"
 ATTR_END = "end"
 ATTR_ID_TAG = "id_tag"
+ATTR_LIMIT = "limit"
 ATTR_START = "start"
 
 # Long enough to drive there.
 DEFAULT_RESERVATION = timedelta(minutes=30)
+
+# Of sessions in one answer: more makes it unwieldy.
+MAX_SESSIONS = 1000
 
 # OCPP 1.6: CiString20Type.
 ID_TAG = probatio.All(cv.string, probatio.Length(min=1, max=20))
@@ -56,6 +61,12 @@ SESSIONS_SCHEMA = SITE_SCHEMA.extend(
         probatio.Optional(ATTR_START): cv.datetime,
         probatio.Optional(ATTR_END): cv.datetime,
         probatio.Optional(ATTR_ID_TAG): ID_TAG,
+        probatio.Optional(ATTR_LIMIT, default=MAX_SESSIONS): probatio.All(
+            probatio.Coerce(int), probatio.Range(min=1, max=MAX_SESSIONS)
+        ),
+        probatio.Optional(ATTR_BEFORE): probatio.All(
+            probatio.Coerce(int), probatio.Range(min=1)
+        ),
     }
 )
 
@@ -165,22 +176,35 @@ def _decision(connector: ConnectorPart) -> JsonObjectType:
 
 
 async def _get_sessions(call: ServiceCall) -> ServiceResponse:
-    """Return the charging sessions of a site that began in a span of time; to a user of the site his own."""
+    """Return the newest charging sessions of a site that began in a span of time, and whether there are more.
+
+    A user of the site gets his own.
+    """
     entry = await _entry(call)
-    names = connector_names(entry)
-    ids = {point.id for point in entry.runtime_data.charge_points.values()}
-    records = await call.hass.data[DATA].sessions.history(
-        since=_utc(call.data.get(ATTR_START)),
-        until=_utc(call.data.get(ATTR_END)),
-        charge_point_ids=ids,
-        id_tag=call.data.get(ATTR_ID_TAG),
-    )
+    own_id = None
     if not await async_is_administrator(call.hass, call.context):
         own_id = own_user_id(call.hass, entry, call.context)
         if own_id is None:
             raise Unauthorized(context=call.context)
-        records = [record for record in records if record.user_id == own_id]
-    return {"sessions": [_session(record, names) for record in records]}
+    names = connector_names(entry)
+    ids = {point.id for point in entry.runtime_data.charge_points.values()}
+    limit = call.data[ATTR_LIMIT]
+    found = await call.hass.data[DATA].sessions.history(
+        since=_utc(call.data.get(ATTR_START)),
+        until=_utc(call.data.get(ATTR_END)),
+        charge_point_ids=ids,
+        id_tag=call.data.get(ATTR_ID_TAG),
+        user_id=own_id,
+        before=call.data.get(ATTR_BEFORE),
+        limit=limit + 1,
+    )
+    records = found[-limit:]
+    more = len(found) > limit
+    return {
+        "sessions": [_session(record, names) for record in records],
+        "more": more,
+        "next_before": records[0].id if more else None,
+    }
 
 
 def _session(record: SessionRecord, names: dict[str, str]) -> JsonObjectType:
@@ -198,6 +222,9 @@ def _session(record: SessionRecord, names: dict[str, str]) -> JsonObjectType:
         "stopped_at": stopped_at.isoformat() if stopped_at else None,
         "energy_wh": record.energy_wh,
         "stop_reason": record.stop_reason,
+        "end_contradicted": record.contradicted,
+        "start_reported": record.start_reported,
+        "merged": record.merged,
     }
 
 

@@ -7,6 +7,7 @@ from homeassistant.core import HomeAssistant, callback
 
 from .const import DOMAIN
 from .coordinator import ReevConfigEntry
+from .listener import DATA
 
 
 @callback
@@ -38,4 +39,5 @@ async def system_health_info(hass: HomeAssistant) -> dict[str, Any]:
         "failed_log_ins": sum(
             server.failed_log_ins for server in {site.server for site in sites}
         ),
+        "records": hass.data[DATA].sessions.condition.trouble or "on the disk",
     }

@@ -146,6 +146,11 @@ class Reports:
         for listener in tuple(self._listeners):
             listener(event)
 
+    @property
+    def only_connector(self) -> int | None:
+        """The number of its connector, if it has one only."""
+        return next(iter(self.connectors)) if len(self.connectors) == 1 else None
+
     def saw_time(self, at: datetime | None) -> None:
         """Learn the charge point's clock from the time in a message."""
         if at is None:
@@ -360,6 +365,9 @@ class Reports:
             return
         ended = _charged(connector.transaction, meter_stop_wh)
         self.zero.ended(connector, reason)
+        if (ended.energy_wh or 0.0) < (connector.transaction.energy_wh or 0.0):
+            # An end with less than was measured, mostly with 0 Wh.
+            ended = connector.transaction
         connector.transaction = None
         self.steering.phases.forget(connector)
         connector.permit = connector.permit_accepted_at_s = (

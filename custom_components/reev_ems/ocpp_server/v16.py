@@ -1,5 +1,6 @@
 """OCPP 1.6-J: what a charge point asks of us."""
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, override
@@ -36,6 +37,10 @@ _RUNNING = frozenset(
 )
 
 
+_REMEMBERED = 32
+"""Sessions whose charge point has spoken of them."""
+
+
 class V16(Requests16):
     """A charge point that speaks OCPP 1.6-J."""
 
@@ -43,6 +48,8 @@ class V16(Requests16):
         """Speak for a charge point."""
         super().__init__(point)
         self._ends: Ends[int] = Ends()
+        self._confirmed: deque[int] = deque(maxlen=_REMEMBERED)
+        """Sessions of which it has spoken itself since this program began."""
         self._handlers: dict[str, Callable[[Payload], Awaitable[Payload]]] = {
             "BootNotification": self._boot,
             "Heartbeat": self._heartbeat,
@@ -169,17 +176,19 @@ class V16(Requests16):
             user_name=user.name if user else None,
             meter_start_wh=meter_start_wh,
         )
-        point.transaction_started(
-            connector_id,
-            Transaction(
-                id=transaction_id,
-                id_tag=id_tag,
-                user=user,
-                started_at=started_at,
-                meter_start_wh=meter_start_wh,
-                energy_wh=0.0 if meter_start_wh is not None else None,
-            ),
-        )
+        self._confirm(transaction_id)
+        if not await point.transactions.is_over(point.id, transaction_id):
+            point.transaction_started(
+                connector_id,
+                Transaction(
+                    id=transaction_id,
+                    id_tag=id_tag,
+                    user=user,
+                    started_at=started_at,
+                    meter_start_wh=meter_start_wh,
+                    energy_wh=0.0 if meter_start_wh is not None else None,
+                ),
+            )
         return {
             "transactionId": transaction_id,
             "idTagInfo": _id_tag_info(authorization),
@@ -202,16 +211,46 @@ class V16(Requests16):
                 await self._record(
                     session_id, self._read(0, value), fields.moment(value, "timestamp")
                 )
-            await point.transactions.stop(
-                charge_point_id=point.id,
-                transaction_id=session_id,
-                stopped_at=point.our_time(at),
-                meter_stop_wh=meter_stop_wh,
-                reason=reason,
-            )
+        known = session_id is not None and await point.transactions.stop(
+            charge_point_id=point.id,
+            transaction_id=session_id,
+            stopped_at=point.our_time(at),
+            meter_stop_wh=meter_stop_wh,
+            reason=reason,
+        )
+        if transaction_id is not None and not known:
+            session_id = await self._keep_end(transaction_id, payload)
+        if session_id is not None:
             point.session_ended(session_id, meter_stop_wh, reason)
         id_tag = fields.text(payload, "idTag")
         return {} if id_tag is None else {"idTagInfo": {"status": "Accepted"}}
+
+    async def _keep_end(self, transaction_id: int, payload: Payload) -> int:
+        """Record the end of a transaction whose id is lost or unknown, and return its session."""
+        point = self.point
+        id_tag = fields.text(payload, "idTag")
+        user = point.user_of(id_tag)
+        timestamp, meter_stop = (
+            fields.text(payload, "timestamp"),
+            payload.get("meterStop"),
+        )
+        first = next(iter(fields.mappings(payload, "transactionData")), {})
+        begun = self._read(0, first)
+        return await point.transactions.stop_unknown(
+            charge_point_id=point.id,
+            connector_id=point.only_connector or 0,
+            key=f"end/{transaction_id}/{timestamp}/{meter_stop}",
+            stopped_at=point.our_time(fields.moment(payload, "timestamp")),
+            id_tag=id_tag,
+            user_id=user.id if user else None,
+            user_name=user.name if user else None,
+            meter_start_wh=begun.energy_wh
+            if begun.energy_begin_wh is None
+            else begun.energy_begin_wh,
+            meter_stop_wh=fields.number(meter_stop),
+            reason=fields.text(payload, "reason"),
+            remote_id=str(transaction_id) if transaction_id > 0 else None,
+        )
 
     async def _meter(self, payload: Payload) -> Payload:
         point = self.point
@@ -223,6 +262,8 @@ class V16(Requests16):
             session_id = self._running_session(connector_id, transaction_id)
             if session_id is None:
                 session_id = await self._session_of(transaction_id)
+            else:
+                self._confirm(session_id)
         for value in measurands.gathered(fields.mappings(payload, "meterValue")):
             at = fields.moment(value, "timestamp")
             point.saw_time(at)
@@ -231,6 +272,10 @@ class V16(Requests16):
             if session_id is not None:
                 await self._record(session_id, measured, at)
         return {}
+
+    def _confirm(self, session_id: int) -> None:
+        if session_id not in self._confirmed:
+            self._confirmed.append(session_id)
 
     def _running_session(self, connector_id: int, transaction_id: int) -> int | None:
         """Return the session of the connector's running transaction, if the id means it."""
@@ -245,20 +290,28 @@ class V16(Requests16):
         point = self.point
         if transaction_id <= 0:
             # Some lose the id and send -1 or 0: if one session is open, it is that one.
-            running = await point.transactions.open_transactions(point.id)
-            return running[0].id if len(running) == 1 else None
+            return await point.transactions.only_open(point.id)
         recovered = await point.transactions.find(point.id, str(transaction_id))
         return transaction_id if recovered is None else recovered
 
     async def _recover(
         self, connector_id: int, transaction_id: int, payload: Payload
     ) -> None:
-        """Take up a transaction that runs but is not in the records: their file was lost, or it began elsewhere."""
+        """Take up a transaction that runs but is not in the records: their file was lost, or it began elsewhere.
+
+        Or the file is that of a backup, and the one that ran then is long over: the charge point never spoke of it.
+        """
         point = self.point
         connector = point.connectors.get(connector_id)
         if (
             connector is None
-            or connector.transaction is not None
+            or (
+                connector.transaction is not None
+                and (
+                    self.wire_id(connector.transaction) == transaction_id
+                    or connector.transaction.id in self._confirmed
+                )
+            )
             or (connector.state not in _RUNNING and connector_id in point.told_state)
             or transaction_id <= 0
         ):

@@ -210,7 +210,8 @@ class V201(Requests201):
         if remote_id is None:
             return answer
         kind = fields.text(payload, "eventType")
-        evse = fields.integer(fields.mapping(payload, "evse"), "id")
+        # 0 is the whole station.
+        evse = fields.integer(fields.mapping(payload, "evse"), "id") or None
         if evse is None:
             evse = await self._evse_of(remote_id)
         values = measurands.gathered(fields.mappings(payload, "meterValue"))
@@ -219,7 +220,11 @@ class V201(Requests201):
         )
         if kind == "Ended":
             self._ends.note(remote_id, point.clock())
-        elif evse is not None and remote_id not in self._ends:
+        elif (
+            evse is not None
+            and remote_id not in self._ends
+            and not await self._is_over(evse, transaction)
+        ):
             point.transaction_started(evse, transaction)
         await self._record(evse, transaction.id, values)
         if evse is not None:
@@ -274,8 +279,16 @@ class V201(Requests201):
                 return connector.connector_id
         for record in await self.point.transactions.open_transactions(self.point.id):
             if record.remote_id == remote_id:
-                return record.connector_id
-        return None
+                return record.connector_id or None
+        return self.point.only_connector
+
+    async def _is_over(self, evse: int, transaction: Transaction) -> bool:
+        """Whether the end of a transaction came before its other events."""
+        connector = self.point.connectors.get(evse)
+        running = connector.transaction if connector else None
+        if running is not None and running.id == transaction.id:
+            return False
+        return await self.point.transactions.is_over(self.point.id, transaction.id)
 
     async def _transaction(
         self,
@@ -296,10 +309,7 @@ class V201(Requests201):
         known = await point.transactions.find(point.id, remote_id)
         key = f"tx/{remote_id}"
         if kind == "Updated" and known is not None:
-            if not any(
-                record.id == known
-                for record in await point.transactions.open_transactions(point.id)
-            ):
+            if await point.transactions.is_over(point.id, known):
                 self._ends.note(remote_id, point.clock())
             age_s = (point.now() - at).total_seconds()
             info = fields.mapping(payload, "transactionInfo")
@@ -309,11 +319,30 @@ class V201(Requests201):
                 self._ends.forget(remote_id)
                 known, key = None, f"{key}/{at}"
         start_wh: float | None = None
-        if kind == "Started" or known is None:
+        begins = kind == "Started" or known is None
+        if begins:
             for value in fields.mappings(payload, "meterValue"):
                 measured = self._read(evse, value)
                 start_wh = measured.energy_begin_wh if start_wh is None else start_wh
                 start_wh = measured.energy_wh if start_wh is None else start_wh
+        if known is None and kind == "Ended":
+            values = measurands.gathered(fields.mappings(payload, "meterValue"))
+            known = await point.transactions.stop_unknown(
+                charge_point_id=point.id,
+                connector_id=evse or 0,
+                key=f"tx/{remote_id}",
+                stopped_at=at,
+                id_tag=id_tag,
+                user_id=user.id if user else None,
+                user_name=user.name if user else None,
+                meter_start_wh=start_wh,
+                meter_stop_wh=self._last_energy_wh(values),
+                reason=fields.text(
+                    fields.mapping(payload, "transactionInfo"), "stoppedReason"
+                ),
+                remote_id=remote_id,
+            )
+        elif known is None or begins:
             known = await point.transactions.start(
                 charge_point_id=point.id,
                 connector_id=evse or 0,
@@ -343,10 +372,7 @@ class V201(Requests201):
         reason: str | None,
     ) -> None:
         point = self.point
-        stop_wh = None
-        for value in values:
-            energy_wh = self._read(None, value).energy_wh
-            stop_wh = stop_wh if energy_wh is None else energy_wh
+        stop_wh = self._last_energy_wh(values)
         await point.transactions.stop(
             charge_point_id=point.id,
             transaction_id=transaction.id,
@@ -364,6 +390,14 @@ class V201(Requests201):
         point.session_ended(transaction.id, stop_wh, reason)
         for evse in evses:
             self._tell_state(evse)
+
+    def _last_energy_wh(self, values: list[Mapping[str, object]]) -> float | None:
+        """Return the last reading of the energy register."""
+        last_wh = None
+        for value in values:
+            energy_wh = self._read(None, value).energy_wh
+            last_wh = last_wh if energy_wh is None else energy_wh
+        return last_wh
 
     async def _meter(self, payload: Payload) -> Payload:
         evse = fields.required_integer(payload, "evseId")
