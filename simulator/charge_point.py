@@ -6,7 +6,9 @@ or not; what is to be told goes into the outbox.
 
 from abc import ABC, abstractmethod
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import inf
 
 from .car import Car, Connector, Supply
@@ -34,6 +36,7 @@ from .profiles import (
 from .quirks import Quirks
 
 _REMOTE_START_WAIT_S = 60.0
+_MOST_IN_BOOKS = 1000
 
 
 class ChargePoint(ABC):
@@ -83,6 +86,8 @@ class ChargePoint(ABC):
         self.firmware = config.firmware
         self.maintenance = Maintenance(self)
         self.id_tags = IdTags(config)
+        self.books: deque[Transaction] = deque(maxlen=_MOST_IN_BOOKS)
+        """Its transactions, whoever was told of them."""
         self._next_boot_at: float | None = None
         self._next_heartbeat_at: float | None = None
         self._up_since = 0.0
@@ -174,6 +179,7 @@ class ChargePoint(ABC):
         for outlet in self.outlets:
             self._transact(outlet)
         for outlet in self.outlets:
+            outlet.reports_a = self.quirks.reports_a
             self._apply_limit(outlet)
             self._set_status(outlet)
             self._sample(outlet)
@@ -196,6 +202,11 @@ class ChargePoint(ABC):
     def reboot_soon(self, reason: str, *, when_idle: bool = False) -> None:
         """Reboot at the next tick, so that an answer still gets out; or when no transaction runs."""
         self._reboot_wanted = (reason, when_idle)
+
+    def take_password(self, password: str) -> None:
+        """Log in with another password from the next connection on."""
+        if not self.quirks.ignores_password:
+            self.link.config = replace(self.link.config, password=password)
 
     def outlet(self, number: int) -> Outlet | None:
         """Return an outlet by its number."""
@@ -355,6 +366,7 @@ class ChargePoint(ABC):
         if outlet.granted_profile is not None:
             self.store.install(outlet.granted_profile)
         outlet.granted = outlet.granted_profile = None
+        self.books.append(transaction)
         self.tell_start(transaction)
 
     def _apply_limit(self, outlet: Outlet) -> None:
@@ -366,7 +378,10 @@ class ChargePoint(ABC):
         if self.now - outlet.limit_since < self.quirks.applies_late_s:
             return
         amount = min(outlet.maximum, self.vendor_limit())
-        if limit.amount is not None and not self.quirks.disobedient:
+        ignored = self.quirks.disobedient or (
+            self.quirks.ignores_zero and limit.amount == 0
+        )
+        if limit.amount is not None and not ignored:
             amount = min(limit.amount, amount)
         if outlet.connector.supply is Supply.AC:
             outlet.connector.limit_a = amount

@@ -125,6 +125,10 @@ async def _drop(site: Site, given: Json) -> None:
     site.charge_points[given["charge_point"]].link.drop()
 
 
+async def _twin(site: Site, given: Json) -> None:
+    site.start_twin(given["charge_point"], given["seconds"])
+
+
 async def _security_event(site: Site, given: Json) -> None:
     maintenance = site.charge_points[given["charge_point"]].maintenance
     maintenance.tell_security_event(given["type"], given.get("detail", ""))
@@ -198,6 +202,7 @@ COMMANDS: dict[str, tuple[vol.Schema, _Command]] = {
     "disconnect": (vol.Schema(_CHARGE_POINT), _disconnect),
     "reconnect": (vol.Schema(_CHARGE_POINT), _reconnect),
     "drop": (vol.Schema(_CHARGE_POINT), _drop),
+    "twin": (vol.Schema({**_CHARGE_POINT, vol.Required("seconds"): POSITIVE}), _twin),
     "security_event": (
         vol.Schema(
             {

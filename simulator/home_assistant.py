@@ -163,6 +163,14 @@ class HomeAssistant:
                 )
             await asyncio.sleep(0.25)
 
+    @property
+    def pid(self) -> int | None:
+        """The process; None: it does not run."""
+        process = self._process
+        return (
+            None if process is None or process.returncode is not None else process.pid
+        )
+
     async def stop(self) -> None:
         """Stop it as a person would, and wait for its end."""
         await self._end(signal.SIGTERM)

@@ -1,11 +1,12 @@
 """What a charge point measures, in the words of OCPP."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .car import Supply
 from .load import PerPhase
 from .outlets import Outlet
+from .quirks import Quirks
 
 _DC_VOLTAGE_V = 400.0
 
@@ -38,6 +39,8 @@ def _energy(outlet: Outlet, voltage_v: PerPhase) -> list[Sample]:
 
 def _power(outlet: Outlet, voltage_v: PerPhase) -> list[Sample]:
     power_w = outlet.connector.output_w(voltage_v)
+    if outlet.reports_a >= 0:
+        power_w = outlet.reports_a * sum(voltage_v[: outlet.wiring.phases])
     return [Sample(measurand="Power.Active.Import", value=power_w, unit="W")]
 
 
@@ -55,7 +58,7 @@ def _current(outlet: Outlet, voltage_v: PerPhase) -> list[Sample]:
     return [
         Sample(
             measurand="Current.Import",
-            value=current_a,
+            value=current_a if outlet.reports_a < 0 else outlet.reports_a,
             unit="A",
             phase=f"L{index}",
             digits=2,
@@ -139,12 +142,14 @@ _METERS: dict[str, _Meter] = {
     "SoC": _soc,
 }
 
+_FLOWS = frozenset({"Current.Import", "Power.Active.Import"})
+
 MEASURANDS = frozenset(_METERS)
 """What the simulated charge points can measure."""
 
 
 def measure(
-    outlet: Outlet, names: Iterable[str], voltage_v: PerPhase, *, as_sum: bool = False
+    outlet: Outlet, names: Iterable[str], voltage_v: PerPhase, quirks: Quirks
 ) -> list[Sample]:
     """Return the present values of some measurands.
 
@@ -152,7 +157,7 @@ def measure(
         outlet: whose.
         names: of measurands; unknown ones are left out.
         voltage_v: of the grid's phases.
-        as_sum: give one current, the sum over the phases, as some charge points wrongly do.
+        quirks: what is wrong with the values.
     """
     samples = [
         sample
@@ -160,7 +165,12 @@ def measure(
         if name in _METERS
         for sample in _METERS[name](outlet, voltage_v)
     ]
-    if not as_sum:
+    if quirks.reports_zero:
+        samples = [
+            replace(sample, value=0.0) if sample.measurand in _FLOWS else sample
+            for sample in samples
+        ]
+    if not quirks.current_as_sum:
         return samples
     currents = [
         sample.value for sample in samples if sample.measurand == "Current.Import"

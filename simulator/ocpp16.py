@@ -175,9 +175,7 @@ class ChargePoint16(ServicedChargePoint):
     def _meter_value(
         self, outlet: Outlet, names: tuple[str, ...], context: str
     ) -> Json | None:
-        samples = measure(
-            outlet, names, self.voltage_v(), as_sum=self.quirks.current_as_sum
-        )
+        samples = measure(outlet, names, self.voltage_v(), self.quirks)
         if not samples:
             return None
         return {
@@ -203,6 +201,7 @@ class ChargePoint16(ServicedChargePoint):
         status = self.configuration.write(payload["key"], payload["value"])
         if status == "Accepted":
             if payload["key"] == "AuthorizationKey":
+                self.take_password(payload["value"])
                 self.maintenance.noticed("ReconfigurationOfSecurityParameters")
             self.heartbeat_s = (
                 self.configuration.number("HeartbeatInterval") or self.heartbeat_s
@@ -289,6 +288,8 @@ class ChargePoint16(ServicedChargePoint):
 
     def _trigger_message(self, payload: Json) -> Json:
         wanted = payload["requestedMessage"]
+        if self.quirks.rejects_trigger:
+            return {"status": "Rejected"}
         number = payload.get("connectorId")
         outlets = [
             outlet for outlet in self.outlets if number in (None, WHOLE, outlet.number)

@@ -128,12 +128,35 @@ class ChargePoint201(Transactions201):
     def _get_variables(self, payload: Json) -> Json:
         return {
             "getVariableResult": [
-                self.variables.get(asked) for asked in payload["getVariableData"]
+                self._availability(asked) or self.variables.get(asked)
+                for asked in payload["getVariableData"]
             ]
+        }
+
+    def _availability(self, asked: Json) -> Json | None:
+        """Answer one entry of GetVariables that is about the state of an EVSE; None: it is about something else."""
+        place = asked["component"]
+        outlet = self.outlet(place.get("evse", {}).get("id", WHOLE))
+        if (
+            outlet is None
+            or place["name"] not in {"Connector", "EVSE"}
+            or asked["variable"]["name"] != "AvailabilityState"
+        ):
+            return None
+        return {
+            **asked,
+            "attributeStatus": "Accepted",
+            "attributeValue": self.status_word(outlet),
         }
 
     def _set_variables(self, payload: Json) -> Json:
         results = [self.variables.set(asked) for asked in payload["setVariableData"]]
+        for asked, result in zip(payload["setVariableData"], results, strict=True):
+            if (
+                asked["variable"]["name"] == "BasicAuthPassword"
+                and result["attributeStatus"] == "Accepted"
+            ):
+                self.take_password(asked["attributeValue"])
         if any(
             result["component"]["name"] == "SecurityCtrlr"
             and result["attributeStatus"] == "Accepted"
@@ -236,7 +259,7 @@ class ChargePoint201(Transactions201):
         outlets = [
             outlet for outlet in self.outlets if number in (WHOLE, outlet.number)
         ]
-        if not outlets:
+        if not outlets or self.quirks.rejects_trigger:
             return {"status": "Rejected"}
         match payload["requestedMessage"]:
             case "BootNotification":

@@ -102,6 +102,8 @@ class Outlet:
     error: str | None = None
     finished: bool = False
     """The transaction is over, the plug still in."""
+    reports_a: float = -1.0
+    """What it says of its current instead of the truth (quirks.py)."""
     granted: tuple[str, float] | None = None
     """Id tag that may start here, until when."""
     granted_profile: ChargingProfile | None = None

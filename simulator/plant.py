@@ -8,6 +8,7 @@ U·I·cosφ. Powers are positive for consumption and import; per-phase values ar
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from .breaker import Breaker
 from .car import Connector
 from .house import BaseLoad, HomeBattery, SolarPlant
 from .load import Load, PerPhase, per_phase
@@ -47,6 +48,12 @@ class Circuit:
     overload: tuple[Overload, Overload, Overload] = field(
         default_factory=lambda: (Overload(), Overload(), Overload())
     )
+    breaker: Breaker | None = None
+
+    def __post_init__(self) -> None:
+        """Protect what has a limit."""
+        if self.limit_a is not None:
+            self.breaker = Breaker(rated_a=self.limit_a)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +213,8 @@ class Plant:
         if circuit.limit_a is None:
             return
         current_a = circuit.load.current_a(self.voltage_v)
+        if circuit.breaker is not None:
+            circuit.breaker.advance(dt_s, current_a)
         without_a = circuit.without_chargers.current_a(self.voltage_v)
         for overload, current, without, limit in zip(
             circuit.overload, current_a, without_a, circuit.limit_a, strict=True
@@ -226,6 +235,8 @@ class Plant:
             self.grace_s = grace_s
         for circuit in self.circuits.values():
             circuit.overload = (Overload(), Overload(), Overload())
+            if circuit.breaker is not None:
+                circuit.breaker.reset()
 
     def measure(self, circuit_id: str) -> Measurement:
         """Return the truth at a circuit."""

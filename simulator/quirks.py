@@ -34,9 +34,15 @@ class Quirks:
     """Ends the transaction at a limit of 0 instead of pausing."""
     forgets_profiles_offline: bool = False
     """Loses its profiles with the connection, and charges at its maximum."""
+    ignores_zero: bool = False
+    """Goes on charging at its maximum where the limit is 0."""
     no_meter_values: bool = False
+    reports_a: float = -1.0
+    """The current that it reports in each phase, and the power of that, whatever flows; negative: the truth."""
     current_as_sum: bool = False
     """Reports one current, the sum over the phases."""
+    reports_zero: bool = False
+    """Reports no current and no power, whatever its car draws; its energy register is right."""
     boots_on_reconnect: bool = False
     """Sends a BootNotification after every connection loss."""
     drops_connection_s: float = 0.0
@@ -57,3 +63,7 @@ class Quirks:
     """Has no list of id tags."""
     finishing_until_unplugged: bool = False
     """Takes no remote start for a car whose session has ended."""
+    ignores_password: bool = False
+    """Accepts another password, and goes on with what it had."""
+    rejects_trigger: bool = False
+    """Sends no message because it was asked to (TriggerMessage)."""

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 import time
 
 from .charge_point import ChargePoint
+from .link import Link
 from .modbus import Endpoint, Meter, group_into_endpoints
 from .ocpp16 import ChargePoint16
 from .ocpp201 import ChargePoint201
@@ -61,6 +63,7 @@ class Site:
                 quirks=quirks,
             )
         self._tasks: list[asyncio.Task[None]] = []
+        self._twins: set[asyncio.Task[None]] = set()
 
     def endpoint_of(self, meter: Meter) -> Endpoint:
         """Return the endpoint through which a meter is reached."""
@@ -80,6 +83,24 @@ class Site:
                 if alone or name == connector_id(charge_point.config.id, outlet.number):
                     return charge_point, outlet
         raise SiteError(f"no such connector: {name}")
+
+    def start_twin(self, name: str, seconds: float) -> None:
+        """Let another charge point with the same id dial in for some time; it says yes to everything."""
+        original = self.charge_points[name].link.config
+        twin = Link(
+            replace(original, retry_s=0.5, longest_retry_s=0.5),
+            on_call=lambda action, payload: {"status": "Accepted"},
+            on_up=lambda: None,
+            on_down=lambda: None,
+        )
+
+        async def run() -> None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await twin.run()
+
+        self._twins = {task for task in self._twins if not task.done()}
+        self._twins.add(asyncio.create_task(run()))
 
     async def start(self) -> None:
         """Listen and begin.
@@ -103,9 +124,9 @@ class Site:
 
     async def stop(self) -> None:
         """End all tasks and close all ports."""
-        for task in self._tasks:
+        for task in (*self._tasks, *self._twins):
             task.cancel()
-        ended = await asyncio.gather(*self._tasks, return_exceptions=True)
+        ended = await asyncio.gather(*self._tasks, *self._twins, return_exceptions=True)
         self._tasks = []
         for endpoint in self.endpoints:
             await endpoint.stop()

@@ -6,7 +6,7 @@ from typing import Any
 from .car import Supply
 from .charge_point import ChargePoint
 from .modbus import Meter
-from .outlets import Outlet
+from .outlets import Outlet, Transaction
 from .plant import Circuit, Plant
 from .site import Site
 
@@ -46,6 +46,11 @@ def state_of(site: Site) -> Json:
             name: _charge_point(site, charge_point)
             for name, charge_point in site.charge_points.items()
         },
+        "books": [
+            _transaction(name, transaction)
+            for name, charge_point in site.charge_points.items()
+            for transaction in charge_point.books
+        ],
         "metrics": {
             "grace_s": plant.grace_s,
             "over_as": _total(plant, "over_as"),
@@ -59,6 +64,21 @@ def state_of(site: Site) -> Json:
                 default=0.0,
             ),
         },
+    }
+
+
+def _transaction(charge_point: str, transaction: Transaction) -> Json:
+    """Return what a charge point's own books say of a transaction."""
+    return {
+        "charge_point": charge_point,
+        "connector": transaction.outlet.number,
+        "id": transaction.id,
+        "id_tag": transaction.id_tag,
+        "started_at": transaction.started_at,
+        "stopped_at": transaction.stopped_at,
+        "energy_wh": None
+        if transaction.stopped_at is None
+        else transaction.meter_stop_wh - transaction.meter_start_wh,
     }
 
 
@@ -85,6 +105,12 @@ def _circuit(plant: Plant, circuit: Circuit) -> Json:
         "over_as": [round(overload.over_as, 3) for overload in circuit.overload],
         "broken_as": [round(overload.broken_as, 3) for overload in circuit.overload],
         "max_over_a": [round(overload.max_a, 3) for overload in circuit.overload],
+        "breaker": None
+        if circuit.breaker is None
+        else {
+            "trips": circuit.breaker.trips,
+            "most_heat": round(circuit.breaker.most_heat, 4),
+        },
         "over_since_s": [round(overload.since_s, 3) for overload in circuit.overload],
     }
 

@@ -174,9 +174,7 @@ class Transactions201(Charging201):
     def meter_value(self, outlet: Outlet, measurands: str, context: str) -> Json | None:
         """Return what is measured at an EVSE, as one MeterValue; None if no such measurand is configured."""
         names = self.variables.names("SampledDataCtrlr", measurands)
-        samples = measure(
-            outlet, names, self.voltage_v(), as_sum=self.quirks.current_as_sum
-        )
+        samples = measure(outlet, names, self.voltage_v(), self.quirks)
         if not samples:
             return None
         return {

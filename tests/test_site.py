@@ -13,6 +13,7 @@ from custom_components.reev_ems.energy_management.controller import (
     step,
 )
 from custom_components.reev_ems.energy_management.observation import Observation
+from custom_components.reev_ems.energy_management.outlets import layout
 from custom_components.reev_ems.site import Controls, ExternalSignal, build_site
 
 
@@ -60,7 +61,7 @@ def test_what_hung_on_a_removed_circuit_hangs_on_the_grid_connection_s1(
     assert hut.parent == ROOT_CIRCUIT
     assert [connector.circuit for connector in site.connectors] == [ROOT_CIRCUIT]
     assert not any(circuit.metered for circuit in site.circuits)
-    _, decision = step(site, ControllerState(), Observation(at_s=0))
+    _, decision = step(layout(site), ControllerState(), Observation(at_s=0))
     assert set(decision.connectors) == {"CP1:1"}
 
 

@@ -5,16 +5,16 @@ from typing import Any
 
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
-from homeassistant.exceptions import ConfigEntryNotReady
+from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
 
 from .certificates import async_follow_certificates
-from .const import CONF_OCPP_PORT, DOMAIN
+from .const import CONF_OCPP_PORT, DOMAIN, MINOR_VERSION, VERSION
 from .coordinator import ReevConfigEntry, ReevCoordinator
 from .devices import async_register_devices, async_remove_stale_devices
 from .downloads import async_setup_downloads
-from .issues import async_remove_issues
+from .issues import async_port_is_free, async_remove_issues, async_tell_port_in_use
 from .learnt import async_setup_learnt
 from .listener import (
     async_acquire_server,
@@ -27,8 +27,10 @@ from .meter_profiles import async_load_meter_profiles
 from .migration import async_migrate_modes
 from .passwords import async_follow_passwords
 from .people import async_forget_presented
+from .records import SESSIONS_FILE
 from .security import async_ssl_context, security_of_port
 from .services import async_setup_services
+from .sessions import NewerRecordsError
 from .stored_controls import async_remove_stored, async_stored_controls
 from .uploads import async_setup_uploads
 from .used_phases import UsedPhases
@@ -71,6 +73,15 @@ async def async_setup_entry(hass: HomeAssistant, entry: ReevConfigEntry) -> bool
 
     A silent meter is no reason to wait: the charge points must find their server and their floor.
     """
+    if (entry.version, entry.minor_version) > (VERSION, MINOR_VERSION):
+        raise ConfigEntryError(
+            translation_domain=DOMAIN,
+            translation_key="settings_newer",
+            translation_placeholders={
+                "stored": f"{entry.version}.{entry.minor_version}",
+                "known": f"{VERSION}.{MINOR_VERSION}",
+            },
+        )
     port = entry.data[CONF_OCPP_PORT]
     try:
         ssl_context = await async_ssl_context(hass, security_of_port(hass, port))
@@ -82,12 +93,20 @@ async def async_setup_entry(hass: HomeAssistant, entry: ReevConfigEntry) -> bool
         ) from err
     try:
         server = await async_acquire_server(hass, entry.entry_id, port, ssl_context)
+    except NewerRecordsError as err:
+        raise ConfigEntryError(
+            translation_domain=DOMAIN,
+            translation_key="records_newer",
+            translation_placeholders={"file": SESSIONS_FILE},
+        ) from err
     except OSError as err:
+        async_tell_port_in_use(hass, entry, port)
         raise ConfigEntryNotReady(
             translation_domain=DOMAIN,
             translation_key="ocpp_port_in_use",
             translation_placeholders={"port": str(port)},
         ) from err
+    async_port_is_free(hass, entry)
     entry.async_on_unload(lambda: async_release_server(hass, entry.entry_id, port))
 
     profiles = await async_load_meter_profiles(hass)

@@ -15,10 +15,7 @@ from homeassistant.core import (
 )
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv, device_registry as dr
-from homeassistant.helpers.service import (
-    async_get_config_entry,
-    async_register_admin_service,
-)
+from homeassistant.helpers.service import async_register_admin_service
 from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonObjectType
 import probatio
@@ -32,10 +29,10 @@ from .const import (
     DOMAIN,
     SUBENTRY_USER,
 )
-from .coordinator import ReevConfigEntry
 from .errors import charge_point_errors
 from .ocpp_server import CallError, CertificateUse, LogKind
 from .passwords import PASSWORD_LENGTHS, async_change_password
+from .reloading import async_loaded_entry
 from .security import async_authority
 from .uploads import async_receive_upload
 
@@ -328,7 +325,7 @@ def _handler(
 
     async def handle(call: ServiceCall) -> ServiceResponse:
         """Ask the charge point."""
-        part = _charge_point(hass, call.data[ATTR_DEVICE_ID])
+        part = await _charge_point(hass, call.data[ATTR_DEVICE_ID])
         with charge_point_errors(part):
             answer = await run(part, dict(call.data))
         return cast("JsonObjectType", answer) if call.return_response else None
@@ -336,13 +333,11 @@ def _handler(
     return handle
 
 
-def _charge_point(hass: HomeAssistant, device_id: str) -> ChargePointPart:
+async def _charge_point(hass: HomeAssistant, device_id: str) -> ChargePointPart:
     """Return the charge point that a device is, or is a connector of."""
     device = dr.async_get(hass).async_get(device_id)
     if device is not None and any(domain == DOMAIN for domain, _ in device.identifiers):
-        entry: ReevConfigEntry = async_get_config_entry(
-            hass, DOMAIN, device.config_entry_id
-        )
+        entry = await async_loaded_entry(hass, device.config_entry_id)
         for part in charge_point_parts(entry.runtime_data):
             if part.subentry_id == device.config_subentry_id:
                 return part

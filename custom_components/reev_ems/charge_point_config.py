@@ -15,6 +15,7 @@ from .const import (
     CONF_MIN_W,
     CONF_NUMBER,
     CONF_PASSWORD,
+    CONF_PASSWORD_ON_TRIAL,
     CONF_PHASE_COUNT,
     CONF_QUIRKS,
     CONF_SUPPLY,
@@ -54,6 +55,7 @@ def charge_point_config(
         },
         password=data.get(CONF_PASSWORD) or None,
         former_password=data.get(CONF_FORMER_PASSWORD),
+        password_on_trial=data.get(CONF_PASSWORD_ON_TRIAL, False),
         demands_certificate=security.profile.is_encrypted
         and data.get(CONF_DEMANDS_CERTIFICATE, False),
         certificates=None

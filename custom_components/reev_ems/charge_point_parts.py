@@ -15,7 +15,7 @@ from .const import (
     SUBENTRY_CHARGE_POINT,
 )
 from .coordinator import ReevCoordinator
-from .energy_management.decision import ConnectorDecision, Limit
+from .energy_management.decision import ConnectorDecision, IssueKind, Limit
 from .energy_management.model import Connector, Supply
 from .energy_management.observation import ConnectorObservation, ConnectorState
 from .names import connector_name
@@ -31,6 +31,8 @@ MEASUREMENT_LIFE_S = 120.0
 # As many connectors have their measured values written at the usual pace, six each in five seconds. Of more, each has
 # them written less often: a database takes a hundred rows a second for years, and not a thousand.
 PACED_CONNECTORS = 80
+
+STATUS_CONNECTED = "connected"
 
 SELF_TEST_NOT_RUN = "not_run"
 SELF_TEST_RUNNING = "running"
@@ -61,6 +63,21 @@ class ChargePointPart(SubentryPart):
         return self.charge_point.connected
 
     @property
+    def problem(self) -> str | None:
+        """Return what is wrong with it: as it says itself, else as what it draws shows; None: nothing."""
+        for problem in self.charge_point.problems:
+            return problem
+        own = {
+            connector_id(self.charge_point.id, number)
+            for number in self.charge_point.connectors
+        }
+        disobeys = any(
+            issue.kind is IssueKind.DISOBEDIENT and issue.connector in own
+            for issue in self.data.decision.issues
+        )
+        return IssueKind.DISOBEDIENT.value if disobeys else None
+
+    @property
     @override
     def fingerprint(self) -> Hashable:
         """Return all that its entities show."""
@@ -69,7 +86,7 @@ class ChargePointPart(SubentryPart):
             self.coordinator.last_update_success,
             charge_point.connected,
             charge_point.info,
-            charge_point.problems,
+            self.problem,
             charge_point.floor_accepted,
             charge_point.firmware_status,
         )
@@ -155,6 +172,13 @@ class ConnectorPart(ChargePointPart):
     def state(self) -> ConnectorState:
         """Return its state; offline while the charge point's socket is closed."""
         return self.view.state if self.live else ConnectorState.OFFLINE
+
+    @property
+    def status(self) -> str:
+        """Return its state as a person sees it: connected, and else unknown, is not offline."""
+        if self.live and self.state is ConnectorState.OFFLINE:
+            return STATUS_CONNECTED
+        return str(self.state)
 
     @property
     @override

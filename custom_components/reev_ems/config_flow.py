@@ -25,12 +25,14 @@ from .const import (
     DEFAULT_OCPP_PORT,
     DOMAIN,
     IMBALANCE_LIMIT_A_BY_COUNTRY,
+    MINOR_VERSION,
     SUBENTRY_CHARGE_POINT,
     SUBENTRY_CIRCUIT,
     SUBENTRY_GATEWAY,
     SUBENTRY_METER,
     SUBENTRY_USER,
     SUBENTRY_USER_GROUP,
+    VERSION,
 )
 from .flows.charge_point import ChargePointSubentryFlow, credentials_form
 from .flows.charge_point_setup import (
@@ -67,6 +69,7 @@ from .flows.site import (
 )
 from .flows.user import UserSubentryFlow
 from .flows.user_group import UserGroupSubentryFlow
+from .texts import verbatim
 
 
 class ReevConfigFlow(
@@ -74,8 +77,8 @@ class ReevConfigFlow(
 ):
     """Set up a site."""
 
-    VERSION = 1
-    MINOR_VERSION = 2
+    VERSION = VERSION
+    MINOR_VERSION = MINOR_VERSION
 
     _site: dict[str, Any]
     _charge_point: ChargePointSetup
@@ -317,9 +320,9 @@ class ReevConfigFlow(
             ),
             errors=errors,
             description_placeholders={
-                "charge_point_id": charge_point_id,
-                "vendor": self._discovered.get("vendor") or "–",
-                "model": self._discovered.get("model") or "–",
+                "charge_point_id": verbatim(charge_point_id),
+                "vendor": verbatim(self._discovered.get("vendor") or "–"),
+                "model": verbatim(self._discovered.get("model") or "–"),
                 "site": entry.title,
             },
         )

@@ -5,6 +5,10 @@ from typing import Final
 
 DOMAIN: Final = "reev_ems"
 
+# Of the config entry: what is stored of a higher one is not understood.
+VERSION: Final = 1
+MINOR_VERSION: Final = 2
+
 LOGGER = logging.getLogger(__package__)
 
 # The circuit that the config entry itself stands for: the grid connection. Every other circuit is a
@@ -81,6 +85,8 @@ GENERATION_NO: Final = "no"
 CONF_CHARGE_POINT_ID: Final = "charge_point_id"
 CONF_PASSWORD: Final = "password"
 # Good until the charge point has signed in with the other one.
+CONF_PERSON: Final = "person"
+CONF_PASSWORD_ON_TRIAL: Final = "password_on_trial"
 CONF_FORMER_PASSWORD: Final = "former_password"
 # It shows a certificate of its own instead, where the port does not demand one of all.
 CONF_DEMANDS_CERTIFICATE: Final = "demands_certificate"

@@ -391,13 +391,30 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
 
     @callback
     def _keep(self) -> None:
-        """Keep over a reload what was learnt and measured; readings only get older."""
+        """Keep over a reload what was learnt and measured; readings only get older.
+
+        What a meter showed with other settings is neither a reading nor a testimony any more.
+        """
+        before = self._structure["subentries"]
+        now = structure_of(self.config_entry)["subentries"]
+        same = {
+            subentry_id: status
+            for subentry_id, status in self._meters.statuses.items()
+            if before.get(subentry_id) == now.get(subentry_id)
+        }
+        circuits = {status.circuit for status in same.values()}
+        meters = {
+            name: memory
+            if name in circuits
+            else replace(memory, witness=None, is_false=False)
+            for name, memory in self._state.meters.items()
+        }
         self.hass.data[DATA].kept[self.config_entry.entry_id] = KeptOverReload(
             self.server,
-            self._state,
+            replace(self._state, meters=meters),
             {
                 subentry_id: status.reading
-                for subentry_id, status in self._meters.statuses.items()
+                for subentry_id, status in same.items()
                 if status.reading
             },
             self._measures.pending,

@@ -7,6 +7,7 @@ from typing import Any
 from homeassistant.components.diagnostics import REDACTED, async_redact_data
 from homeassistant.const import CONF_HOST, CONF_PASSWORD
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers.device_registry import DeviceEntry
 
 from .const import (
     CONF_FORMER_PASSWORD,
@@ -19,7 +20,9 @@ from .coordinator import ReevConfigEntry
 from .energy_management.replay import record
 from .energy_management.serialise import to_json
 from .history import Step
+from .listener import DATA
 from .ocpp_server import ChargePoint
+from .site import connector_id
 from .site_meters import MeterStatus
 
 TO_REDACT = {
@@ -61,6 +64,10 @@ async def async_get_config_entry_diagnostics(
             subentry_id: _charge_point(charge_point, now_s)
             for subentry_id, charge_point in coordinator.charge_points.items()
         },
+        "records": {
+            "in_memory": (condition := hass.data[DATA].sessions.condition).trouble,
+            "set_aside": condition.set_aside and condition.set_aside.name,
+        },
         "server": {
             "pairing": server.pairing,
             "unknown": [asdict(unknown) for unknown in server.unknown.values()],
@@ -70,6 +77,36 @@ async def async_get_config_entry_diagnostics(
         **async_redact_data(diagnostics, TO_REDACT),
         "recording": await hass.async_add_executor_job(recording, steps),
     }
+
+
+async def async_get_device_diagnostics(
+    hass: HomeAssistant, entry: ReevConfigEntry, device: DeviceEntry
+) -> dict[str, Any]:
+    """Return the diagnostics of one device: of a charge point, a meter or another part, and of nothing else."""
+    coordinator = entry.runtime_data
+    subentry_id = device.config_subentry_id
+    if subentry_id is None or subentry_id not in entry.subentries:
+        return await async_get_config_entry_diagnostics(hass, entry)
+    now_s = coordinator.data.decision.at_s
+    diagnostics: dict[str, Any] = {
+        "settings": next(
+            found
+            for found in _entry(entry)["subentries"]
+            if found["subentry_id"] == subentry_id
+        )
+    }
+    if (status := coordinator.data.meters.get(subentry_id)) is not None:
+        diagnostics["meter"] = _meter(status, now_s)
+    if (charge_point := coordinator.charge_points.get(subentry_id)) is not None:
+        diagnostics["charge_point"] = _charge_point(charge_point, now_s)
+        own = {
+            connector_id(charge_point.id, number) for number in charge_point.connectors
+        }
+        decision = coordinator.data.decision
+        diagnostics["decision"] = to_json(
+            {item: each for item, each in decision.connectors.items() if item in own}
+        )
+    return async_redact_data(diagnostics, TO_REDACT)
 
 
 def _entry(entry: ReevConfigEntry) -> dict[str, Any]:

@@ -27,6 +27,12 @@ from .parts import SitePart
 LARGE_SITE = 150
 
 
+# So many changes are written at once, and of more one in so many seconds: a charge point that changes its status many
+# times a second must not fill the database. The last one is always written.
+NEWS_AT_ONCE = 20
+NEWS_INTERVAL_S = 5.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReevEntityDescription[PartT: SitePart](EntityDescription):
     """Describes an entity of any platform."""
@@ -49,7 +55,14 @@ class ReevEntity[PartT: SitePart](Entity):
     There are thousands of them: what the part or the description knows is not kept once more.
     """
 
-    __slots__ = ("_due_s", "_news", "coordinator", "entity_description", "part")
+    __slots__ = (
+        "_due_s",
+        "_free_s",
+        "_news",
+        "coordinator",
+        "entity_description",
+        "part",
+    )
 
     _attr_has_entity_name = True
     _attr_should_poll = False
@@ -59,6 +72,8 @@ class ReevEntity[PartT: SitePart](Entity):
 
     _due_s: float
     """When the next write is due, on the clock of the decisions."""
+    _free_s: float
+    """When as much news as is written at once would be written at the pace of a flood, on the same clock."""
     _news: tuple[bool, object]
     """What was last written of that which is written at once."""
 
@@ -74,6 +89,7 @@ class ReevEntity[PartT: SitePart](Entity):
         if description.placeholders:
             self._attr_translation_placeholders = description.placeholders
         self._due_s = part.data.decision.at_s + self._spread_s
+        self._free_s = float("-inf")
         self._news = self._current_news()
 
     @property
@@ -152,6 +168,13 @@ class ReevEntity[PartT: SitePart](Entity):
             if self.has_details:
                 self.coordinator.publisher.hold(self, self._due_s)
             return
+        if news != self._news:
+            if now_s < self._free_s - NEWS_AT_ONCE * NEWS_INTERVAL_S:
+                self.coordinator.publisher.hold(
+                    self, self._free_s - NEWS_AT_ONCE * NEWS_INTERVAL_S
+                )
+                return
+            self._free_s = max(self._free_s, now_s) + NEWS_INTERVAL_S
         interval_s = self._interval_s
         self._due_s = now_s + interval_s
         if news != self._news or late_s > 2 * interval_s:

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, override
 
 from homeassistant.components.event import EventEntity, EventEntityDescription
@@ -11,6 +12,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .access import masked
 from .charge_point_parts import (
     ChargePointPart,
     ConnectorPart,
@@ -47,6 +49,10 @@ EVENT_REPORTED = "reported"
 EVENT_REFUSED = "refused"
 
 EVENT_BEGAN = "began"
+
+# So many events of one kind at one place are reported at once, and of more one in half a minute.
+EVENTS_AT_ONCE = 20
+EVENT_INTERVAL_S = 30.0
 
 # What OCPP calls the steps of an upload; every other word but "Idle" says that it failed.
 _UPLOAD_STEPS = {"Uploading": EVENT_UPLOADING, "Uploaded": EVENT_UPLOADED}
@@ -165,6 +171,25 @@ class ReevEvent[PartT: ChargePointPart](ReevEntity[PartT], EventEntity):
     """Says what happened at a charge point."""
 
     entity_description: ReevEventDescription[PartT]
+    _free_s: float = float("-inf")
+    _suppressed: int = 0
+
+    @callback
+    def report(self, kind: str, attributes: dict[str, Any]) -> None:
+        """Report what happened, unless too much does: a flood of events must not fill the database.
+
+        The next event that is reported says how many were not.
+        """
+        now_s = monotonic()
+        if now_s < self._free_s - EVENTS_AT_ONCE * EVENT_INTERVAL_S:
+            self._suppressed += 1
+            return
+        self._free_s = max(self._free_s, now_s) + EVENT_INTERVAL_S
+        if self._suppressed:
+            attributes = attributes | {"suppressed": self._suppressed}
+            self._suppressed = 0
+        self._trigger_event(kind, attributes)
+        self.async_write_ha_state()
 
     @override
     async def async_added_to_hass(self) -> None:
@@ -193,17 +218,16 @@ class ReevSessionEvent(ReevEvent[ConnectorPart]):
         user = transaction.user
         attributes: dict[str, Any] = {
             "session_id": transaction.id,
-            "id_tag": transaction.id_tag,
+            "id_tag": masked(transaction.id_tag),
             "user": user.name if user else None,
             "user_id": user.id if user else None,
             "started_at": transaction.started_at.isoformat(),
         }
         if isinstance(event, TransactionStarted):
-            self._trigger_event(EVENT_STARTED, attributes)
+            self.report(EVENT_STARTED, attributes)
         else:
             attributes |= {"energy_wh": transaction.energy_wh, "reason": event.reason}
-            self._trigger_event(EVENT_ENDED, attributes)
-        self.async_write_ha_state()
+            self.report(EVENT_ENDED, attributes)
 
 
 class ReevTagEvent(ReevEvent[ChargePointPart]):
@@ -216,11 +240,14 @@ class ReevTagEvent(ReevEvent[ChargePointPart]):
         if not isinstance(event, TagRefused):
             return
         user = self.coordinator.people.user_of(event.id_tag)
-        self._trigger_event(
+        self.report(
             EVENT_REFUSED,
-            {"id_tag": event.id_tag, "user": user.name if user else None},
+            {
+                "id_tag": masked(event.id_tag),
+                "user": user.name if user else None,
+                "user_id": user.id if user else None,
+            },
         )
-        self.async_write_ha_state()
 
 
 class ReevUploadEvent(ReevEvent[ChargePointPart]):
@@ -239,8 +266,7 @@ class ReevUploadEvent(ReevEvent[ChargePointPart]):
     @callback
     def _on_received(self, path: str) -> None:
         """Report a file."""
-        self._trigger_event(EVENT_RECEIVED, {"path": path})
-        self.async_write_ha_state()
+        self.report(EVENT_RECEIVED, {"path": path})
 
     @callback
     @override
@@ -248,8 +274,7 @@ class ReevUploadEvent(ReevEvent[ChargePointPart]):
         """Report how far the charge point is."""
         if isinstance(event, UploadStatusChanged) and event.status != _UPLOAD_IDLE:
             kind = _UPLOAD_STEPS.get(event.status, EVENT_FAILED)
-            self._trigger_event(kind, {"status": event.status})
-            self.async_write_ha_state()
+            self.report(kind, {"status": event.status})
 
 
 class ReevSecurityEvent(ReevEvent[ChargePointPart]):
@@ -260,7 +285,7 @@ class ReevSecurityEvent(ReevEvent[ChargePointPart]):
     def _on_event(self, event: ChargePointEvent) -> None:
         """Report it."""
         if isinstance(event, SecurityEventReported):
-            self._trigger_event(
+            self.report(
                 EVENT_REPORTED,
                 {
                     "kind": event.kind,
@@ -268,4 +293,3 @@ class ReevSecurityEvent(ReevEvent[ChargePointPart]):
                     "at": event.at.isoformat(),
                 },
             )
-            self.async_write_ha_state()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+import time
 from typing import TYPE_CHECKING
 
 from homeassistant.core import HomeAssistant, callback
@@ -15,11 +16,16 @@ from .const import (
     CONF_RATING_A,
     CONF_SENSORS,
     DOMAIN,
+    ROOT_CIRCUIT,
     SUBENTRY_METER,
 )
-from .energy_management.decision import Issue, IssueKind
+from .energy_management.decision import Finding, Issue, IssueKind
 from .energy_management.model import PHASES
+from .meter_correction import change_of, issue_of, key_of, proposal
+from .meters import NO_CORRECTION
+from .patience import Patience
 from .site import connector_id
+from .site_meters import connectors_below
 from .texts import async_number, phase_text
 
 if TYPE_CHECKING:
@@ -52,15 +58,36 @@ METER_TROUBLES = frozenset(
 SCHEDULE_DIFFERS = "schedule_differs"
 RESTART_NEEDED = "restart_needed"
 CONNECTOR_UNKNOWN = "connector_unknown"
+POWER_CONTRADICTS = "power_contradicts"
+ID_TWICE = "id_twice"
+LOG_INS_FAILED = "log_ins_failed"
+PASSWORD_UNUSED = "password_unused"
 CHARGE_POINT_PROBLEMS = (
     "floor_rejected",
     "profile_rejected",
     SCHEDULE_DIFFERS,
     RESTART_NEEDED,
     CONNECTOR_UNKNOWN,
+    POWER_CONTRADICTS,
+    ID_TWICE,
+    LOG_INS_FAILED,
+    PASSWORD_UNUSED,
 )
+# These can be lived with; the others mean that somebody gets less than he should, or that a limit may be broken.
+_LESSER_PROBLEMS = {
+    RESTART_NEEDED,
+    CONNECTOR_UNKNOWN,
+    POWER_CONTRADICTS,
+    LOG_INS_FAILED,
+    PASSWORD_UNUSED,
+}
+# A restart would not mend these.
+_NOT_MENDED = {CONNECTOR_UNKNOWN, POWER_CONTRADICTS, ID_TWICE, LOG_INS_FAILED}
 # The same where it says that there is no limit at all.
 SCHEDULE_WITHOUT_LIMIT = "schedule_without_limit"
+
+# The site's port for charge points belongs to another program.
+PORT_IN_USE = "ocpp_port_in_use"
 
 # The source of the external limit says nothing, see external_limit.py.
 EXTERNAL_LIMIT_LOST = "external_limit_lost"
@@ -77,6 +104,8 @@ METER_WITHOUT_CIRCUIT = "meter_without_circuit"
 
 # The remedy is the form of the charge point, instead of its restart (repairs.py).
 REMEDY_FORM = "form"
+# The remedy is to let it in without a password.
+REMEDY_WITHOUT_PASSWORD = "without_password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +120,6 @@ class _Finding:
     """The meter, circuit or charge point with which it can be fixed (repairs.py); None: not by a dialog."""
     remedy: Mapping[str, str | int] = field(default_factory=dict)
     """What the dialog has to know beside it."""
-    has_dialog: bool = True
-    """Whether there is one."""
 
 
 # Wiring is learnt in minutes, and looking through hundreds of connectors takes as long as a decision about them.
@@ -106,6 +133,7 @@ class _Shown:
 
     keys: dict[str, str]
     """Translation keys by issue."""
+    patience: Patience
     line_phases: dict[str, _Finding] = field(default_factory=dict)
     looked_s: float = float("-inf")
     """When the wiring was looked at, on the clock of the decisions."""
@@ -120,7 +148,9 @@ def async_update_issues(coordinator: ReevCoordinator, issues: Iterable[Issue]) -
     hass, entry = coordinator.hass, coordinator.config_entry
     all_shown = hass.data.setdefault(_SHOWN, {})
     if entry.entry_id not in all_shown:
-        all_shown[entry.entry_id] = _Shown(_stored(hass, entry.entry_id))
+        all_shown[entry.entry_id] = _Shown(
+            _stored(hass, entry.entry_id), Patience(_now_s(coordinator))
+        )
         entry.async_on_unload(partial(_async_on_unload, hass, entry))
     shown = all_shown[entry.entry_id]
     found = dict(_findings(coordinator, issues))
@@ -135,9 +165,12 @@ def async_update_issues(coordinator: ReevCoordinator, issues: Iterable[Issue]) -
         found |= shown.line_phases
         found |= dict(_rating_findings(coordinator))
         found |= dict(_circuit_findings(coordinator))
-    for issue_id in shown.keys.keys() - found.keys():
+    keys = {issue_id: finding.key for issue_id, finding in found.items()}
+    settled = shown.patience.settled(keys, shown.keys, _now_s(coordinator))
+    for issue_id in shown.keys.keys() - settled:
         ir.async_delete_issue(hass, DOMAIN, issue_id)
-    for issue_id, finding in found.items():
+    for issue_id in settled & found.keys():
+        finding = found[issue_id]
         # The numbers in a text are those of its beginning: the list of issues is no display.
         if shown.keys.get(issue_id) != finding.key:
             ir.async_create_issue(
@@ -145,12 +178,21 @@ def async_update_issues(coordinator: ReevCoordinator, issues: Iterable[Issue]) -
                 DOMAIN,
                 issue_id,
                 data=_data(entry, finding),
-                is_fixable=finding.has_dialog and finding.subentry_id is not None,
+                is_fixable=finding.subentry_id is not None,
                 severity=finding.severity,
                 translation_key=finding.key,
                 translation_placeholders=dict(finding.placeholders),
             )
-    shown.keys = {issue_id: finding.key for issue_id, finding in found.items()}
+    shown.keys = {
+        issue_id: keys.get(issue_id, shown.keys.get(issue_id, ""))
+        for issue_id in settled
+    }
+
+
+def _now_s(coordinator: ReevCoordinator) -> float:
+    """Return the time of the newest decision."""
+    data = coordinator.data
+    return time.monotonic() if data is None else data.decision.at_s
 
 
 @callback
@@ -158,6 +200,28 @@ def async_remove_issues(hass: HomeAssistant, entry_id: str) -> None:
     """Remove what is shown of a config entry that is no more."""
     for issue_id in _stored(hass, entry_id):
         ir.async_delete_issue(hass, DOMAIN, issue_id)
+
+
+@callback
+def async_tell_port_in_use(
+    hass: HomeAssistant, entry: ReevConfigEntry, port: int
+) -> None:
+    """Show that a site cannot run: its charge points find nobody."""
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        f"{entry.entry_id}_{PORT_IN_USE}",
+        is_fixable=False,
+        severity=ir.IssueSeverity.ERROR,
+        translation_key=PORT_IN_USE,
+        translation_placeholders={"site": entry.title, "port": str(port)},
+    )
+
+
+@callback
+def async_port_is_free(hass: HomeAssistant, entry: ReevConfigEntry) -> None:
+    """Show that no more."""
+    ir.async_delete_issue(hass, DOMAIN, f"{entry.entry_id}_{PORT_IN_USE}")
 
 
 @callback
@@ -176,17 +240,8 @@ def _stored(hass: HomeAssistant, entry_id: str) -> dict[str, str]:
     return {
         issue_id: issue.translation_key or ""
         for (domain, issue_id), issue in ir.async_get(hass).issues.items()
-        if domain == DOMAIN
-        and (
-            issue_id.startswith(f"{entry_id}_")
-            or (issue.data or {}).get("entry_id") == entry_id
-        )
+        if domain == DOMAIN and issue_id.startswith(f"{entry_id}_")
     }
-
-
-def contradiction_id(meter_id: str) -> str:
-    """Return the id of the issue that a meter contradicts what the cars do, by the meter's subentry."""
-    return f"{IssueKind.METER_CONTRADICTION}_{meter_id}"
 
 
 def _findings(
@@ -195,14 +250,15 @@ def _findings(
     """Return what is the matter, by issue id."""
     entry = coordinator.config_entry
     for issue in issues:
-        finding = _finding(coordinator, issue)
-        if issue.kind is IssueKind.METER_CONTRADICTION and finding.subentry_id:
-            yield contradiction_id(finding.subentry_id), finding
+        if not _can_be_mended(coordinator, issue):
+            continue
+        if issue.kind is IssueKind.METER_CONTRADICTION:
+            yield from _contradiction_findings(coordinator, issue)
             continue
         subject = issue.connector or issue.circuit or ""
         phase = "" if issue.kind in _PER_CIRCUIT else issue.phase or ""
         parts = (entry.entry_id, issue.kind, subject, phase)
-        yield "_".join(part for part in parts if part), finding
+        yield "_".join(part for part in parts if part), _finding(coordinator, issue)
     for subentry_id, charge_point in coordinator.charge_points.items():
         yield from _schedule_findings(coordinator, subentry_id)
         for problem in charge_point.problems:
@@ -213,14 +269,14 @@ def _findings(
                 _Finding(
                     problem,
                     ir.IssueSeverity.WARNING
-                    if problem in {RESTART_NEEDED, CONNECTOR_UNKNOWN}
+                    if problem in _LESSER_PROBLEMS
                     else ir.IssueSeverity.ERROR,
                     {
                         "site": entry.title,
                         "charge_point": entry.subentries[subentry_id].title,
                     },
-                    # A restart would not mend it.
-                    None if problem == CONNECTOR_UNKNOWN else subentry_id,
+                    None if problem in _NOT_MENDED else subentry_id,
+                    {REMEDY_WITHOUT_PASSWORD: 1} if problem == PASSWORD_UNUSED else {},
                 ),
             )
     if coordinator.external_limit.lost:
@@ -355,32 +411,80 @@ def _finding(coordinator: ReevCoordinator, issue: Issue) -> _Finding:
                     key, subentry_id = f"{issue.kind}_{trouble}", meter_id
         case IssueKind.DISOBEDIENT if issue.connector:
             subentry_id, _ = coordinator.place_of(issue.connector)
-        case IssueKind.METER_CONTRADICTION:
-            subentry_id = next(
-                (
-                    meter.subentry_id
-                    for meter in coordinator.subentries_of_type(SUBENTRY_METER)
-                    if meter.data[CONF_CIRCUIT] == issue.circuit
-                ),
-                None,
-            )
-            if issue.finding is not None:
-                key = f"{issue.kind}_{issue.finding}"
     severity = (
         ir.IssueSeverity.WARNING if issue.kind in _WARNINGS else ir.IssueSeverity.ERROR
     )
+    return _Finding(key, severity, _placeholders(coordinator, issue), subentry_id)
+
+
+def _contradiction_findings(
+    coordinator: ReevCoordinator, issue: Issue
+) -> Iterator[tuple[str, _Finding]]:
+    """Return that a meter contradicts what the cars do, with the correction that would set it right."""
+    hass, entry = coordinator.hass, coordinator.config_entry
+    change = change_of(issue)
     placeholders = _placeholders(coordinator, issue)
-    if issue.kind is IssueKind.METER_CONTRADICTION:
-        placeholders["meter"] = (
-            coordinator.subentry(subentry_id).title if subentry_id else "?"
+    placeholders |= {
+        key: async_number(hass, text) for key, text in issue_of(change)[1].items()
+    }
+    placeholders["evidence"] = _evidence(hass, issue, placeholders["phase"])
+    for meter in coordinator.subentries_of_type(SUBENTRY_METER):
+        if meter.data[CONF_CIRCUIT] != issue.circuit:
+            continue
+        yield (
+            f"{entry.entry_id}_{issue.kind}_{meter.subentry_id}",
+            _Finding(
+                key_of(issue, change),
+                ir.IssueSeverity.ERROR,
+                placeholders | {"meter": meter.title},
+                meter.subentry_id,
+                {} if change == NO_CORRECTION else proposal(meter.data, change),
+            ),
         )
-    return _Finding(
-        key,
-        severity,
-        placeholders,
-        subentry_id,
-        has_dialog=issue.kind is not IssueKind.METER_CONTRADICTION,
+
+
+def _evidence(hass: HomeAssistant, issue: Issue, phases: str) -> str:
+    """Return where a meter contradicts the cars, and by how much, without words."""
+    if issue.value is None:
+        return phases
+    number = async_number(hass, f"{issue.value:.3g}")
+    match issue.finding:
+        case Finding.RATIO:
+            return f"{phases} (× {number})"
+        case Finding.FROZEN:
+            return f"{phases} ({number} s)"
+        case _:
+            return f"{phases} ({number} A)"
+
+
+def _can_be_mended(coordinator: ReevCoordinator, issue: Issue) -> bool:
+    """Whether charge points have a part in it: without any on its phase an imbalance is the house's own affair."""
+    if issue.kind is not IssueKind.IMBALANCE_RESIDUAL or coordinator.data is None:
+        return True
+    high, _, _ = (issue.phase or "").partition(" over ")
+    return any(
+        connector.phases is None or high in connector.phases
+        for connector in coordinator.data.site.connectors
     )
+
+
+def _phases_of(coordinator: ReevCoordinator, issue: Issue) -> str:
+    """Return the phases that an issue is about: its own, else those that its connectors are wired to."""
+    if issue.kind is IssueKind.METER_CONTRADICTION:
+        return ", ".join((issue.phase or " ".join(PHASES)).split())
+    if issue.phase:
+        return phase_text(issue.phase)
+    site = coordinator.data.site if coordinator.data is not None else None
+    concerned = [
+        connector
+        for connector in (site.connectors if site else ())
+        if issue.connector in {None, connector.id}
+        and connector.id in connectors_below(site, issue.circuit or ROOT_CIRCUIT)
+    ]
+    if not concerned or any(connector.phases is None for connector in concerned):
+        return ", ".join(PHASES)
+    wired = {phase for connector in concerned for phase in connector.phases or ()}
+    return ", ".join(phase for phase in PHASES if phase in wired)
 
 
 def _data(
@@ -397,24 +501,22 @@ def _data(
     }
 
 
-def _phases_text(issue: Issue) -> str:
-    """Return which phases an issue is about, as it reads in any language; none in particular: all."""
-    if issue.phase is None:
-        return ", ".join(PHASES)
-    if issue.kind is IssueKind.METER_CONTRADICTION:
-        return ", ".join(issue.phase.split())
-    return phase_text(issue.phase)
-
-
 def _placeholders(coordinator: ReevCoordinator, issue: Issue) -> dict[str, str]:
     """Return what the text of an issue may contain, in people's words."""
-    entry = coordinator.config_entry
+    entry, hass = coordinator.config_entry, coordinator.hass
+    high, _, low = (issue.phase or "").partition(" over ")
+    site = coordinator.data.site if coordinator.data is not None else None
+    limit_a = site.imbalance.limit_a if site and site.imbalance else 0.0
     return {
+        "high": high,
+        "low": low,
+        "allowed": async_number(hass, f"{limit_a:g}"),
+        "difference": async_number(hass, f"{limit_a + (issue.value or 0.0):.1f}"),
         "site": entry.title,
         "circuit": coordinator.circuit_names.get(issue.circuit or "", entry.title),
-        "phase": _phases_text(issue),
+        "phase": _phases_of(coordinator, issue),
         "connector": coordinator.connector_names.get(issue.connector or "", ""),
-        "value": "?"
+        "value": "–"
         if issue.value is None
-        else async_number(coordinator.hass, f"{issue.value:.1f}"),
+        else async_number(hass, f"{issue.value:.1f}"),
     }

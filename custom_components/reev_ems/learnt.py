@@ -3,12 +3,12 @@
 from typing import Any
 
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.storage import Store
 from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN, LOGGER
 from .ocpp_server import ChargePoint, ChargePointConfig, Learnt, OcppServer
 from .ocpp_server.events import Booted, ChargePointEvent, LearntChanged
+from .storage import KnownStore
 
 STORAGE_VERSION = 1
 # Many learn at the same time, after a restart of the network.
@@ -20,15 +20,17 @@ class LearntStore:
 
     def __init__(self, hass: HomeAssistant) -> None:
         """Initialize; nothing is known before async_load."""
-        self._store: Store[dict[str, Any]] = Store(
-            hass, STORAGE_VERSION, f"{DOMAIN}.charge_points"
+        # It holds id tags.
+        self._store = KnownStore(
+            hass, STORAGE_VERSION, f"{DOMAIN}.charge_points", private=True
         )
         self._records: dict[str, dict[str, Any]] = {}
         self._points: dict[str, ChargePoint] = {}
 
     async def async_load(self) -> None:
         """Read what was kept."""
-        self._records = await self._store.async_load() or {}
+        stored = await self._store.async_load()
+        self._records = stored if isinstance(stored, dict) else {}
 
     @callback
     def async_adopt(self, server: OcppServer, config: ChargePointConfig) -> ChargePoint:

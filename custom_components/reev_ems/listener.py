@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from ssl import SSLContext
 
 from homeassistant.config_entries import SOURCE_INTEGRATION_DISCOVERY, ConfigEntry
@@ -26,6 +25,7 @@ from .energy_management.decision import Action
 from .energy_management.observation import MeterReading
 from .meters import ModbusGateways
 from .ocpp_server import OcppServer, UnknownChargePoint
+from .records import async_session_log
 from .security import (
     PortSecurity,
     async_authority,
@@ -40,10 +40,11 @@ RELEASE_GRACE = timedelta(seconds=20)
 # Long enough to walk to the charger and restart it, short enough not to be forgotten open.
 PAIRING_OPEN = timedelta(minutes=5)
 
+# Offers that wait for a person; twice as many are made while pairing is open once, whatever knocks.
+MOST_OFFERS = 20
+
 # Certificates from files are renewed every few weeks, by whoever keeps them.
 CERTIFICATE_CHECK = timedelta(days=1)
-
-SESSIONS_FILE = "reev_ems_sessions.db"
 
 
 @dataclass(slots=True)
@@ -104,7 +105,7 @@ async def async_setup_shared(hass: HomeAssistant) -> None:
     """Create what the config entries share, and end it with Home Assistant."""
     data = SharedData(
         gateways=ModbusGateways(),
-        sessions=SessionLog(Path(hass.config.path(SESSIONS_FILE))),
+        sessions=async_session_log(hass),
     )
     hass.data[DATA] = data
 
@@ -138,7 +139,7 @@ async def async_acquire_server(
 ) -> OcppServer:
     """Return the running OCPP server of a port; OSError if another program has the port.
 
-    `ssl_context` is what the port's security, as it is set up now, makes the server encrypt with.
+    NewerRecordsError if the session records are of a newer version. `ssl_context` is what the port's security, as it is set up now, makes the server encrypt with.
     """
     data = hass.data[DATA]
     async with data.acquiring:
@@ -146,16 +147,19 @@ async def async_acquire_server(
         if (listener := data.listeners.get(port)) is None:
             await data.sessions.open()
             server = OcppServer(
-                host=None,
+                host=security.address,
                 port=port,
                 transactions=data.sessions,
                 ssl_context=ssl_context,
             )
             await server.start()
             listener = data.listeners[port] = _Listener(server, security, ssl_context)
-        elif listener.security.encryption != security.encryption:
+        elif (listener.security.encryption, listener.security.address) != (
+            security.encryption,
+            security.address,
+        ):
             listener.ssl_context = ssl_context
-            await listener.server.change_encryption(ssl_context)
+            await listener.server.listen_anew(security.address, ssl_context)
         if security.takes_own_certificates:
             # Also before they are demanded: charge points must have theirs by then.
             authority = await async_authority(hass)
@@ -216,7 +220,8 @@ def async_set_pairing(hass: HomeAssistant, entry_id: str, port: int, on: bool) -
     listener.server.pairing = on
     listener.pairing_for = entry_id if on else None
     if on:
-        listener.server.on_unknown = partial(_offer, hass, entry_id)
+        listener.server.on_unknown = partial(_offer, hass, entry_id, set())
+        listener.server.on_forgotten = partial(_withdraw, hass)
 
         @callback
         def close(_: object) -> None:
@@ -228,8 +233,22 @@ def async_set_pairing(hass: HomeAssistant, entry_id: str, port: int, on: bool) -
 
 
 @callback
-def _offer(hass: HomeAssistant, entry_id: str, unknown: UnknownChargePoint) -> None:
-    """Offer a charge point that knocked for adoption."""
+def _offer(
+    hass: HomeAssistant, entry_id: str, offered: set[str], unknown: UnknownChargePoint
+) -> None:
+    """Offer a charge point that knocked for adoption, unless there are too many offers already.
+
+    `offered` holds the ids that were offered since pairing was opened.
+    """
+    flows = hass.config_entries.flow
+    waiting = flows.async_progress_by_handler(
+        DOMAIN, match_context={"source": SOURCE_INTEGRATION_DISCOVERY}
+    )
+    if len(waiting) >= MOST_OFFERS or (
+        unknown.id not in offered and len(offered) >= 2 * MOST_OFFERS
+    ):
+        return
+    offered.add(unknown.id)
     discovery_flow.async_create_flow(
         hass,
         DOMAIN,
@@ -241,6 +260,18 @@ def _offer(hass: HomeAssistant, entry_id: str, unknown: UnknownChargePoint) -> N
             "model": unknown.model,
         },
     )
+
+
+@callback
+def _withdraw(hass: HomeAssistant, charge_point_id: str) -> None:
+    """Withdraw the offer of a charge point that knocks no more."""
+    flows = hass.config_entries.flow
+    unique_id = f"{SUBENTRY_CHARGE_POINT}_{charge_point_id}"
+    for offer in flows.async_progress_by_handler(
+        DOMAIN, match_context={"source": SOURCE_INTEGRATION_DISCOVERY}
+    ):
+        if offer["context"].get("unique_id") == unique_id:
+            flows.async_abort(offer["flow_id"])
 
 
 @callback

@@ -12,8 +12,9 @@ from .const import (
     CONF_SENSORS,
     CONF_WIRING,
 )
+from .energy_management.decision import Finding, Issue
 from .energy_management.model import PHASES, Phase
-from .meters import Correction, Wiring
+from .meters import NO_CORRECTION, Correction, Wiring
 
 # The translation key of the issue that a meter contradicts what is behind it, and of what would set it right.
 METER_CONTRADICTION: Final = "meter_contradiction"
@@ -21,9 +22,14 @@ INVERTED: Final = f"{METER_CONTRADICTION}_inverted"
 PHASES_INVERTED: Final = f"{METER_CONTRADICTION}_phases_inverted"
 PHASES_SWAPPED: Final = f"{METER_CONTRADICTION}_phases_swapped"
 WRONG_RATIO: Final = f"{METER_CONTRADICTION}_ratio"
+# What has a text of its own where no setting is known to set it right. Which way three phases have changed places is
+# not told.
+_UNEXPLAINED: Final = frozenset(
+    (Finding.LOST, Finding.FROZEN, Finding.ELSEWHERE, Finding.SWAPPED)
+)
 METER_CONTRADICTIONS: Final = frozenset(
     (METER_CONTRADICTION, INVERTED, PHASES_INVERTED, PHASES_SWAPPED, WRONG_RATIO)
-)
+) | {f"{METER_CONTRADICTION}_{finding}" for finding in _UNEXPLAINED}
 
 # In the data of the issue: the correction, and what it is to be added to.
 KEY_CORRECTION: Final = "correction"
@@ -123,6 +129,31 @@ def proposed(
     if issue_data[KEY_BEFORE] != _before(data):
         return None
     return correction_of(json.loads(issue_data[KEY_CORRECTION]))
+
+
+def change_of(issue: Issue) -> Correction:
+    """Return what would set a meter right that contradicts; NO_CORRECTION where no setting is known to."""
+    phases = [phase for phase in PHASES if not issue.phase or phase in issue.phase]
+    match issue.finding, phases:
+        case Finding.REVERSED, [_, _, _]:
+            return Correction(invert=True)
+        case Finding.REVERSED, _:
+            return Correction(inverted_phases=frozenset(phases))
+        case Finding.SWAPPED, [one, other]:
+            places = {one: other, other: one}
+            first, second, third = (places.get(phase, phase) for phase in PHASES)
+            return Correction(phase_order=(first, second, third))
+        case Finding.RATIO, _ if issue.value and issue.value > 0:
+            # It is measured, with an error of some percent.
+            return Correction(ratio=float(f"{1 / issue.value:.3g}"))
+    return NO_CORRECTION
+
+
+def key_of(issue: Issue, change: Correction) -> str:
+    """Return the translation key of an issue that proposes a change."""
+    if change == NO_CORRECTION and issue.finding in _UNEXPLAINED:
+        return f"{METER_CONTRADICTION}_{issue.finding}"
+    return issue_of(change)[0]
 
 
 def issue_of(change: Correction) -> tuple[str, dict[str, str]]:

@@ -12,6 +12,8 @@ STEP_INTERVAL_S = 1.0
 # nothing to notice at sites of usual size, where a step takes milliseconds.
 METER_REST = 3
 EVENT_REST = 9
+# Events of charge points that follow each other are looked at together: a flood of them must not take the processor.
+EVENT_PAUSE_S = 0.1
 
 
 class Pace:
@@ -55,16 +57,15 @@ class Pace:
 
         Among hundreds of connectors one or the other has an event at every moment, among tens of meters one a reading.
         """
-        rest_s = self._until(METER_REST)
+        rest_s = self._until(METER_REST * self._took_s)
         if rest_s > 0:
             await asyncio.sleep(rest_s)
-        rest_s = self._until(EVENT_REST)
+        rest_s = self._until(max(EVENT_PAUSE_S, EVENT_REST * self._took_s))
         if rest_s > 0 and not self._meter_news.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(rest_s):
                     await self._meter_news.wait()
 
-    def _until(self, rest: int) -> float:
-        """Return how long it is until that many times of what the step took have passed, in s."""
-        due_s = self._ended_s + min(rest * self._took_s, STEP_INTERVAL_S)
-        return due_s - time.monotonic()
+    def _until(self, rest_s: float) -> float:
+        """Return how long it is until so much time has passed since the step, an interval at most, in s."""
+        return self._ended_s + min(rest_s, STEP_INTERVAL_S) - time.monotonic()

@@ -7,7 +7,12 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, override
 
-from homeassistant.components.repairs import FlowType, RepairsFlow, RepairsFlowResult
+from homeassistant.components.repairs import (
+    ConfirmRepairFlow,
+    FlowType,
+    RepairsFlow,
+    RepairsFlowResult,
+)
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
     ConfigEntryState,
@@ -25,15 +30,20 @@ from .const import (
     SUBENTRY_CHARGE_POINT,
 )
 from .coordinator import ReevConfigEntry
-from .issues import REMEDY_FORM
+from .flows.charge_point_setup import LOGIN_KEYS
+from .issues import REMEDY_FORM, REMEDY_WITHOUT_PASSWORD
 from .meter_correction import KEY_CORRECTION, proposed, set_right
 from .ocpp_server import CallError
+from .records import RECORDS_DAMAGED
 
 
 async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
 ) -> RepairsFlow:
     """Return the dialog that fixes an issue."""
+    if issue_id.startswith(RECORDS_DAMAGED):
+        # Nothing is left to be done but to know of it.
+        return ConfirmRepairFlow()
     if data is None:
         raise ValueError(f"nothing is known that fixes {issue_id}")
     entry_id, subentry_id = str(data["entry_id"]), str(data["subentry_id"])
@@ -43,6 +53,8 @@ async def async_create_fix_flow(
         return LinePhasesFlow(entry_id, subentry_id, int(str(data["number"])), phases)
     if KEY_CORRECTION in data:
         return MeterCorrectionFlow(entry_id, subentry_id, data)
+    if data.get(REMEDY_WITHOUT_PASSWORD):
+        return WithoutPasswordFlow(entry_id, subentry_id)
     if subentry_type == SUBENTRY_CHARGE_POINT and not data.get(REMEDY_FORM):
         return RestartFlow(entry_id, subentry_id)
     return FormFlow(entry_id, subentry_id, subentry_type)
@@ -153,6 +165,20 @@ class RestartFlow(_SubentryFlow):
                 description_placeholders={"detail": err.detail or err.key},
             )
         return self.async_abort(reason="restarted")
+
+
+class WithoutPasswordFlow(_SubentryFlow):
+    """Does without the password that a charge point does not use."""
+
+    @override
+    async def async_fix(self, entry: ReevConfigEntry) -> RepairsFlowResult:
+        """Forget the password; the site takes that up at once."""
+        subentry = entry.subentries[self.subentry_id]
+        data = {
+            key: value for key, value in subentry.data.items() if key not in LOGIN_KEYS
+        }
+        self.hass.config_entries.async_update_subentry(entry, subentry, data=data)
+        return self.async_create_entry(data={})
 
 
 class FormFlow(_SubentryFlow):

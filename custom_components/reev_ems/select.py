@@ -9,6 +9,7 @@ from homeassistant.components.select import SelectEntity, SelectEntityDescriptio
 from homeassistant.core import HomeAssistant, ServiceResponse
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .access import async_demand_own_tag
 from .charge_point_parts import ConnectorPart, connector_parts
 from .const import DEFAULT_ID_TAG
 from .coordinator import ReevConfigEntry
@@ -81,9 +82,20 @@ class ReevSelect(ReevEntity[ConnectorPart], SelectEntity):
         self.async_write_ha_state()
 
     async def async_remote_start(self, id_tag: str = DEFAULT_ID_TAG) -> None:
-        """Ask the charge point to start charging for an id tag."""
+        """Ask the charge point to start charging for an id tag. Raises Unauthorized for somebody else's."""
+        await self._async_demand_own(id_tag)
         with charge_point_errors(self.part):
             await self.part.charge_point.remote_start(self.part.number, id_tag)
+
+    async def _async_demand_own(self, id_tag: str) -> None:
+        """Raise Unauthorized for who uses somebody else's tag."""
+        await async_demand_own_tag(
+            self.hass,
+            self.coordinator.config_entry,
+            self.coordinator.people,
+            self._context,
+            id_tag,
+        )
 
     async def async_remote_stop(self) -> None:
         """Ask the charge point to end the running session."""
@@ -96,7 +108,8 @@ class ReevSelect(ReevEntity[ConnectorPart], SelectEntity):
             await self.part.charge_point.set_availability(self.part.number, available)
 
     async def async_reserve(self, id_tag: str, duration: timedelta) -> None:
-        """Reserve the connector for an id tag; another reservation replaces it."""
+        """Reserve the connector for an id tag; another reservation replaces it. Raises Unauthorized."""
+        await self._async_demand_own(id_tag)
         with charge_point_errors(self.part):
             await self.part.charge_point.reserve(
                 self.part.number,

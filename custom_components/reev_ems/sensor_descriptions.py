@@ -24,10 +24,11 @@ from .charge_point_parts import (
     SELF_TEST_NOT_RUN,
     SELF_TEST_RESULTS,
     SELF_TEST_RUNNING,
+    STATUS_CONNECTED,
     ChargePointPart,
     ConnectorPart,
 )
-from .energy_management.decision import LimitKind, SiteState
+from .energy_management.decision import IssueKind, LimitKind, SiteState
 from .energy_management.model import PHASES, PartPerPhase
 from .energy_management.observation import ConnectorState, MeterReading
 from .entity import ReevEntityDescription
@@ -381,8 +382,8 @@ CHARGE_POINT_SENSORS: tuple[ReevSensorDescription[ChargePointPart], ...] = (
         translation_key="problem",
         device_class=SensorDeviceClass.ENUM,
         entity_category=EntityCategory.DIAGNOSTIC,
-        options=[NO_PROBLEM, *CHARGE_POINT_PROBLEMS],
-        value_fn=lambda part: next(iter(part.charge_point.problems), NO_PROBLEM),
+        options=[NO_PROBLEM, *CHARGE_POINT_PROBLEMS, IssueKind.DISOBEDIENT.value],
+        value_fn=lambda part: part.problem or NO_PROBLEM,
     ),
 )
 
@@ -391,8 +392,8 @@ CONNECTOR_SENSORS: tuple[ReevSensorDescription[ConnectorPart], ...] = (
         key="status",
         translation_key="status",
         device_class=SensorDeviceClass.ENUM,
-        options=[str(state) for state in ConnectorState],
-        value_fn=lambda connector: connector.state,
+        options=[*(str(state) for state in ConnectorState), STATUS_CONNECTED],
+        value_fn=lambda connector: connector.status,
     ),
     ReevSensorDescription(
         key="permit",

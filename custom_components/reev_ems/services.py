@@ -11,21 +11,21 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
+from homeassistant.exceptions import Unauthorized
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers.service import (
-    async_get_config_entry,
-    async_register_platform_entity_service,
-)
+from homeassistant.helpers.service import async_register_platform_entity_service
 from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonObjectType
 import probatio
 
+from .access import async_is_administrator, own_user_id
 from .charge_point_actions import async_setup_charge_point_actions
 from .charge_point_parts import ConnectorPart, connector_parts
 from .const import DOMAIN
 from .coordinator import ReevConfigEntry
 from .listener import DATA
 from .names import connector_names
+from .reloading import async_loaded_entry
 from .sessions import SessionRecord
 from .site import connector_id
 
@@ -39,13 +39,18 @@ SERVICE_RESERVE = "reserve"
 SERVICE_CANCEL_RESERVATION = "cancel_reservation"
 
 ATTR_AVAILABLE = "available"
+ATTR_BEFORE = "before"
 ATTR_DURATION = "duration"
 ATTR_END = "end"
 ATTR_ID_TAG = "id_tag"
+ATTR_LIMIT = "limit"
 ATTR_START = "start"
 
 # Long enough to drive there.
 DEFAULT_RESERVATION = timedelta(minutes=30)
+
+# Of sessions in one answer: more makes it unwieldy.
+MAX_SESSIONS = 1000
 
 # OCPP 1.6: CiString20Type.
 ID_TAG = probatio.All(cv.string, probatio.Length(min=1, max=20))
@@ -56,6 +61,12 @@ SESSIONS_SCHEMA = SITE_SCHEMA.extend(
         probatio.Optional(ATTR_START): cv.datetime,
         probatio.Optional(ATTR_END): cv.datetime,
         probatio.Optional(ATTR_ID_TAG): ID_TAG,
+        probatio.Optional(ATTR_LIMIT, default=MAX_SESSIONS): probatio.All(
+            probatio.Coerce(int), probatio.Range(min=1, max=MAX_SESSIONS)
+        ),
+        probatio.Optional(ATTR_BEFORE): probatio.All(
+            probatio.Coerce(int), probatio.Range(min=1)
+        ),
     }
 )
 
@@ -137,7 +148,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
 
 async def _get_decisions(call: ServiceCall) -> ServiceResponse:
     """Return what every connector is allowed now, and why."""
-    coordinator = _entry(call).runtime_data
+    coordinator = (await _entry(call)).runtime_data
     decision = coordinator.data.decision
     return {
         "state": str(decision.state),
@@ -153,7 +164,7 @@ def _decision(connector: ConnectorPart) -> JsonObjectType:
     """Return the decision about a connector."""
     answer: JsonObjectType = {
         "name": connector.name,
-        "status": str(connector.state),
+        "status": connector.status,
         "charging_mode": str(connector.controls.mode),
         "priority": connector.controls.priority,
     }
@@ -165,17 +176,35 @@ def _decision(connector: ConnectorPart) -> JsonObjectType:
 
 
 async def _get_sessions(call: ServiceCall) -> ServiceResponse:
-    """Return the charging sessions of a site that began in a span of time."""
-    entry = _entry(call)
+    """Return the newest charging sessions of a site that began in a span of time, and whether there are more.
+
+    A user of the site gets his own.
+    """
+    entry = await _entry(call)
+    own_id = None
+    if not await async_is_administrator(call.hass, call.context):
+        own_id = own_user_id(call.hass, entry, call.context)
+        if own_id is None:
+            raise Unauthorized(context=call.context)
     names = connector_names(entry)
     ids = {point.id for point in entry.runtime_data.charge_points.values()}
-    records = await call.hass.data[DATA].sessions.history(
+    limit = call.data[ATTR_LIMIT]
+    found = await call.hass.data[DATA].sessions.history(
         since=_utc(call.data.get(ATTR_START)),
         until=_utc(call.data.get(ATTR_END)),
         charge_point_ids=ids,
         id_tag=call.data.get(ATTR_ID_TAG),
+        user_id=own_id,
+        before=call.data.get(ATTR_BEFORE),
+        limit=limit + 1,
     )
-    return {"sessions": [_session(record, names) for record in records]}
+    records = found[-limit:]
+    more = len(found) > limit
+    return {
+        "sessions": [_session(record, names) for record in records],
+        "more": more,
+        "next_before": records[0].id if more else None,
+    }
 
 
 def _session(record: SessionRecord, names: dict[str, str]) -> JsonObjectType:
@@ -193,6 +222,9 @@ def _session(record: SessionRecord, names: dict[str, str]) -> JsonObjectType:
         "stopped_at": stopped_at.isoformat() if stopped_at else None,
         "energy_wh": record.energy_wh,
         "stop_reason": record.stop_reason,
+        "end_contradicted": record.contradicted,
+        "start_reported": record.start_reported,
+        "merged": record.merged,
     }
 
 
@@ -201,9 +233,6 @@ def _utc(local: datetime | None) -> datetime | None:
     return dt_util.as_utc(local) if local else None
 
 
-def _entry(call: ServiceCall) -> ReevConfigEntry:
+async def _entry(call: ServiceCall) -> ReevConfigEntry:
     """Return the site that an action is about."""
-    entry: ReevConfigEntry = async_get_config_entry(
-        call.hass, DOMAIN, call.data.get(ATTR_CONFIG_ENTRY_ID)
-    )
-    return entry
+    return await async_loaded_entry(call.hass, call.data.get(ATTR_CONFIG_ENTRY_ID))

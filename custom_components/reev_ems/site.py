@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Any, Self, TypeIs
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 
@@ -112,27 +112,72 @@ class Controls:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Return what `dataclasses.asdict` stored."""
-        connectors = {
-            connector_id: ConnectorControls(
-                mode=ChargingMode(item["mode"]),
-                priority=item["priority"],
-                enabled=item["enabled"],
-            )
-            for connector_id, item in data["connectors"].items()
-        }
-        without_fallback = tuple(data.get("without_fallback", ()))
-        signal = data.get("external_signal")
+        """Return what `dataclasses.asdict` stored, also of a newer version: what is not understood has its default."""
+        flags = ("load_management", "pv_surplus", "external_limit")
+        limit_w = data.get("external_limit_w")
         return cls(
-            **{
-                **data,
-                "connectors": connectors,
-                "without_fallback": without_fallback,
-                "without_pause": tuple(data.get("without_pause", ())),
-                "out_of_service": tuple(data.get("out_of_service", ())),
-                "external_signal": ExternalSignal(**signal) if signal else None,
-            }
+            **{name: data[name] for name in flags if isinstance(data.get(name), bool)},
+            follows_pv={
+                circuit: on
+                for circuit, on in _mapping(data.get("follows_pv")).items()
+                if isinstance(on, bool)
+            },
+            connectors={
+                item_id: _connector_controls(_mapping(item))
+                for item_id, item in _mapping(data.get("connectors")).items()
+            },
+            without_fallback=_strings(data.get("without_fallback")),
+            without_pause=_strings(data.get("without_pause")),
+            out_of_service=_strings(data.get("out_of_service")),
+            external_limit_w=limit_w if _is_number(limit_w) else None,
+            external_signal=_signal(_mapping(data.get("external_signal"))),
         )
+
+
+def _connector_controls(item: Mapping[str, Any]) -> ConnectorControls:
+    """Return stored controls of a connector, as far as they are known."""
+    found = ConnectorControls()
+    if item.get("mode") in set(ChargingMode):
+        found = replace(found, mode=ChargingMode(item["mode"]))
+    if isinstance(item.get("priority"), int) and 1 <= item["priority"] <= 10:
+        found = replace(found, priority=item["priority"])
+    if isinstance(item.get("enabled"), bool):
+        found = replace(found, enabled=item["enabled"])
+    return found
+
+
+def _signal(item: Mapping[str, Any]) -> ExternalSignal | None:
+    """Return a stored signal of the external limit, if it is understood."""
+    source, inverted, limited = (
+        item.get(name) for name in ("source", "inverted", "limited")
+    )
+    if (
+        not isinstance(source, str)
+        or not isinstance(inverted, bool)
+        or not isinstance(limited, bool)
+    ):
+        return None
+    limit_w = item.get("limit_w")
+    return ExternalSignal(
+        source=source,
+        inverted=inverted,
+        limited=limited,
+        limit_w=limit_w if _is_number(limit_w) else None,
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _strings(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        return ()
+    return tuple(item for item in value if isinstance(item, str))
+
+
+def _is_number(value: object) -> TypeIs[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 _REGISTER_AGE_S = 2.0

@@ -8,8 +8,9 @@ from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant
 
-from .const import CONF_METERS, CONF_UNIT_ID, LOGGER, SUBENTRY_GATEWAY
+from .const import CONF_METERS, CONF_UNIT_ID, SUBENTRY_GATEWAY
 from .meters import GatewayStatus, MeterError, ModbusGateways, TeltonikaGateway
+from .outages import Outage
 
 # Sooner than a meter's silence becomes a repair issue, whose text tells whether the gateway lives.
 POLL_S = 10.0
@@ -45,21 +46,15 @@ class SiteGateways:
     async def _poll(self, subentry: ConfigSubentry, gateway: TeltonikaGateway) -> None:
         """Ask a gateway until cancelled; log when it goes and when it comes back."""
         gateway_id = subentry.subentry_id
-        is_down = False
+        outage = Outage(f"Gateway {subentry.title}")
         while True:
             try:
                 self.statuses[gateway_id] = await gateway.read()
             except MeterError as err:
                 self.statuses[gateway_id] = None
-                if not is_down:
-                    LOGGER.warning(
-                        "Gateway %s does not answer: %s", subentry.title, err
-                    )
-                is_down = True
+                outage.down(err)
             else:
-                if is_down:
-                    LOGGER.info("Gateway %s answers again", subentry.title)
-                is_down = False
+                outage.up()
             await asyncio.sleep(POLL_S)
 
     def is_alive_for(self, meter_id: str) -> bool | None:

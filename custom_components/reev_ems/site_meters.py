@@ -18,7 +18,6 @@ from .const import (
     CONF_SERIAL,
     CONF_UNIT_ID,
     CONF_WIRING,
-    LOGGER,
     SUBENTRY_METER,
 )
 from .energy_management.model import Site
@@ -36,6 +35,7 @@ from .meters import (
     Trouble,
     Wiring,
 )
+from .outages import Outage
 from .sensor_meter import SensorMeter
 
 
@@ -71,6 +71,7 @@ class SiteMeters:
         self._loads = loads
         self._on_news = on_news
         self._titles: dict[str, str] = {}
+        self._outages: dict[str, Outage] = {}
         self._watches: dict[str, FrozenWatch] = {}
         self._intervals: dict[str, IntervalWatch] = {}
         self._behind: dict[str, frozenset[str]] = {}
@@ -88,6 +89,7 @@ class SiteMeters:
             meter_id = subentry.subentry_id
             circuit = subentry.data[CONF_CIRCUIT]
             self._titles[meter_id] = subentry.title
+            self._outages[meter_id] = Outage(f"Meter {subentry.title}")
             self.statuses[meter_id] = MeterStatus(
                 circuit=circuit, reading=last.get(meter_id)
             )
@@ -173,8 +175,7 @@ class SiteMeters:
             )
             return
         status = self.statuses[meter_id]
-        if status.problem:
-            LOGGER.info("Meter %s answers again", self._title(meter_id))
+        self._outages[meter_id].up()
         interval = self._intervals[meter_id]
         interval.note(reading.at_s, time.monotonic())
         self.statuses[meter_id] = replace(
@@ -193,10 +194,7 @@ class SiteMeters:
     ) -> None:
         """Log a problem once, when it begins."""
         status = self.statuses[meter_id]
-        if status.problem is None:
-            LOGGER.warning(
-                "Meter %s gives no reading: %s", self._title(meter_id), error or key
-            )
+        self._outages[meter_id].down(error or key)
         self.statuses[meter_id] = replace(status, problem=key)
 
     def _title(self, meter_id: str) -> str:

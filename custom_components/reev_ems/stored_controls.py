@@ -1,27 +1,26 @@
 """What people set at a site by entities, kept in Home Assistant's storage."""
 
 from dataclasses import asdict
-from typing import Any
 
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers.storage import Store
 
 from .const import DOMAIN
 from .line_phases import async_forget_line_phases
 from .site import Controls
+from .storage import KnownStore
 
 STORAGE_VERSION = 1
 
 
-def controls_store(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
+def controls_store(hass: HomeAssistant, entry_id: str) -> KnownStore:
     """Return the storage of a site's controls."""
-    return Store(hass, STORAGE_VERSION, f"{DOMAIN}.{entry_id}")
+    return KnownStore(hass, STORAGE_VERSION, f"{DOMAIN}.{entry_id}")
 
 
 async def async_stored_controls(hass: HomeAssistant, entry_id: str) -> Controls:
     """Return the controls of a site as they were stored; those of a new one are the defaults."""
     stored = await controls_store(hass, entry_id).async_load()
-    return Controls.from_json(stored) if stored else Controls()
+    return Controls.from_json(stored) if isinstance(stored, dict) else Controls()
 
 
 async def async_store_controls(

@@ -9,6 +9,7 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .access import async_demand_administrator
 from .charge_point_parts import ConnectorPart, connector_parts
 from .coordinator import ReevConfigEntry, ReevCoordinator
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
@@ -27,6 +28,8 @@ class ReevSwitchDescription[PartT: SitePart](
 
     value_fn: Callable[[PartT], bool]
     set_fn: Callable[[PartT, bool], Awaitable[None]]
+    for_administrators: bool = False
+    """Whether nobody else may switch it."""
 
 
 async def _set_pairing(site: SitePart, on: bool) -> None:
@@ -59,6 +62,7 @@ SITE_SWITCHES: tuple[ReevSwitchDescription[SitePart], ...] = (
         entity_category=EntityCategory.CONFIG,
         value_fn=lambda site: site.coordinator.server.pairing,
         set_fn=_set_pairing,
+        for_administrators=True,
     ),
 )
 
@@ -146,6 +150,8 @@ class ReevSwitch[PartT: SitePart](ReevEntity[PartT], SwitchEntity):
         await self._async_set(on=False)
 
     async def _async_set(self, *, on: bool) -> None:
-        """Switch, and show it before the next turn of the loop."""
+        """Switch, and show it before the next turn of the loop. Raises Unauthorized."""
+        if self.entity_description.for_administrators:
+            await async_demand_administrator(self.hass, self._context)
         await self.entity_description.set_fn(self.part, on)
         self.async_write_ha_state()

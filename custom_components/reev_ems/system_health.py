@@ -7,6 +7,7 @@ from homeassistant.core import HomeAssistant, callback
 
 from .const import DOMAIN
 from .coordinator import ReevConfigEntry
+from .listener import DATA
 
 
 @callback
@@ -31,4 +32,12 @@ async def system_health_info(hass: HomeAssistant) -> dict[str, Any]:
         ),
         "meters": f"{len(meters) - silent} of {len(meters)} answer",
         "charge_points": f"{connected} of {len(charge_points)} connected",
+        "turned_away": sum(
+            server.turned_away + server.dropped
+            for server in {site.server for site in sites}
+        ),
+        "failed_log_ins": sum(
+            server.failed_log_ins for server in {site.server for site in sites}
+        ),
+        "records": hass.data[DATA].sessions.condition.trouble or "on the disk",
     }

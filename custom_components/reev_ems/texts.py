@@ -41,6 +41,11 @@ def async_model(hass: HomeAssistant, kind: str) -> str:
     return async_text(hass, "selector", f"device_model.options.{kind}")
 
 
+def verbatim(text: str) -> str:
+    """Return what a stranger said of itself so that it is shown as it is: no links, no markup."""
+    return f"`{text.replace('`', "'")}`"
+
+
 def phase_text(phase: str) -> str:
     """Return a phase, or of an imbalance the pair ("L1 over L3"), as it reads in any language."""
     return phase.replace(" over ", " > ")

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
+import os
 from pathlib import Path
 import re
 import secrets
@@ -170,8 +171,11 @@ async def _store(
     partial = path.with_name(f"{path.name}.part")
 
     def begin() -> BinaryIO:
-        folder.mkdir(parents=True, exist_ok=True)
-        return partial.open("wb")
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # What a charge point tells of itself may hold its password, and id tags.
+        return os.fdopen(
+            os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
+        )
 
     file = await hass.async_add_executor_job(begin)
     complete = False

@@ -39,7 +39,10 @@ FILLED: dict[str, dict[str, Any]] = {
     },
     "behavior": {
         "autonomous_fallback": "no",
+        "ocpp_version": "v1_6",
         "zero_ends_session": "yes",
+        "reset_when_finished": "yes",
+        "start_rest_s": 300,
         "set_up": "no",
     },
 }
@@ -89,6 +92,9 @@ async def test_all_that_can_be_said_reaches_the_server(
     assert quirks.without_measurands == ("SoC", "Current.Offered")
     assert quirks.autonomous_fallback is False
     assert quirks.zero_ends_session is True
+    assert quirks.ocpp_version == "1.6"
+    assert quirks.reset_when_finished is True
+    assert quirks.start_rest_s == 300
     assert quirks.set_up is False
 
     form = await open_subentry(hass, entry, "charge_point", left)

@@ -12,6 +12,7 @@ from custom_components.reev_ems.energy_management.model import (
     Phase,
     Supply,
 )
+from custom_components.reev_ems.ocpp_server.passwords import is_password
 from custom_components.reev_ems.site import Controls, build_site
 
 from .inputs import (
@@ -60,10 +61,11 @@ async def test_add(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     form.created()
     subentry = entry.subentries[subentry_id(entry, "Left")]
     assert subentry.unique_id == "charge_point_CP1"
+    assert is_password(subentry.data["password"], b"correct horse 17")
     assert subentry.data == {
         "charge_point_id": "CP1",
         "circuit": garage,
-        "password": "correct horse 17",
+        "password": subentry.data["password"],
         "certificates": [],
         "connectors": [
             {
@@ -220,7 +222,7 @@ async def test_reconfigure(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     form.aborted("reconfigure_successful")
     changed = entry.subentries[left]
     assert changed.title == "Right"
-    assert changed.data["password"] == "correct horse 17"
+    assert is_password(changed.data["password"], b"correct horse 17")
     assert changed.data["charge_point_id"] == "CP1"
     assert [item["phases"] for item in changed.data["connectors"]] == [
         ["L1", "L2", "L3"],
@@ -293,13 +295,13 @@ DISCOVERED = {"charge_point_id": "CP7", "vendor": "Acme", "model": "Box"}
 
 
 async def test_discovered(hass: HomeAssistant, entry: MockConfigEntry) -> None:
-    """A charge point that knocks is offered and added to its site."""
+    """A charge point that knocks is offered and added to its site; what it says of itself is shown as it is."""
     form = await open_discovery(hass, {**DISCOVERED, "entry_id": entry.entry_id})
     form.shows("adopt")
     assert form.placeholders == {
-        "charge_point_id": "CP7",
-        "vendor": "Acme",
-        "model": "Box",
+        "charge_point_id": "`CP7`",
+        "vendor": "`Acme`",
+        "model": "`Box`",
         "site": "Depot",
     }
     assert form.suggested["name"] == "CP7"
@@ -400,5 +402,5 @@ async def test_discovered_with_a_password(
     await form.submit({})
     form.aborted("charge_point_added")
     subentry = entry.subentries[subentry_id(entry, "Left")]
-    assert subentry.data["password"] == password
+    assert is_password(subentry.data["password"], password.encode())
     assert subentry.data["certificates"] == []

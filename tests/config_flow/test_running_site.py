@@ -78,7 +78,7 @@ async def test_charge_point_that_knocks_is_offered_and_adopted(
             await hass.config_entries.flow.async_configure(offered["flow_id"]),
         )
         form.shows("adopt")
-        assert form.placeholders["vendor"] == "Alpha"
+        assert form.placeholders["vendor"] == "`Alpha`"
         identity = charge_point_input()
         del identity["charge_point_id"]
         await form.submit(identity, "connector")

@@ -23,6 +23,7 @@ from websockets.typing import Subprotocol
 
 from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.ocpp_server import tls
+from custom_components.reev_ems.ocpp_server.passwords import is_hashed, is_password
 from custom_components.reev_ems.security import PortSecurity, security_of_port
 from tests.entities.charger import Charger
 from tests.ocpp_server.encrypted import common_name, pem
@@ -73,10 +74,12 @@ async def test_s12_nobody_is_locked_out_by_a_profile(
     qr_code = login.result["data_schema"].schema["qr_code"].config["data"]
     assert qr_code.splitlines() == [shown["url"], "CP1", shown["password"]]
     assert shown["url"].startswith("ws://")
-    assert "password" not in entry.subentries[left].data
+    assert entry.subentries[left].data["password"] != shown["password"]
     await login.submit({})
     login.aborted("reconfigure_successful")
-    assert entry.subentries[left].data["password"] == shown["password"]
+    kept = entry.subentries[left].data["password"]
+    assert is_password(kept, shown["password"].encode())
+    assert shown["password"] not in kept
 
     await form.submit(security_input("basic"))
     form.aborted("reconfigure_successful")
@@ -90,7 +93,7 @@ async def test_s12_nobody_is_locked_out_by_a_profile(
     await form.submit(connector_input(), "credentials")
     await form.submit({})
     right = entry.subentries[subentry_id(entry, "Right")]
-    assert len(right.data["password"]) == 32
+    assert is_hashed(right.data["password"])
 
 
 async def test_password_is_removed(hass: HomeAssistant, entry: MockConfigEntry) -> None:

@@ -90,7 +90,7 @@ async def test_session(
     await shows(hass, entry, "sensor", "1_status", "charging")
     event = state(hass, entry, "event", LEFT, "1_session")
     assert event.attributes["event_type"] == "started"
-    assert event.attributes["id_tag"] == "CARD-1"
+    assert event.attributes["id_tag"] == "…-1"
     assert event.attributes["session_id"] == transaction_id
 
     await charger.measure((10.0, 11.0, 12.0), 1500.0, transaction_id)

@@ -14,6 +14,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.const import DOMAIN
+from custom_components.reev_ems.ocpp_server.passwords import is_password
 from custom_components.reev_ems.security import certificates_folder
 from tests.config_flow.inputs import open_subentry, user_input
 
@@ -247,7 +248,7 @@ async def test_s12_password_over_ocpp(
     assert first in str(await last_asked(charger, action))
     await hass.async_block_till_done()
     data = entry.subentries[left].data
-    assert data["password"] == first
+    assert is_password(data["password"], first.encode())
     assert "former_password" not in data
 
     answer = await ask(
@@ -256,7 +257,9 @@ async def test_s12_password_over_ocpp(
     assert answer == {"status": "Accepted"}
     await hass.async_block_till_done()
     data = entry.subentries[left].data
-    assert (data["password"], data["former_password"]) == ("correct horse 17", first)
+    assert is_password(data["password"], b"correct horse 17")
+    assert is_password(data["former_password"], first.encode())
+    assert first not in str(data)
     assert entry.runtime_data.charge_points[left].connected, "the socket stays open"
 
     port = entry.data["ocpp_port"]
@@ -299,7 +302,8 @@ async def test_s12_password_that_was_refused_or_lost(
     assert error.value.translation_key == "charge_point_disconnected"
     await hass.async_block_till_done()
     data = entry.subentries[left].data
-    assert data["former_password"] == first != data["password"]
+    assert is_password(data["former_password"], first.encode())
+    assert not is_password(data["password"], first.encode())
 
 
 async def test_abilities_show_what_it_says_of_itself(
@@ -312,13 +316,13 @@ async def test_abilities_show_what_it_says_of_itself(
         await charger.until(lambda: charge_point.info is not None)
         form = await open_subentry(hass, entry, "charge_point", left)
         await form.choose("abilities")
-        assert form.placeholders["said"] == "Alpha Box 11 1.2.3"
+        assert form.placeholders["said"] == "`Alpha Box 11 1.2.3`"
         assert form.placeholders["known"] == "–"
         boot = {"chargePointVendor": "ABB", "chargePointModel": "Terra AC"}
         await charger.call("BootNotification", boot)
         form = await open_subentry(hass, entry, "charge_point", left)
         await form.choose("abilities")
-        assert form.placeholders["said"] == "ABB Terra AC"
+        assert form.placeholders["said"] == "`ABB Terra AC`"
         assert form.placeholders["known"] == "ABB Terra AC"
 
 

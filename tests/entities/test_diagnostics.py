@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.json import ExtendedJSONEncoder
 from homeassistant.setup import async_setup_component
 import pytest
@@ -20,6 +21,7 @@ from custom_components.reev_ems.energy_management.replay import replay
 from custom_components.reev_ems.history import Step
 
 from .charger import Charger
+from .site import subentry_id
 
 
 async def download(hass: HomeAssistant, entry: MockConfigEntry) -> Any:
@@ -110,3 +112,27 @@ async def test_system_health(hass: HomeAssistant, entry: MockConfigEntry) -> Non
     assert found["meters"] == "1 of 1 answer"
     assert found["charge_points"] == "1 of 3 connected"
     assert found["sites"].startswith("Depot: ")
+
+
+async def test_diagnostics_of_a_device_are_the_devices(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """A charge point's are about it and nobody else, a meter's about the meter; that of the site is the site's."""
+    registry = dr.async_get(hass)
+
+    async def of(title: str) -> str:
+        device = registry.async_get_device_by_identifier(
+            (DOMAIN, subentry_id(entry, title)), entry.entry_id
+        )
+        assert device
+        found = await diagnostics.async_get_device_diagnostics(hass, entry, device)
+        return str(found)
+
+    async with Charger(entry.data["ocpp_port"], "CP-LEFT"):
+        left = await of("Garage left")
+    assert "CP-LEFT" in left
+    assert "CP-YARD" not in left
+    assert "recording" not in left
+    meter = await of("Grid meter")
+    assert "reading" in meter
+    assert "CP-" not in meter

@@ -23,7 +23,7 @@ async def say(hass: HomeAssistant, entry: MockConfigEntry, answer: str) -> None:
 
 def falls_back(entry: MockConfigEntry) -> bool:
     """Return whether the energy management counts on it."""
-    connectors = entry.runtime_data._site.connectors
+    connectors = entry.runtime_data._plan.site.connectors
     found: bool = next(
         item for item in connectors if item.id == "CP-LEFT:1"
     ).autonomous_fallback

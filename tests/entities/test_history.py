@@ -15,11 +15,13 @@ from custom_components.reev_ems.energy_management.observation import (
     MeterObservation,
     Observation,
 )
+from custom_components.reev_ems.energy_management.outlets import layout
 
 SITE = Site(
     circuits=(Circuit(id="main", limit_a=(32.0, 32.0, 32.0), metered=True),),
     connectors=(Connector(id="c0", circuit="main"),),
 )
+PLAN = layout(SITE)
 
 
 def steps(count: int, apart_s: float) -> list[history.Step]:
@@ -34,7 +36,7 @@ def steps(count: int, apart_s: float) -> list[history.Step]:
             connectors={"c0": ConnectorObservation(state=ConnectorState.CHARGING)},
         )
         before = state
-        state, decision = step(SITE, before, observation)
+        state, decision = step(PLAN, before, observation)
         taken.append(
             history.Step(
                 site=SITE,

@@ -1,5 +1,6 @@
 """Repair issues come and go with what they are about."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,8 +11,10 @@ from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
+import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.reev_ems import outages
 from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.coordinator import SiteData
 from custom_components.reev_ems.energy_management.decision import (
@@ -20,10 +23,15 @@ from custom_components.reev_ems.energy_management.decision import (
     IssueKind,
     SiteState,
 )
+from custom_components.reev_ems.energy_management.model import Phase
 from custom_components.reev_ems.issues import async_update_issues
+from custom_components.reev_ems.listener import async_stop_unused_server
+from custom_components.reev_ems.meter_correction import proposed
+from custom_components.reev_ems.meters import Correction
+from custom_components.reev_ems.outages import Outage
 
 from .charger import Charger
-from .site import state, subentry_id
+from .site import entity_id, state, subentry_id
 
 type Push = Callable[..., SiteData]
 
@@ -63,11 +71,8 @@ async def test_issues_come_and_go(
     placeholders = found["disobedient"].translation_placeholders
     assert placeholders
     assert placeholders["connector"] == "Yard, connector 2"
-    async_update_issues(coordinator, [OVER, UNEVEN])
-    assert set(shown(hass)) == {"base_load_over_limit", "imbalance_residual"}
-    placeholders = shown(hass)["imbalance_residual"].translation_placeholders
-    assert placeholders
-    assert placeholders["phase"] == "L1 > L3"
+    async_update_issues(coordinator, [OVER])
+    assert set(shown(hass)) == {"base_load_over_limit"}
     async_update_issues(coordinator, [])
     assert shown(hass) == {}
 
@@ -114,17 +119,43 @@ async def test_s14_a_contradiction_names_its_meter_and_the_evidence(
     """Each finding has its own remedy, hence its own text; the meter has one issue."""
     coordinator = entry.runtime_data
     meter = subentry_id(entry, "Grid meter")
-    issue_id = f"meter_contradiction_{meter}"
-    ratio = replace(SWAPPED, finding=Finding.RATIO, phase=None, value=0.5)
-    for issue, phases in ((SWAPPED, "L1, L2"), (ratio, "L1, L2, L3")):
-        async_update_issues(coordinator, [issue])
-        found = shown(hass)[f"meter_contradiction_{issue.finding}"]
-        assert found.issue_id == issue_id
-        assert not found.is_fixable
-        assert found.translation_placeholders
-        assert found.translation_placeholders["meter"] == "Grid meter"
-        assert found.translation_placeholders["phase"] == phases
-    assert found.translation_placeholders["value"] == "0.5"
+    issue_id = f"{entry.entry_id}_meter_contradiction_{meter}"
+
+    def found(key: str, **changes: Any) -> tuple[Correction | None, dict[str, str]]:
+        async_update_issues(coordinator, [replace(SWAPPED, **changes)])
+        (issue,) = shown(hass).values()
+        assert issue.issue_id == issue_id
+        assert issue.is_fixable
+        assert issue.translation_key == f"meter_contradiction{key}"
+        assert issue.translation_placeholders
+        assert issue.translation_placeholders["meter"] == "Grid meter"
+        data = issue.data or {}
+        change = None
+        if "correction" in data:
+            change = proposed(data, entry.subentries[meter].data)
+        return change, dict(issue.translation_placeholders)
+
+    change, told = found("_phases_swapped", value=4.0)
+    assert change == Correction(phase_order=(Phase.L2, Phase.L1, Phase.L3))
+    assert told["order"] == "L2, L1, L3"
+    assert told["evidence"] == "L1, L2 (4 A)"
+    change, told = found(
+        "_phases_inverted", finding=Finding.REVERSED, phase="L2, L3", value=3.25
+    )
+    assert change == Correction(inverted_phases=frozenset({Phase.L2, Phase.L3}))
+    assert told["phases"] == "L2, L3"
+    change, _ = found("_inverted", finding=Finding.REVERSED, phase="L1, L2, L3")
+    assert change == Correction(invert=True)
+    change, told = found("_ratio", finding=Finding.RATIO, phase=None, value=0.21)
+    assert change == Correction(ratio=4.76)
+    assert (told["ratio"], told["evidence"]) == ("4.76", "L1, L2, L3 (× 0.21)")
+    for finding in (Finding.LOST, Finding.FROZEN, Finding.ELSEWHERE):
+        change, told = found(f"_{finding}", finding=finding, phase="L3", value=75.0)
+        assert change is None
+    change, _ = found("_swapped", phase="L1 L2 L3")
+    assert change is None
+    change, _ = found("", finding=None)
+    assert change is None
     ir.async_get(hass).async_ignore(DOMAIN, issue_id, ignore=True)
     assert await hass.config_entries.async_unload(entry.entry_id)
     assert ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
@@ -137,10 +168,142 @@ async def test_a_contradiction_that_is_over_is_gone(
 ) -> None:
     """Also one that a reload has kept."""
     async_update_issues(entry.runtime_data, [SWAPPED])
-    assert set(shown(hass)) == {"meter_contradiction_swapped"}
+    assert set(shown(hass)) == {"meter_contradiction_phases_swapped"}
     assert await hass.config_entries.async_reload(entry.entry_id)
     async_update_issues(entry.runtime_data, [])
-    assert "meter_contradiction_swapped" not in shown(hass)
+    assert "meter_contradiction_phases_swapped" not in shown(hass)
+
+
+async def test_imbalance_that_comes_and_goes_with_the_house(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """It is shown when it lasts, in amperes that can be understood, and not closed by each kettle that is switched off."""
+    coordinator = entry.runtime_data
+    for _ in range(5):
+        for issues in ([UNEVEN], []):
+            push(20.0)
+            async_update_issues(coordinator, issues)
+            assert shown(hass) == {}
+    for _ in range(4):
+        push(20.0)
+        async_update_issues(coordinator, [UNEVEN])
+    placeholders = shown(hass)["imbalance_residual"].translation_placeholders
+    assert placeholders
+    assert [placeholders[key] for key in ("high", "difference", "low", "allowed")] == [
+        "L1",
+        "22.0",
+        "L3",
+        "20",
+    ]
+    for issues, is_shown in (([], True), ([UNEVEN], True), ([], True)):
+        push(600.0)
+        async_update_issues(coordinator, issues)
+        assert ("imbalance_residual" in shown(hass)) is is_shown
+    push(901.0)
+    async_update_issues(coordinator, [])
+    assert shown(hass) == {}
+
+
+async def test_imbalance_without_charge_points_on_its_phase(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """What charging has no part in is not shown."""
+    coordinator = entry.runtime_data
+    site = coordinator.data.site
+    elsewhere = tuple(
+        replace(each, phases=(Phase.L2,), phase_count=1) for each in site.connectors
+    )
+    for connectors in (elsewhere, ()):
+        for _ in range(4):
+            push(60.0, site=replace(site, connectors=connectors))
+            async_update_issues(coordinator, [UNEVEN])
+        assert shown(hass) == {}
+
+
+async def test_phases_of_a_box_with_one(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """An issue without a phase of its own names those that its connector is wired to."""
+    coordinator = entry.runtime_data
+    site = coordinator.data.site
+    wired = tuple(
+        replace(each, phases=(Phase.L2,), phase_count=1)
+        if each.id == DISOBEDIENT.connector
+        else each
+        for each in site.connectors
+    )
+    push(site=replace(site, connectors=wired))
+    async_update_issues(coordinator, [DISOBEDIENT])
+    placeholders = shown(hass)["disobedient"].translation_placeholders
+    assert placeholders
+    assert (placeholders["phase"], placeholders["value"]) == ("L2", "–")
+    problem = entity_id(hass, entry, "sensor", "Yard", "problem")
+    push(decision={"issues": (DISOBEDIENT,)})
+    await hass.async_block_till_done()
+    found = hass.states.get(problem)
+    assert found
+    assert found.state == "disobedient"
+
+
+async def test_a_site_that_just_began_has_no_silent_meter(
+    hass: HomeAssistant, entry: MockConfigEntry, push: Push
+) -> None:
+    """Its meter was not heard yet; a meter of which the trouble is known is shown at once."""
+    coordinator = entry.runtime_data
+    async_update_issues(coordinator, [SILENT])
+    assert shown(hass) == {}
+    ((meter_id, status),) = push().meters.items()
+    push(meters={meter_id: replace(status, problem="no_answer")})
+    async_update_issues(coordinator, [SILENT])
+    assert set(shown(hass)) == {"meter_silent_no_answer"}
+    async_update_issues(coordinator, [])
+    push(20.0, meters={meter_id: status})
+    async_update_issues(coordinator, [SILENT])
+    assert set(shown(hass)) == {"meter_silent"}
+
+
+async def test_a_port_that_is_taken(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """It is an issue for as long as another program has it."""
+    port = entry.data["ocpp_port"]
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await async_stop_unused_server(hass, entry.entry_id, port)
+    other = await asyncio.start_server(lambda *_: None, "127.0.0.1", port)
+    await hass.config_entries.async_setup(entry.entry_id)
+    issue = shown(hass)["ocpp_port_in_use"]
+    assert issue.translation_placeholders == {"site": "Depot", "port": str(port)}
+    other.close()
+    await other.wait_closed()
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    assert "ocpp_port_in_use" not in shown(hass)
+
+
+def test_what_flaps_is_named_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Down once, up once; eleven times in two minutes are four lines, and a long time later it begins anew."""
+    now_s = 1000.0
+    monkeypatch.setattr(outages.time, "monotonic", lambda: now_s)
+    caplog.set_level("INFO")
+    outage = Outage("Gateway Roof")
+    for _ in range(11):
+        outage.down("no answer")
+        outage.down("no answer")
+        now_s += 5
+        outage.up()
+        outage.up()
+        now_s += 6
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 5
+    assert lines[:2] == [
+        "Gateway Roof does not answer: no answer",
+        "Gateway Roof answers again",
+    ]
+    assert "comes and goes" in lines[-1]
+    now_s += 301
+    outage.down("no answer")
+    assert "does not answer" in caplog.records[-1].getMessage()
 
 
 async def test_an_ongoing_issue_is_written_once(
@@ -168,6 +331,7 @@ async def test_silent_meter_tells_the_cause(
 ) -> None:
     """The text follows what is wrong with the meter: each cause has its own remedy."""
     coordinator = entry.runtime_data
+    push(20.0)
     async_update_issues(coordinator, [SILENT])
     assert set(shown(hass)) == {"meter_silent"}
     ((meter_id, status),) = push().meters.items()

@@ -77,7 +77,7 @@ async def test_a_model_that_zero_does_not_pause(
     entry = await restart(Learnt(info=info, ignores_zero=True).as_dict())
 
     def obeying() -> set[str]:
-        connectors = entry.runtime_data._site.connectors
+        connectors = entry.runtime_data._plan.site.connectors
         return {item.id for item in connectors if item.obeys_pause}
 
     assert obeying() == {"CP-YARD:1", "CP-YARD:2", "CP-DC:1"}

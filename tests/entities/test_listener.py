@@ -16,13 +16,16 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
+from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.listener import (
     CERTIFICATE_CHECK,
+    MOST_OFFERS,
     PAIRING_OPEN,
     RELEASE_GRACE,
 )
 from custom_components.reev_ems.ocpp_server import tls
 from custom_components.reev_ems.security import PortSecurity, SecurityProfile
+from tests.config_flow.inputs import open_reconfigure, security_input
 
 from .charger import Charger
 from .site import entity_id, set_up, state, until
@@ -49,6 +52,38 @@ async def test_s12_pairing_closes_by_itself(
     await pass_time(hass, PAIRING_OPEN)
     assert not entry.runtime_data.server.pairing
     await until(lambda: state(hass, entry, "switch", "Depot", "pairing").state == "off")
+
+
+def offers(hass: HomeAssistant) -> list[str]:
+    """Return the ids that are offered for adoption."""
+    return [
+        flow["context"]["unique_id"].removeprefix("charge_point_")
+        for flow in hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+    ]
+
+
+async def test_s12_offers_are_bounded(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Whatever knocks, and however often pairing is opened, a person is shown twenty; those who give way are withdrawn."""
+    pairing = entity_id(hass, entry, "switch", "Depot", "pairing")
+    server = entry.runtime_data.server
+    for turn in range(3):
+        await hass.services.async_call(
+            "switch", "turn_on", {"entity_id": pairing}, blocking=True
+        )
+        for number in range(12):
+            async with Charger(entry.data["ocpp_port"], f"N{turn}-{number}"):
+                pass
+        await hass.async_block_till_done()
+        await hass.services.async_call(
+            "switch", "turn_off", {"entity_id": pairing}, blocking=True
+        )
+    assert len(offers(hass)) == MOST_OFFERS
+    assert "N1-7" in offers(hass)
+    assert server.on_forgotten is not None
+    server.on_forgotten("N1-7")
+    assert "N1-7" not in offers(hass)
 
 
 async def test_server_ends_some_time_after_its_site(
@@ -199,3 +234,30 @@ async def test_open_port_has_no_certificate_to_renew(
     assert "certificate" not in caplog.text
     async with Charger(entry.data["ocpp_port"], "CP-LEFT"):
         pass
+
+
+async def test_s12_a_port_that_is_open_at_one_address(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Nobody reaches it at another one; what is no address of this machine is refused."""
+    port = entry.data["ocpp_port"]
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.close()
+    form = await open_reconfigure(hass, entry, "ocpp_security")
+    for wrong in ("192.0.2.1", "homeassistant.local", "1.2.3"):
+        await form.submit(
+            {**security_input("none"), "address": wrong},
+            "ocpp_security",
+            address="address_not_ours",
+        )
+    await form.submit({**security_input("none"), "address": "127.0.0.2"})
+    form.aborted("reconfigure_successful")
+    await hass.async_block_till_done()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+    form = await open_reconfigure(hass, entry, "ocpp_security")
+    assert form.suggested["address"] == "127.0.0.2"
+    await form.submit(security_input("none"))
+    await hass.async_block_till_done()
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.close()

@@ -16,6 +16,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.energy_management.model import PHASES
+from custom_components.reev_ems.listener import DATA
 from custom_components.reev_ems.meter_correction import (
     METER_CONTRADICTION,
     correction_of,
@@ -210,6 +211,27 @@ async def test_nothing_is_turned_twice(
     flow = await submit(hass, issue_id)
     assert (flow["type"], flow["reason"]) == (FlowResultType.ABORT, "changed_meanwhile")
     assert meter_of(site).data["invert"] is True
+
+
+async def test_s14_what_was_read_with_other_settings_proves_nothing(
+    hass: HomeAssistant, site: MockConfigEntry
+) -> None:
+    """Else the issue would be there still after its fix, and submitting it again would turn the meter back."""
+    await reads(site, RIGHT_A)
+    coordinator = site.runtime_data
+
+    def kept() -> tuple[bool, bool]:
+        coordinator._keep()
+        found = hass.data[DATA].kept[site.entry_id]
+        return bool(found.readings), found.state.meters["main"].witness is not None
+
+    assert kept() == (True, True)
+    subentry = meter_of(site)
+    hass.config_entries.async_update_subentry(
+        site, subentry, data={**subentry.data, "invert": True}
+    )
+    assert kept() == (False, False)
+    await hass.async_block_till_done()
 
 
 async def test_what_no_setting_explains_leads_to_the_form(

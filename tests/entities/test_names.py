@@ -11,7 +11,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 import yaml
 
-from custom_components.reev_ems.energy_management.decision import Finding, IssueKind
+from custom_components.reev_ems.energy_management.decision import IssueKind
 from custom_components.reev_ems.issues import (
     CHARGE_POINT_PROBLEMS,
     CIRCUIT_REMOVED,
@@ -20,6 +20,7 @@ from custom_components.reev_ems.issues import (
     LINE_PHASES_DIFFER,
     METER_TROUBLES,
     METER_WITHOUT_CIRCUIT,
+    PORT_IN_USE,
     SCHEDULE_WITHOUT_LIMIT,
 )
 from custom_components.reev_ems.meter_correction import METER_CONTRADICTIONS
@@ -151,9 +152,8 @@ def test_every_issue_has_a_text(texts: Any) -> None:
     """Whatever may be raised can be explained."""
     keys = set(IssueKind) | set(CHARGE_POINT_PROBLEMS)
     keys |= {f"{IssueKind.METER_SILENT}_{trouble}" for trouble in METER_TROUBLES}
-    keys |= {f"{IssueKind.METER_CONTRADICTION}_{finding}" for finding in Finding}
     keys |= {EXTERNAL_LIMIT_LOST, LIMIT_ABOVE_RATING}
-    keys |= {CIRCUIT_REMOVED, METER_WITHOUT_CIRCUIT}
+    keys |= {CIRCUIT_REMOVED, METER_WITHOUT_CIRCUIT, PORT_IN_USE}
     keys |= {ISSUE_FILE_REFUSED, LINE_PHASES_DIFFER, SCHEDULE_WITHOUT_LIMIT}
     keys |= METER_CONTRADICTIONS
     assert keys == set(texts["issues"])
@@ -179,6 +179,11 @@ def test_every_issue_has_a_text(texts: Any) -> None:
         "phases",
         "order",
         "ratio",
+        "high",
+        "low",
+        "allowed",
+        "difference",
+        "port",
     }
     of_files = {"file", "folder", "line", "reason"}
     for key, issue in texts["issues"].items():

@@ -92,7 +92,8 @@ async def test_any_other_reason_is_told_at_once(
 ) -> None:
     """Failsafe, old readings, another circuit, the sun: all but the wait itself."""
     for kind in LimitKind:
-        limited(GARAGE, 2)
+        # Long enough that so many changes are no flood.
+        limited(GARAGE, 8)
         limited(WAIT, 2)
         limited(Limit(kind=kind), 1)
         shown = state(hass, entry, *LEFT, "1_limited_by").state

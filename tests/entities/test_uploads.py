@@ -79,6 +79,7 @@ async def test_received(
     await hass.async_block_till_done()
     (file,) = stored(tmp_path)
     assert file.read_bytes() == content
+    assert file.stat().st_mode & 0o077 == 0
     assert file.name.endswith("-diag.zip")
     upload = state(hass, entry, "event", LEFT, "upload")
     assert upload.attributes["event_type"] == "received"

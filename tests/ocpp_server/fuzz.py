@@ -27,6 +27,7 @@ from custom_components.reev_ems.ocpp_server import (
     ChargePointConfig,
     OcppServer,
     Permit,
+    pace,
     session,
     tls,
 )
@@ -355,5 +356,5 @@ if __name__ == "__main__":
         "seed", type=int, nargs="?", default=random.SystemRandom().randrange(10**6)
     )
     arguments = parser.parse_args()
-    session.RATE_PER_S = 1e6
+    pace.RATE_PER_S = 1e6
     sys.exit(asyncio.run(_main(arguments.frames, arguments.seed)))

@@ -17,6 +17,7 @@ from custom_components.reev_ems.ocpp_server import (
     OcppServer,
     connections,
     keepalive,
+    pace,
     server as ocpp_server,
     session,
 )
@@ -250,8 +251,8 @@ async def test_s12_flood_is_slowed_down_and_others_are_not(
     adopt: Any, dial: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A charge point that sends 100 times too much is read more slowly."""
-    monkeypatch.setattr(session, "BURST", 50)
-    monkeypatch.setattr(session, "RATE_PER_S", 100.0)
+    monkeypatch.setattr(pace, "BURST", 50)
+    monkeypatch.setattr(pace, "RATE_PER_S", 100.0)
     adopt()
     adopt("CP2")
     client, other = await dial(), await dial("CP2")
@@ -364,17 +365,6 @@ async def test_s12_passwords(adopt: Any, dial: Any) -> None:
     await (await dial(**header("CP1", b"secret-secret-secret"))).ask("Heartbeat")
     await (await dial("HEX", **header("HEX", key.encode()))).ask("Heartbeat")
     await (await dial("HEX", **header("HEX", bytes.fromhex(key)))).ask("Heartbeat")
-
-
-async def test_s12_unknown_list_is_bounded(server: OcppServer, dial: Any) -> None:
-    """Of a flood of ids only the newest are kept."""
-    server.pairing = True
-    for number in range(30):
-        client = await dial(f"N{number}")
-        await client.boot()
-        await client.close()
-    assert len(server.unknown) == 20
-    assert "N29" in server.unknown
 
 
 async def test_s12_silent_sockets_do_not_keep_others_out(

@@ -63,7 +63,7 @@ async def test_s12_a_charge_point_is_given_its_own_certificate(
     assert len(chain) <= 10_000
 
     files = authority.server_certificate(("127.0.0.1",))
-    await server.change_encryption(tls.context(*files, authority.path))
+    await server.listen_anew("127.0.0.1", tls.context(*files, authority.path))
     dialer = Dialer(authority)
     context = dialer.showing(chain.encode(), pem(key))
     assert await dialer.handshake(server.port, context) == 101

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from custom_components.reev_ems import ocpp_server
 from custom_components.reev_ems.energy_management.observation import ConnectorState
 from custom_components.reev_ems.ocpp_server import (
     BootInfo,
@@ -235,21 +234,6 @@ async def test_s12_end_of_pairing_drops_who_waits(
     with pytest.raises(InvalidStatus) as refused:
         await dial("NEW")
     assert refused.value.response.status_code == 404
-
-
-async def test_s12_one_connection_too_many(
-    adopt: Any, dial: Any, server: OcppServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is told to come again later; those that are there go on."""
-    monkeypatch.setattr(ocpp_server.server, "_MAX_CONNECTIONS", 2)
-    for number in range(3):
-        adopt(f"CP{number}")
-    clients = [await dial(f"CP{number}") for number in range(2)]
-    with pytest.raises(InvalidStatus) as refused:
-        await dial("CP2")
-    assert refused.value.response.status_code == 503
-    for client in clients:
-        await client.ask("Heartbeat")
 
 
 async def test_port_that_is_taken(server: OcppServer, store: SessionLog) -> None:

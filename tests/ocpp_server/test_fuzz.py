@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from custom_components.reev_ems.ocpp_server import session
+from custom_components.reev_ems.ocpp_server import pace
 from custom_components.reev_ems.sessions import SessionLog
 
 from . import fuzz
@@ -21,7 +21,7 @@ async def test_s12_fuzz(
     # Most of the time goes into logs and into the origin of each callback otherwise.
     caplog.set_level(logging.WARNING)
     asyncio.get_running_loop().set_debug(False)
-    monkeypatch.setattr(session, "RATE_PER_S", 1e6)
+    monkeypatch.setattr(pace, "RATE_PER_S", 1e6)
     report = await fuzz.run(20_000, 1, store)
     assert not report.findings
     assert report.frames >= 20_000

@@ -46,6 +46,8 @@ LEARNT = Learnt(
     ),
     without_measurands=("SoC",),
     clock_offset_s=3600.0,
+    statuses={1: "Charging"},
+    floor_kind_asked=False,
     self_tests={1: SelfTest(meter_values=True, falls_back=True, fall_back_s=2.5)},
     paused={1: "CARD"},
     local_list=LocalListRecord(version=4, digest="of tags"),
@@ -266,3 +268,16 @@ async def test_a_pause_outlives_a_restart(restarted: Any) -> None:
     assert client.sent("RemoteStartTransaction")[0]["idTag"] == "CARD"
     await client.status("Available")
     assert not point.learnt.paused
+
+
+async def test_s4_a_relative_floor_of_an_earlier_version_is_asked_about_again(
+    restarted: Any,
+) -> None:
+    """Earlier versions asked for a relative floor first; one that stands each step of a clock is better."""
+    data = Learnt(abilities=Abilities(floor_kind=Kind.RELATIVE)).as_dict()
+    for asked, kind in (({"floor_kind_asked": True}, "Relative"), ({}, "Absolute")):
+        record = {name: data[name] for name in data if name != "floor_kind_asked"}
+        _, recorder, client = await restarted(Learnt.from_dict(record | asked), {})
+        await recorder.wait(FloorAccepted)
+        (floor,) = client.profiles("TxDefaultProfile")
+        assert floor["chargingProfileKind"] == kind

@@ -60,7 +60,7 @@ async def test_s12_encryption_is_switched_on(
     port = server.port
     authority = tls.Authority.load_or_create(tmp_path)
     files = authority.server_certificate(("127.0.0.1",))
-    await server.change_encryption(tls.context(*files))
+    await server.listen_anew("127.0.0.1", tls.context(*files))
     assert server.port == port
     await plain.closed()
     assert not point.connected

@@ -98,13 +98,14 @@ async def test_s4_who_cannot_be_looked_up_gets_its_floor(
         user_name=None,
         meter_start_wh=100,
     )
-    engine, store._engine = store._engine, None
+    database = store._database
+    engine, database._file = database._file, None
     point = server.adopt(ChargePointConfig(id="CP1"))
     client = await dial()
     await soon(lambda: point.floor_accepted)
     assert point.connectors[1].transaction is None
     assert "its transactions cannot be read" in caplog.text
-    store._engine = engine
+    database._file = engine
     await client.close()
     await dial()
     await soon(lambda: point.connectors[1].transaction is not None)

@@ -51,7 +51,7 @@ async def test_s1_watts_are_for_one_phase_until_more_are_seen(
     await recorder.wait(PermitAccepted)
     assert watts(client) == [2300]
     assert watts(client, "TxDefaultProfile") == [1380]
-    await client.ask("MeterValues", **metered(transaction_id, "2", "2", "2"))
+    await client.ask("MeterValues", **metered(transaction_id, "1.9", "1.9", "1.9"))
     await client.ask("MeterValues", **metered(transaction_id, "9", "9", "9"))
     assert point.connectors[1].phases_used is None
     await client.ask("MeterValues", **metered(transaction_id, "9", "9", "9"))

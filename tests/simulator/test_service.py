@@ -482,7 +482,9 @@ async def test_s12_a_site_file_with_certificates(
     """Simulated charge points encrypt, and sign in with certificates of their own."""
     authority = tls.Authority.load_or_create(tmp_path / "tls")
     files = authority.server_certificate(("127.0.0.1",))
-    await server.change_encryption(tls.context(*files, authority.path if own else None))
+    await server.listen_anew(
+        "127.0.0.1", tls.context(*files, authority.path if own else None)
+    )
     options: Json = {}
     if own:
         certificate, key = authority.charge_point_certificate("CP1")

@@ -21,11 +21,13 @@ from ..const import (
     CONF_CHARGE_POINT_ID,
     CONF_FIRMWARE,
     CONF_PASSWORD,
+    CONF_PASSWORD_ON_TRIAL,
     CONF_QUIRKS,
     CONF_URL,
     CONF_VERSION,
 )
 from ..downloads import async_bundle_link
+from ..ocpp_server.passwords import hashed
 from ..security import PortSecurity
 from .charge_point_abilities import (
     ABILITIES_SCHEMA,
@@ -213,7 +215,9 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
         errors: dict[str, str] = {}
         if user_input is not None:
             login, errors = take_login(entry, user_input)
-            if not errors and CONF_PASSWORD not in login:
+            if not errors and (
+                CONF_PASSWORD not in login or CONF_PASSWORD_ON_TRIAL in login
+            ):
                 return self.async_update_and_abort(
                     entry, subentry, data=_with_login(subentry.data, login)
                 )
@@ -241,7 +245,8 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
             if "subentry_id" not in self.context:
                 return self._create()
             subentry = self._get_reconfigure_subentry()
-            data = _with_login(subentry.data, {CONF_PASSWORD: setup.new_password})
+            login = {CONF_PASSWORD: hashed(setup.new_password or "")}
+            data = _with_login(subentry.data, login)
             return self.async_update_and_abort(entry, subentry, data=data)
         schema, placeholders = credentials_form(self.hass, entry, setup)
         return self.async_show_form(

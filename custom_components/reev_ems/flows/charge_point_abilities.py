@@ -22,6 +22,7 @@ from ..const import SUBENTRY_CHARGE_POINT
 from ..ocpp_server.abilities import Way
 from ..ocpp_server.dialect import MEASURANDS
 from ..ocpp_server.profiles import Kind, Purpose, Unit
+from ..texts import verbatim
 from .fields import choice, out_of_range, unbounded
 
 SECTION_LIMITS = "limits"
@@ -58,7 +59,15 @@ _ABILITY_CHOICES: dict[str, tuple[str, Mapping[str, Any]]] = {
 _ABILITY_NUMBERS = {"max_stack_level": (0, 99), "max_periods": (1, 1024)}
 _VENDOR_KEY = "vendor_key"
 _CAR_PHASES = "car_phases"
-_BEHAVIOR_CHOICES = ("autonomous_fallback", "zero_ends_session", "set_up")
+_VERSIONS = {"v1_6": "1.6", "v2_0_1": "2.0.1", "v2_1": "2.1"}
+_BEHAVIOR_CHOICES: dict[str, tuple[str, Mapping[str, Any]]] = {
+    "ocpp_version": ("ocpp_version", _VERSIONS),
+    "autonomous_fallback": ("yes_no", _YES_NO),
+    "zero_ends_session": ("yes_no", _YES_NO),
+    "reset_when_finished": ("yes_no", _YES_NO),
+    "set_up": ("yes_no", _YES_NO),
+}
+_START_REST = "start_rest_s"
 _METER_INTERVAL = "meter_interval_s"
 _WITHOUT_MEASURANDS = "without_measurands"
 
@@ -94,7 +103,13 @@ SECTIONS: dict[str, dict[str, Any]] = {
             )
         ),
     },
-    SECTION_BEHAVIOR: {name: choice("yes_no", _YES_NO) for name in _BEHAVIOR_CHOICES},
+    SECTION_BEHAVIOR: {
+        **{
+            name: choice(key, options)
+            for name, (key, options) in _BEHAVIOR_CHOICES.items()
+        },
+        _START_REST: _whole(0, 3600, UnitOfTime.SECONDS),
+    },
 }
 
 ABILITIES_SCHEMA = probatio.Schema(
@@ -129,7 +144,7 @@ def said_and_known(entry: ConfigEntry[Any], subentry: ConfigSubentry) -> dict[st
             said = " ".join(filter(None, (info.vendor, info.model, info.firmware)))
         if charge_point and charge_point.quirks.names:
             known = ", ".join(charge_point.quirks.names)
-    return {"said": said or "–", "known": known}
+    return {"said": verbatim(said or "–"), "known": known}
 
 
 def take_abilities(user_input: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -156,9 +171,11 @@ def take_abilities(user_input: Mapping[str, Mapping[str, Any]]) -> dict[str, Any
     if without := metering.get(_WITHOUT_MEASURANDS):
         quirks[_WITHOUT_MEASURANDS] = [_MEASURANDS[name] for name in without]
     behavior = user_input[SECTION_BEHAVIOR]
+    if behavior.get(_START_REST) is not None:
+        quirks[_START_REST] = int(behavior[_START_REST])
     return quirks | {
-        name: _YES_NO[behavior[name]]
-        for name in _BEHAVIOR_CHOICES
+        name: options[behavior[name]]
+        for name, (_, options) in _BEHAVIOR_CHOICES.items()
         if behavior.get(name)
     }
 
@@ -186,10 +203,12 @@ def show_abilities(quirks: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             _key(_MEASURANDS, name) for name in quirks[_WITHOUT_MEASURANDS]
         ]
     behavior = {
-        name: _key(_YES_NO, quirks[name])
-        for name in _BEHAVIOR_CHOICES
+        name: _key(options, quirks[name])
+        for name, (_, options) in _BEHAVIOR_CHOICES.items()
         if name in quirks
     }
+    if _START_REST in quirks:
+        behavior[_START_REST] = quirks[_START_REST]
     return {
         SECTION_LIMITS: limits,
         SECTION_METERING: metering,

@@ -32,6 +32,7 @@ from ..const import (
     CONF_MIN_W,
     CONF_NUMBER,
     CONF_PASSWORD,
+    CONF_PASSWORD_ON_TRIAL,
     CONF_PHASE_COUNT,
     CONF_PHASES,
     CONF_SUPPLY,
@@ -40,6 +41,7 @@ from ..const import (
     SUBENTRY_CHARGE_POINT,
 )
 from ..energy_management.model import PHASES, ChargingMode, Connector, Supply
+from ..ocpp_server.passwords import hashed
 from ..passwords import PASSWORD_LENGTHS, generate_password
 from ..security import PortSecurity
 from ..validation import MINIMUM_LIMIT_A, is_charge_point_id
@@ -64,11 +66,12 @@ SECTION_DC = "dc"
 # More than any charge point on the market has.
 MAX_CONNECTORS = 16
 
+LOGIN_TELL = "tell"
 LOGIN_NONE = "none"
 LOGIN_GENERATE = "generate"
 LOGIN_OWN = "own"
 LOGIN_CERTIFICATE = "certificate"
-_LOGINS = (LOGIN_NONE, LOGIN_GENERATE, LOGIN_OWN, LOGIN_CERTIFICATE)
+_LOGINS = (LOGIN_TELL, LOGIN_NONE, LOGIN_GENERATE, LOGIN_OWN, LOGIN_CERTIFICATE)
 
 # How the connector's own phases are wired to L1, L2, L3; an unknown wiring counts on every phase it might use.
 LINE_PHASES: dict[str, tuple[list[str] | None, int]] = {
@@ -137,8 +140,10 @@ def identity_fields(circuits: Mapping[str, str]) -> dict[probatio.Marker, Any]:
 
 def default_login(entry: ConfigEntry[Any]) -> str:
     """Return what a new charge point has, if nobody says otherwise."""
-    demanded = PortSecurity.of(entry.data).profile.demands_password
-    return LOGIN_GENERATE if demanded else LOGIN_NONE
+    profile = PortSecurity.of(entry.data).profile
+    if profile.demands_password:
+        return LOGIN_GENERATE
+    return LOGIN_NONE if profile.is_encrypted else LOGIN_TELL
 
 
 def login_fields(default: str) -> dict[probatio.Marker, Any]:
@@ -163,7 +168,12 @@ def login_fields(default: str) -> dict[probatio.Marker, Any]:
 
 
 # How a charge point signs in, as it is stored.
-LOGIN_KEYS = (CONF_PASSWORD, CONF_FORMER_PASSWORD, CONF_DEMANDS_CERTIFICATE)
+LOGIN_KEYS = (
+    CONF_PASSWORD,
+    CONF_FORMER_PASSWORD,
+    CONF_PASSWORD_ON_TRIAL,
+    CONF_DEMANDS_CERTIFICATE,
+)
 
 
 def take_login(
@@ -182,6 +192,9 @@ def take_login(
             return {}, {SECTION_SECURITY: "password_length"}
         return {CONF_PASSWORD: password}, {}
     match values[CONF_LOGIN]:
+        case "tell" if not profile.demands_password:
+            login = {CONF_PASSWORD: generate_password(), CONF_PASSWORD_ON_TRIAL: True}
+            return login, {}
         case "generate":
             return {CONF_PASSWORD: generate_password()}, {}
         case "own":
@@ -277,7 +290,11 @@ class ChargePointSetup:
         for key in LOGIN_KEYS:
             self._identity.pop(key, None)
         self._identity |= login
-        self.new_password = login.get(CONF_PASSWORD)
+        if CONF_PASSWORD_ON_TRIAL not in login:
+            self.new_password = login.get(CONF_PASSWORD)
+        if self.new_password:
+            # It is shown once, and not needed any more.
+            self._identity[CONF_PASSWORD] = hashed(self.new_password)
         return errors
 
     @property

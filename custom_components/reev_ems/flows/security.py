@@ -1,5 +1,8 @@
 """The forms of an OCPP port's security: the profile, and the certificates that encryption needs."""
 
+from dataclasses import replace
+from ipaddress import ip_address
+from socket import AF_INET, AF_INET6, SOCK_STREAM, socket
 from typing import Any
 
 from homeassistant.config_entries import (
@@ -8,6 +11,7 @@ from homeassistant.config_entries import (
     ConfigFlowResult,
     ConfigSubentry,
 )
+from homeassistant.const import CONF_ADDRESS
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.network import NoURLAvailableError, get_url
 from homeassistant.helpers.selector import TextSelector, TextSelectorConfig
@@ -19,6 +23,7 @@ from ..const import (
     CONF_DEMANDS_CERTIFICATE,
     CONF_OCPP_PORT,
     CONF_PASSWORD,
+    CONF_PASSWORD_ON_TRIAL,
     CONF_SECURITY,
     SUBENTRY_CHARGE_POINT,
 )
@@ -69,6 +74,17 @@ def ocpp_url(hass: HomeAssistant, entry: ConfigEntry[Any]) -> str:
     return f"{security.scheme}://{host}:{entry.data[CONF_OCPP_PORT]}/"
 
 
+def _is_own_address(address: str) -> bool:
+    """Return whether a port can be opened at an address: it is one of this machine. Asks the system."""
+    try:
+        family = AF_INET6 if ip_address(address).version == 6 else AF_INET
+        with socket(family, SOCK_STREAM) as probe:
+            probe.bind((address, 0))
+    except ValueError, OSError:
+        return False
+    return True
+
+
 class SecurityFlow(ConfigFlow):
     """The steps of a site's reconfiguration that are about the security of its OCPP port."""
 
@@ -84,14 +100,19 @@ class SecurityFlow(ConfigFlow):
         without_password: list[str] = []
         if user_input is not None:
             profile = SecurityProfile(user_input[CONF_PROFILE])
+            address = (user_input.get(CONF_ADDRESS) or "").strip() or None
+            if address and not await self.hass.async_add_executor_job(
+                _is_own_address, address
+            ):
+                errors[CONF_ADDRESS] = "address_not_ours"
             if profile.demands_password:
                 without_password = self._without_login(entry, profile)
             if without_password:
                 errors[CONF_PROFILE] = "passwords_missing"
-            elif not profile.is_encrypted:
-                return self._save_security(PortSecurity(profile=profile))
-            else:
-                self._security = PortSecurity(profile=profile)
+            if not errors:
+                self._security = PortSecurity(profile=profile, address=address)
+                if not profile.is_encrypted:
+                    return self._save_security(self._security)
                 if user_input[CONF_SOURCE] == SOURCE_FILES:
                     return await self.async_step_certificate_files()
                 return await self.async_step_generated_certificate()
@@ -104,11 +125,15 @@ class SecurityFlow(ConfigFlow):
                     CONF_SOURCE,
                     default=SOURCE_FILES if now.certificate else SOURCE_GENERATED,
                 ): choice(CONF_SOURCE, (SOURCE_GENERATED, SOURCE_FILES)),
+                probatio.Optional(CONF_ADDRESS): TextSelector(),
             }
         )
         return self.async_show_form(
             step_id="ocpp_security",
-            data_schema=self.add_suggested_values_to_schema(schema, user_input),
+            data_schema=self.add_suggested_values_to_schema(
+                schema,
+                user_input or ({CONF_ADDRESS: now.address} if now.address else None),
+            ),
             errors=errors,
             description_placeholders={
                 "port": str(entry.data[CONF_OCPP_PORT]),
@@ -127,7 +152,7 @@ class SecurityFlow(ConfigFlow):
             names = tuple(
                 dict.fromkeys(name.strip() for name in user_input[CONF_NAMES])
             )
-            security = PortSecurity(profile=self._security.profile, names=names)
+            security = replace(self._security, names=names)
             if not names or not all(is_host(name) for name in names):
                 errors[CONF_NAMES] = "host_invalid"
             else:
@@ -159,15 +184,14 @@ class SecurityFlow(ConfigFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask where the files are, and check them."""
-        profile = self._security.profile
         errors: dict[str, str] = {}
         detail = ""
         if user_input is not None:
             certificate: str = user_input[CONF_CERTIFICATE].strip()
             key: str = user_input[CONF_KEY].strip()
             client_ca = (user_input.get(CONF_CLIENT_CA) or "").strip() or None
-            security = PortSecurity(
-                profile=profile, certificate=certificate, key=key, client_ca=client_ca
+            security = replace(
+                self._security, certificate=certificate, key=key, client_ca=client_ca
             )
             errors = await self.hass.async_add_executor_job(
                 file_errors, certificate, key, client_ca
@@ -254,6 +278,7 @@ class SecurityFlow(ConfigFlow):
             subentry.title
             for subentry in self._charge_points(entry)
             if not any(subentry.data.get(key) for key in enough)
+            or subentry.data.get(CONF_PASSWORD_ON_TRIAL)
         ]
 
     def _without_certificate(self) -> list[str]:

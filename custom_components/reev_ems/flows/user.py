@@ -8,6 +8,8 @@ from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
 from homeassistant.const import CONF_NAME
 from homeassistant.helpers.selector import (
     BooleanSelector,
+    EntitySelector,
+    EntitySelectorConfig,
     SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
@@ -21,6 +23,7 @@ from ..const import (
     CONF_ENABLED,
     CONF_GROUP,
     CONF_ID_TAGS,
+    CONF_PERSON,
     CONF_PRIORITY,
     SUBENTRY_USER,
     SUBENTRY_USER_GROUP,
@@ -91,6 +94,8 @@ class UserSubentryFlow(ConfigSubentryFlow):
                     CONF_PRIORITY: user_input[CONF_PRIORITY],
                     CONF_ENABLED: user_input[CONF_ENABLED],
                 }
+                if person := user_input.get(CONF_PERSON):
+                    data[CONF_PERSON] = person
                 if step_id == "user":
                     return self.async_create_entry(title=title, data=data)
                 return self.async_update_and_abort(
@@ -127,6 +132,9 @@ class UserSubentryFlow(ConfigSubentryFlow):
                     CONF_PRIORITY, default=DEFAULT_PRIORITY
                 ): priority_slider(),
                 probatio.Required(CONF_ENABLED, default=True): BooleanSelector(),
+                probatio.Optional(CONF_PERSON): EntitySelector(
+                    EntitySelectorConfig(domain="person")
+                ),
             }
         )
 

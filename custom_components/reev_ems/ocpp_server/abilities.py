@@ -30,7 +30,8 @@ class Abilities:
     max_stack_level: int | None = None
     max_periods: int | None = None
     floor_purpose: Purpose = Purpose.TX_DEFAULT
-    floor_kind: Kind = Kind.RELATIVE
+    floor_kind: Kind = Kind.ABSOLUTE
+    """Relative ones count from the start of the session: where a clock is set back, some have not begun."""
     floor_per_connector: bool = False
     working_purpose: Purpose = Purpose.TX_PROFILE
     working_kind: Kind = Kind.ABSOLUTE
@@ -84,7 +85,7 @@ def read_abilities(values: Mapping[str, object]) -> dict[str, object]:
 
 
 _OTHER_UNIT = {Unit.AMPERE: Unit.WATT, Unit.WATT: Unit.AMPERE}
-_OTHER_KIND = {Kind.ABSOLUTE: Kind.RELATIVE, Kind.RELATIVE: Kind.ABSOLUTE}
+OTHER_KIND = {Kind.ABSOLUTE: Kind.RELATIVE, Kind.RELATIVE: Kind.ABSOLUTE}
 
 
 def floor_ladder(known: Abilities, supply: Supply) -> Iterator[Abilities]:
@@ -97,7 +98,7 @@ def floor_ladder(known: Abilities, supply: Supply) -> Iterator[Abilities]:
             # It exists for the whole charge point only, and the standard forbids relative ones from 2.0.1 on.
             scopes = {False: None}
         for scope in scopes:
-            for kind in (known.floor_kind, _OTHER_KIND[known.floor_kind]):
+            for kind in (known.floor_kind, OTHER_KIND[known.floor_kind]):
                 for each in units:
                     yield replace(
                         known,
@@ -126,7 +127,7 @@ def working_ladder(known: Abilities) -> Iterator[Abilities]:
         for stack_level in dict.fromkeys((level, 0, 1)):
             if purpose is known.floor_purpose and stack_level == 0:
                 continue
-            for kind in (known.working_kind, _OTHER_KIND[known.working_kind]):
+            for kind in (known.working_kind, OTHER_KIND[known.working_kind]):
                 if purpose is Purpose.MAXIMUM and kind is Kind.RELATIVE:
                     continue
                 yield replace(

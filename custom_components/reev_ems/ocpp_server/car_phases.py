@@ -16,8 +16,8 @@ from .profiles import Unit
 if TYPE_CHECKING:
     from .charge_point import ChargePoint
 
-_CHARGING_A = 5.0
-"""Below it is a ramp or a taper, which tells nothing."""
+_CHARGING_A = 2.0
+"""Below it is noise, or a car that has only just begun or nearly ended; some charge with little for hours."""
 _DRAWING_A = 1.0
 _LEAST_A = 6.0
 """The smallest current at which a car charges (IEC 61851)."""

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-import contextlib
+from dataclasses import replace
 from datetime import datetime
 import logging
 from typing import override
 
 from ..energy_management.observation import ConnectorState
-from . import commissioning, quirks
+from . import clock, commissioning, quirks
 from .abilities import Abilities, Way
 from .composite import ReadBack
 from .dialect import MEASURANDS, Dialect
@@ -24,10 +24,21 @@ from .events import (
 )
 from .learnt import Learnt
 from .leaving import Leaving
+from .likely_states import LikelyStates
 from .local_list import LocalList
-from .model import BootInfo, CallError, ChargePointConfig, Payload, Permit, SelfTest
+from .model import (
+    BootInfo,
+    CallError,
+    ChargePointConfig,
+    ConnectorView,
+    Payload,
+    Permit,
+    SelfTest,
+    is_unknown_action,
+)
 from .remote import RemoteControl
 from .reports import Host, Reports
+from .rivals import Rivals
 from .session import Session
 from .steering import Steering
 from .transactions import transaction_of
@@ -66,6 +77,8 @@ class ChargePoint(RemoteControl, Reports):
         self.dialect: Dialect = V16(self)
         self.steering = Steering(self, Abilities())
         self.read_back = ReadBack(self)
+        self.likely_states = LikelyStates(self)
+        self.rivals = Rivals(self)
         self.local_list = LocalList(self)
         self.zero = Zero(self)
         self.leaving = Leaving(self)
@@ -76,8 +89,13 @@ class ChargePoint(RemoteControl, Reports):
         self._setting_up: asyncio.Task[None] | None = None
         self._set_up_at_s = 0.0
         self._resting: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._booted = asyncio.Event()
+        self.password_told = False
+        """Whether it was told the password that it has on trial, since this program started."""
         self._introduced = False
+        self._triggers = True
+        """Whether it knows TriggerMessage, as far as we know."""
         self._awaiting_boot = False
         self._boot_asked = False
         self._asked = False
@@ -112,7 +130,10 @@ class ChargePoint(RemoteControl, Reports):
         """What a person should know.
 
         `floor_rejected`, `profile_rejected`, `schedule_differs`; `restart_needed`: a setting acts only from then on;
-        `connector_unknown`: a session runs where nothing is steered, since that connector is not set up.
+        `connector_unknown`: a session runs where nothing is steered, since that connector is not set up;
+        `power_contradicts`: it reports no power while its energy register rises; `id_twice`: several connect with its id;
+        `log_ins_failed`: somebody tries passwords;
+        `password_unused`: it goes on without the password that it was given.
         """
         return self._problems
 
@@ -139,6 +160,11 @@ class ChargePoint(RemoteControl, Reports):
             local_list=self.local_list.record,
             ignores_zero=self.zero.ignores,
             ends_on_zero=self.zero.ends,
+            statuses={
+                connector.connector_id: connector.status
+                for connector in self.connectors.values()
+                if connector.status is not None
+            },
         )
 
     @property
@@ -240,8 +266,6 @@ class ChargePoint(RemoteControl, Reports):
         before, self.config = self.config, config
         if config == before:
             return
-        if config.password != before.password:
-            self.password_confirmed = False
         places = (config.connector_ids, config.supply) != (
             before.connector_ids,
             before.supply,
@@ -250,9 +274,19 @@ class ChargePoint(RemoteControl, Reports):
             self._make_connectors()
             self._elsewhere.clear()
             self.problem("connector_unknown", present=False)
+        if config.password != before.password or not config.password_on_trial:
+            self.password_told = False
+            self.problem("password_unused", present=False)
         if config.quirks != before.quirks:
+            agreed = self.quirks.ocpp_version
             self._forget()
             self._know_model()
+            if self._session is not None and self.quirks.ocpp_version not in {
+                None,
+                agreed,
+                self.version,
+            }:
+                self._start(self.close("another OCPP version"))
         if places or config.floor != before.floor or not self._asked:
             self.steering.install_floor()
         if (
@@ -269,11 +303,6 @@ class ChargePoint(RemoteControl, Reports):
         if self._session is not None:
             await self._session.close(1001, reason)
 
-    def signed_in(self, password: str) -> None:
-        """Note with which of its passwords it came in."""
-        if password == self.config.password:
-            self.password_confirmed = True
-
     # What its connection does (session.Peer).
 
     async def handle(
@@ -288,6 +317,20 @@ class ChargePoint(RemoteControl, Reports):
         """Return the answer that makes it drop a queued message that is of no use."""
         return self.dialect.empty_answer(action)
 
+    async def gives_way(self) -> bool:
+        """Return whether a newer connection takes over."""
+        return self._session is None or await self.rivals.win(self._session)
+
+    def password_guessed(self, failures: int, address: str) -> None:
+        """Somebody tried wrong passwords: tell so once, until it has been quiet for a while."""
+        if "log_ins_failed" in self._problems:
+            return
+        _LOGGER.warning(
+            "%s: %s wrong passwords, the last from %s", self.id, failures, address
+        )
+        self.problem("log_ins_failed", present=True)
+        self.security_told("FailedLogIns", None, f"{failures}, {address}")
+
     def connected_with(self, session: Session, dialect: type[Dialect]) -> None:
         """Take over a connection; the newest wins, since the old one may be half open."""
         old, self._session = self._session, session
@@ -298,6 +341,7 @@ class ChargePoint(RemoteControl, Reports):
             self._start(self._close_old(old))
         if not isinstance(self.dialect, dialect):
             self.dialect = dialect(self)
+            self.likely_states.remember()
             self._asked = self._configured = False
         self._booted.clear()
         self._boot_asked = False
@@ -306,9 +350,7 @@ class ChargePoint(RemoteControl, Reports):
         self.local_list.start_afresh()
         self.steering.start_afresh()
         for connector in self.connectors.values():
-            connector.state = self.steering.pauses.state_of(
-                connector.connector_id, self.dialect.state_of(connector)
-            )
+            connector.state = self.likely_states.of(connector)
         self.emit(Connected(charge_point_id=self.id, version=self.version))
         self._start(self._work(session))
 
@@ -346,6 +388,20 @@ class ChargePoint(RemoteControl, Reports):
             return
         accepted = str(answer.get("status", "")).lower() == "accepted"
         self.emit(CertificateIssued(charge_point_id=self.id, accepted=accepted))
+
+    @override
+    def clock_doubted(self) -> None:
+        """Ask for a fresh time, which shows whether its clock was set or a message was late."""
+        if self._session is not None and (
+            self._looking is None or self._looking.done()
+        ):
+            self._looking = self._start(self._look_at_clock())
+
+    async def _look_at_clock(self) -> None:
+        await asyncio.sleep(clock.STEP_CONFIRMED_S)
+        for connector in self.connectors.values():
+            if self._offset.doubted:
+                await self.ask_for("MeterValues", connector.connector_id)
 
     async def _close_old(self, session: Session) -> None:
         await session.close(1000, "a newer connection of the same charge point")
@@ -388,6 +444,9 @@ class ChargePoint(RemoteControl, Reports):
         """Ask a charging connector for values where they do not come by themselves."""
         while True:
             await asyncio.sleep(METER_WATCH_S)
+            self.rivals.look()
+            if self._host.log_ins_quiet(self.id):
+                self.problem("log_ins_failed", present=False)
             late_s = self.clock() - _LATE_INTERVALS * max(
                 self.config.meter_interval_s, self.quirks.meter_interval_s
             )
@@ -397,8 +456,19 @@ class ChargePoint(RemoteControl, Reports):
                     connector.state is ConnectorState.CHARGING
                     and (connector.measured_at_s or 0.0) < late_s
                 ):
-                    with contextlib.suppress(CallError):
-                        await self.trigger("MeterValues", connector.connector_id)
+                    await self.ask_for("MeterValues", connector.connector_id)
+
+    async def ask_for(self, message: str, connector_id: int | None = None) -> bool:
+        """Ask it to send a message, unless it knows no such request; returns whether it will."""
+        if self._triggers is False:
+            return False
+        try:
+            await self.trigger(message, connector_id)
+        except CallError as error:
+            if is_unknown_action(error):
+                self._triggers = False
+            return False
+        return True
 
     def _begin_set_up(self) -> None:
         """Set up, from the beginning if that is under way."""
@@ -412,8 +482,7 @@ class ChargePoint(RemoteControl, Reports):
             if not self._introduced:
                 # It started before we did, and says what it is only when asked.
                 self._boot_asked = True
-                with contextlib.suppress(CallError):
-                    await self.trigger("BootNotification")
+                await self.ask_for("BootNotification")
             if not self._asked:
                 await self.dialect.learn()
                 self._asked = True
@@ -436,8 +505,15 @@ class ChargePoint(RemoteControl, Reports):
         for record in records:
             connector = self.connectors.get(record.connector_id)
             if connector is not None and connector.transaction is None:
-                connector.transaction = transaction_of(record)
+                self.runs(connector, transaction_of(record))
+                self.dialect.runs_already(connector.connector_id)
+                self.presume(connector)
         self._restored = True
+
+    @override
+    def presume(self, connector: ConnectorView) -> None:
+        """Set the state of a connector to what is likely, as long as it was not told."""
+        self.likely_states.presume(connector)
 
     def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -518,6 +594,7 @@ class ChargePoint(RemoteControl, Reports):
         self.read_back.clear()
         self.without_measurands = ()
         self.zero.forget()
+        self._triggers = True
         self._offset.found_before_s = 0.0
         self._asked = False
 
@@ -526,10 +603,18 @@ class ChargePoint(RemoteControl, Reports):
         self.info = None if learnt.info == BootInfo() else learnt.info
         self._know_model()
         if learnt.overrides == self.config.quirks:
+            floor_kind = self.steering.abilities.floor_kind
             self.steering.abilities = learnt.abilities
+            if not learnt.floor_kind_asked:
+                self.steering.abilities = replace(
+                    learnt.abilities, floor_kind=floor_kind
+                )
             self.without_measurands = learnt.without_measurands
         self._offset.found_before_s = learnt.clock_offset_s
         self.self_tests = dict(learnt.self_tests)
         self.local_list.record = learnt.local_list
         self.zero.ignores, self.zero.ends = learnt.ignores_zero, learnt.ends_on_zero
+        for connector in self.connectors.values():
+            connector.status = learnt.statuses.get(connector.connector_id)
+        self.likely_states.remember()
         self.steering.pauses.recall(learnt.paused)

@@ -154,6 +154,12 @@ class ReadBack:
             unit=unit,
         )
         sent = self._resends.get(connector_id, 0)
+        if sent < 2 and connector_id not in self.differing:
+            # Told in the other kind, and if that did not help either, as before.
+            floor = point.steering.floor_of(connector, unit)
+            nothing = not 0 <= in_force <= floor * TOLERANCE + _SLACK[unit]
+            point.steering.turn_kind(floor_too=nothing)
+            self._asked_s.pop(connector_id, None)
         if sent:
             self.differing[connector_id] = mismatch
             self._note()

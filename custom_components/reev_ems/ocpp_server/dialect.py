@@ -100,6 +100,14 @@ class Dialect(ABC):
         """Return the state that the last known status means; OFFLINE if none is known."""
 
     @abstractmethod
+    def remember_status(self, connector_id: int, status: str) -> None:
+        """Begin with the status that a connector had before a restart."""
+
+    @abstractmethod
+    def runs_already(self, connector_id: int) -> None:
+        """Note that a transaction of a connector began before this program started."""
+
+    @abstractmethod
     def wire_id(self, transaction: Transaction) -> str | int:
         """Return the transaction's id on the wire."""
 

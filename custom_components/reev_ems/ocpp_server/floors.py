@@ -10,7 +10,7 @@ from .abilities import Abilities, Way, floor_ladder
 from .events import FloorAccepted
 from .limits import floor_limit
 from .model import CallError, ConnectorView, Floor
-from .profiles import Profile, Unit, floor_profile
+from .profiles import UNKNOWN_ACTION, Profile, Unit, floor_profile
 from .session import Session
 
 if TYPE_CHECKING:
@@ -97,7 +97,10 @@ async def install(
     supply = Supply.DC if Supply.DC in point.config.supply.values() else Supply.AC
     for attempt in floor_ladder(point.steering.abilities, supply):
         for profile in _profiles(point, attempt, floor):
-            if await point.steering.set_profile(session, profile) != "Accepted":
+            status = await point.steering.set_profile(session, profile)
+            if status == UNKNOWN_ACTION:
+                return None
+            if status != "Accepted":
                 break
         else:
             return attempt

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from . import fields
+from .connections import network
 from .dialect import PENDING_INTERVAL_S, Dialect
 from .model import Payload, UnknownChargePoint
 from .session import Session
@@ -20,8 +21,13 @@ class Guest:
         *,
         now: Callable[[], datetime],
         seen: Callable[[UnknownChargePoint], None],
+        since_s: float,
     ) -> None:
-        """Remember what it says about itself by calling `seen`."""
+        """Remember what it says about itself by calling `seen`; it came at `since_s`, a monotonic time."""
+        self.introduced = False
+        """Whether it has said what it is."""
+        self.since_s = since_s
+        self.place = network(unknown.address or "")
         self.session: Session | None = None
         self._unknown = unknown
         self._dialect = dialect
@@ -36,6 +42,7 @@ class Guest:
         dialect = self._dialect
         answer: Payload | None
         if action == "BootNotification":
+            self.introduced = True
             told = dialect.boot_info(payload)
             self._unknown = replace(
                 self._unknown,

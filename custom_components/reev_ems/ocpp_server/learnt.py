@@ -43,6 +43,10 @@ class Learnt:
     """A car charged on at a limit of 0 (zero.py)."""
     ends_on_zero: int = 0
     """Transactions that ended by themselves on a limit of 0."""
+    statuses: Mapping[int, str] = field(default_factory=dict)
+    """By connector: its last status, in the words of its OCPP version."""
+    floor_kind_asked: bool = True
+    """Whether it was asked for an absolute floor first; records of earlier versions tell of relative ones."""
 
     def as_dict(self) -> dict[str, object]:
         """Return it as JSON has it."""
@@ -52,6 +56,9 @@ class Learnt:
             "self_tests": {
                 str(connector): asdict(test)
                 for connector, test in self.self_tests.items()
+            },
+            "statuses": {
+                str(connector): status for connector, status in self.statuses.items()
             },
             "paused": {str(connector): tag for connector, tag in self.paused.items()},
         }
@@ -81,6 +88,11 @@ class Learnt:
                 else None,
                 ignores_zero=bool(data.get("ignores_zero", False)),
                 ends_on_zero=int(data.get("ends_on_zero", 0)),
+                statuses={
+                    int(connector): str(status)
+                    for connector, status in data.get("statuses", {}).items()
+                },
+                floor_kind_asked=bool(data.get("floor_kind_asked", False)),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"no record of abilities: {error!r}") from error

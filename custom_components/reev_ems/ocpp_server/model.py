@@ -38,6 +38,11 @@ class CallError(Exception):
         self.status = status
 
 
+def is_unknown_action(error: CallError) -> bool:
+    """Whether a charge point does not know such a request at all: other payloads would not help."""
+    return error.key == "refused" and error.status in {"NotImplemented", "NotSupported"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
     """The failsafe that a charge point falls back to by itself (S4): A per phase for AC, W for DC.
@@ -79,6 +84,8 @@ class ChargePointConfig:
     """Basic authentication is demanded if it is set."""
     former_password: str | None = None
     """Still good: a charge point that was told another may not have taken it."""
+    password_on_trial: bool = False
+    """Whether it is let in without its password, too: it was told one, and has not shown yet that it uses it."""
     demands_certificate: bool = False
     """Whether it has to show a certificate of its own where the server does not demand one of all."""
     certificates: tuple[str, ...] | None = None
@@ -241,6 +248,8 @@ class ConnectorView:
     phases_used: int | None = None
     """Phases on which the car was seen to draw in this transaction."""
     transaction: Transaction | None = None
+    began_at_s: float | None = None
+    """Monotonic time at which the last transaction began."""
     permit: Permit | None = None
     """The last accepted one; where an answer is missing, the larger of the two that may be in force."""
     permit_accepted_at_s: float | None = None

@@ -35,6 +35,7 @@ class Pauses:
         """Begin with nobody paused."""
         self._point = point
         self._tags: dict[int, str] = {}
+        self._stopped_s: dict[int, float] = {}
 
     @property
     def tags(self) -> dict[int, str]:
@@ -76,8 +77,14 @@ class Pauses:
         finally:
             if not taken:
                 self._tags.pop(connector.connector_id, None)
+        self._stopped_s[connector.connector_id] = self._point.clock()
         self._point.taught()
         return taken
+
+    def start_at_s(self, connector_id: int) -> float:
+        """Return the monotonic time before which a start would come too soon after the stop."""
+        stopped_s = self._stopped_s.get(connector_id, 0.0)
+        return stopped_s + self._point.quirks.start_rest_s
 
     def _forget(self, connector_id: int) -> None:
         if self._tags.pop(connector_id, None) is not None:
@@ -85,10 +92,16 @@ class Pauses:
 
     async def start(self, session: Session, connector: ConnectorView) -> bool:
         """Go on with the session that was ended; returns whether it will try. Raises CallError."""
-        id_ = connector.connector_id
-        return await self._ask(
-            session, self._point.dialect.remote_start(id_, self._tags[id_]), urgent=True
-        )
+        id_, point = connector.connector_id, self._point
+        start = point.dialect.remote_start(id_, self._tags[id_])
+        if await self._ask(session, start, urgent=True):
+            return True
+        if not point.quirks.reset_when_finished or any(
+            each.transaction for each in point.connectors.values()
+        ):
+            return False
+        # The next attempt comes when it is back.
+        return await self._ask(session, point.dialect.reset(hard=False), urgent=False)
 
     async def _ask(self, session: Session, request: Request, *, urgent: bool) -> bool:
         action, payload = request

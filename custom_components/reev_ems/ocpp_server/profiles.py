@@ -4,7 +4,7 @@ The scheme (S5): the working profile lapses in three independent ways, since no 
 (one client ignores `duration`; none ignored the second period).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 import math
@@ -16,6 +16,14 @@ START_MARGIN_S = 60.0
 """A profile starts this long ago, so that a clock that is a little behind does not leave a gap."""
 GRACE_S = 60.0
 """`duration` and `validTo` end this long after the second period began: it is the one that should act."""
+
+_ALWAYS = datetime.fromisoformat("1970-01-01T00:00:00Z")
+"""When the floor begins: no clock of a charge point is set to a time before it."""
+
+UNKNOWN_ACTION = "unknown action"
+"""In place of a status: charging profiles are not implemented at all."""
+
+_SAME_S = 2.0
 
 FLOOR_PROFILE_ID = 1
 _WORKING_PROFILE_ID = 100
@@ -63,6 +71,19 @@ class Profile:
     transaction_id: str | int | None = None
     phase_count: int | None = None
 
+    def like(self, other: Profile) -> bool:
+        """Whether another profile says the same, and for as long, to the second."""
+        timeless = {"periods": (), "start": None, "valid_to": None, "duration_s": None}
+        if replace(self, **timeless) != replace(other, **timeless):  # type: ignore[arg-type]
+            return False
+        if [limit for _, limit in self.periods] != [
+            limit for _, limit in other.periods
+        ]:
+            return False
+        if self.valid_to is None or other.valid_to is None:
+            return self.valid_to is other.valid_to
+        return abs((self.valid_to - other.valid_to).total_seconds()) < _SAME_S
+
 
 def floor_id(connector_id: int) -> int:
     """Return the id of the floor's profile: one for the whole charge point (connector 0), else one each."""
@@ -100,9 +121,7 @@ def floor_profile(
         kind=kind,
         unit=unit,
         periods=((0, truncate(limit, unit)),),
-        start=datetime.fromisoformat("2020-01-01T00:00:00Z")
-        if kind is Kind.ABSOLUTE
-        else None,
+        start=_ALWAYS if kind is Kind.ABSOLUTE else None,
         phase_count=phase_count,
     )
 

@@ -18,6 +18,9 @@ _OWN = (
     "zero_ends_session",
     "car_phases",
     "set_up",
+    "ocpp_version",
+    "reset_when_finished",
+    "start_rest_s",
 )
 
 
@@ -38,6 +41,12 @@ class Quirks:
     """Where limits are in W: the phases that every car here charges with; None: one, until it shows more."""
     set_up: bool = True
     """Whether its configuration may be written."""
+    ocpp_version: str | None = None
+    """The version to agree on where it offers several; None: the first that it offers."""
+    reset_when_finished: bool = False
+    """Whether it takes no start after a session until it was restarted, or the plug was pulled."""
+    start_rest_s: int = 0
+    """A start sooner after a stop than this upsets it."""
 
     def applied_to(self, abilities: Abilities) -> Abilities:
         """Return the abilities with what is known of the model."""
@@ -113,4 +122,6 @@ def _merged(quirks: Quirks, values: Mapping[str, object]) -> Quirks:
         own["without_measurands"] = tuple(
             cast("Sequence[str]", own["without_measurands"])
         )
+    if own.get("ocpp_version") not in {None, "1.6", "2.0.1", "2.1"}:
+        raise ValueError(f"no OCPP version: {own['ocpp_version']}")
     return replace(quirks, abilities={**quirks.abilities, **abilities}, **own)  # type: ignore[arg-type]

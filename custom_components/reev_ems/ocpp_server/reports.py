@@ -7,8 +7,7 @@ from typing import Protocol
 
 from ..energy_management.model import Supply
 from ..energy_management.observation import ConnectorState
-from . import quirks
-from .clock import ClockOffset
+from . import clock, quirks
 from .events import (
     ChargePointEvent,
     FirmwareStatusChanged,
@@ -29,6 +28,7 @@ from .model import (
     Transaction,
     User,
 )
+from .registers import Registers
 from .steering import Steering
 from .transactions import TransactionLog
 from .zero import Zero
@@ -36,7 +36,8 @@ from .zero import Zero
 _OLDEST_REPORT = timedelta(days=400)
 
 _OFFSET_STEP_S = 5.0
-"""A change of a clock that is worth to be kept."""
+"""A change of a clock that is worth to be kept, and to tell the permits again."""
+_OUR_STEP_S = 1.0
 
 _MOST_ELSEWHERE = 16
 """Sessions at connectors that are not set up, of which the end is waited for."""
@@ -53,6 +54,9 @@ class Host(Protocol):
     authorize: Callable[[str, str], Authorization]
     quirk_table: tuple[quirks.Entry, ...]
     sign_request: Callable[[str, str], str] | None
+
+    def log_ins_quiet(self, charge_point_id: str) -> bool:
+        """Whether no password was wrong for a charge point for a while."""
 
 
 class Reports:
@@ -76,8 +80,13 @@ class Reports:
         """The last word about an upload of diagnostics or of a log, as OCPP has it."""
         self._host = host
         self._listeners: list[Callable[[ChargePointEvent], None]] = []
-        self._offset = ClockOffset()
+        self._offset = clock.ClockOffset()
+        self._our_lead_s: float | None = None
+        """Our clock less the monotonic time: it changes only when our clock is set."""
+        self.told_state: set[int] = set()
+        """The connectors that told their state since this program started."""
         self._newest_sample: dict[int, datetime] = {}
+        self._registers = Registers()
         self._elsewhere: set[int] = set()
         """Sessions that run at connectors that are not set up."""
         self._make_connectors()
@@ -124,6 +133,7 @@ class Reports:
 
     def charger_now(self) -> datetime:
         """Return the time on the charge point's clock."""
+        self._heed_our_clock()
         return self.now() + timedelta(seconds=self._offset.seconds)
 
     @property
@@ -136,17 +146,48 @@ class Reports:
         for listener in tuple(self._listeners):
             listener(event)
 
+    @property
+    def only_connector(self) -> int | None:
+        """The number of its connector, if it has one only."""
+        return next(iter(self.connectors)) if len(self.connectors) == 1 else None
+
     def saw_time(self, at: datetime | None) -> None:
         """Learn the charge point's clock from the time in a message."""
-        if at is not None:
-            self._offset.learn(self.clock(), (at - self.now()).total_seconds())
-            ahead_s = self._offset.believed_s
-            if (
-                ahead_s is not None
-                and abs(ahead_s - self._offset.found_before_s) > _OFFSET_STEP_S
-            ):
-                self._offset.found_before_s = round(ahead_s)
-                self.taught()
+        if at is None:
+            return
+        self._heed_our_clock()
+        before_s, found_s = self._offset.seconds, self._offset.found_before_s
+        was_set = self._offset.learn(self.clock(), (at - self.now()).total_seconds())
+        ahead_s = self._offset.believed_s
+        if (
+            ahead_s is not None
+            and abs(ahead_s - self._offset.found_before_s) > _OFFSET_STEP_S
+        ):
+            self._offset.found_before_s = round(ahead_s)
+        if self._offset.found_before_s != found_s:
+            self.taught()
+        if was_set:
+            # What is measured from now on is new, whatever the clock says.
+            self._newest_sample.clear()
+            self.steering.install_floor()
+        if abs(self._offset.seconds - before_s) > _OFFSET_STEP_S:
+            for connector_id in self.connectors:
+                self.steering.renew(connector_id)
+        if self._offset.doubted:
+            self.clock_doubted()
+
+    def clock_doubted(self) -> None:
+        """Look whether its clock was set: the time in a message contradicts those before."""
+
+    def _heed_our_clock(self) -> None:
+        """Notice that our own clock was set: theirs was not."""
+        lead_s = self.now().timestamp() - self.clock()
+        if self._our_lead_s is not None:
+            moved_s = lead_s - self._our_lead_s
+            if abs(moved_s) < _OUR_STEP_S:
+                return
+            self._offset.moved(moved_s)
+        self._our_lead_s = lead_s
 
     def our_time(self, at: datetime | None) -> datetime:
         """Return a time of the charge point on our clock; our own time for one that cannot be.
@@ -157,7 +198,7 @@ class Reports:
         if at is None:
             return now
         try:
-            ours = at - timedelta(seconds=self._offset.seconds)
+            ours = at - timedelta(seconds=self._offset.for_records_s)
         except OverflowError:
             return now
         return min(ours, now) if ours > now - _OLDEST_REPORT else now
@@ -199,7 +240,10 @@ class Reports:
         connector = self.connectors.get(connector_id)
         if connector is None:
             return
+        was_told = connector_id in self.told_state
+        self.told_state.add(connector_id)
         before = (connector.state, connector.error_code)
+        known_as = connector.status
         state = self.steering.pauses.state_of(connector_id, state)
         connector.status, connector.state, connector.error_code = (
             status,
@@ -209,6 +253,8 @@ class Reports:
         if state is ConnectorState.AVAILABLE:
             # Nothing is plugged in: a transaction whose end was lost is over, and no current can flow.
             self._nothing_flows(connector)
+            self._registers.forget(connector_id)
+            self.problem("power_contradicts", present=self._registers.contradict)
             if connector.transaction is not None:
                 self.transaction_ended(
                     connector_id, connector.transaction.id, None, None
@@ -219,11 +265,17 @@ class Reports:
                     charge_point_id=self.id, connector_id=connector_id, state=state
                 )
             )
-        if (
-            state is ConnectorState.CHARGING
-            and before[0] is not ConnectorState.CHARGING
+        if state is ConnectorState.CHARGING and not (
+            was_told and before[0] is ConnectorState.CHARGING
         ):
             self.steering.renew(connector_id)
+            if before[0] is not state and _nothing_measured(connector):
+                _unmeasured(connector)
+        if status != known_as:
+            self.taught()
+
+    def presume(self, connector: ConnectorView) -> None:
+        """Set the state of a connector to what is likely, as long as it was not told."""
 
     def firmware_told(self, status: str | None, request_id: int | None) -> None:
         """A firmware update has come further."""
@@ -272,11 +324,15 @@ class Reports:
             running.id == transaction.id or transaction.started_at < running.started_at
         ):
             return
-        connector.transaction = transaction
+        self.runs(connector, transaction)
+        self._registers.forget(connector_id)
+        if _nothing_measured(connector):
+            _unmeasured(connector)
         self.steering.phases.forget(connector)
         connector.permit = connector.permit_accepted_at_s = (
             connector.permit_expires_at_s
         ) = None
+        self.presume(connector)
         self.emit(
             TransactionStarted(
                 charge_point_id=self.id,
@@ -285,6 +341,12 @@ class Reports:
             )
         )
         self.steering.began(connector_id)
+
+    def runs(self, connector: ConnectorView, transaction: Transaction) -> None:
+        """Note a transaction as the connector's, and since when it runs on a clock that is never set."""
+        connector.transaction = transaction
+        ago_s = (self.now() - transaction.started_at).total_seconds()
+        connector.began_at_s = self.clock() - max(0.0, ago_s)
 
     def transaction_ended(
         self,
@@ -303,6 +365,9 @@ class Reports:
             return
         ended = _charged(connector.transaction, meter_stop_wh)
         self.zero.ended(connector, reason)
+        if (ended.energy_wh or 0.0) < (connector.transaction.energy_wh or 0.0):
+            # An end with less than was measured, mostly with 0 Wh.
+            ended = connector.transaction
         connector.transaction = None
         self.steering.phases.forget(connector)
         connector.permit = connector.permit_accepted_at_s = (
@@ -342,14 +407,17 @@ class Reports:
         ):
             return
         self._newest_sample[connector_id] = at
+        at_s = self.clock() - max(0.0, (self.charger_now() - at).total_seconds())
+        measured = self._registers.checked(connector_id, measured, at_s)
+        self.problem("power_contradicts", present=self._registers.contradict)
         if measured.current_a is not None or measured.power_w is not None:
             connector.current_a, connector.power_w = (
                 measured.current_a,
                 measured.power_w,
             )
-            connector.measured_at_s = self.clock() - max(
-                0.0, (self.charger_now() - at).total_seconds()
-            )
+            connector.measured_at_s = at_s
+        elif self._registers.doubts(connector_id):
+            _unmeasured(connector)
         connector.voltage_v = _newer(measured.voltage_v, connector.voltage_v)
         connector.energy_wh = _newer(measured.energy_wh, connector.energy_wh)
         connector.soc_pct = _newer(measured.soc_pct, connector.soc_pct)
@@ -371,6 +439,16 @@ class Reports:
         connector.current_a = None if connector.supply is Supply.DC else _NO_CURRENT
         connector.power_w = 0.0
         connector.measured_at_s = self.clock()
+
+
+def _nothing_measured(connector: ConnectorView) -> bool:
+    """Whether the last that is known is that nothing flows."""
+    return not connector.power_w and not any(connector.current_a or ())
+
+
+def _unmeasured(connector: ConnectorView) -> None:
+    """It draws what nobody has measured yet: what flowed before says nothing about now (S2)."""
+    connector.current_a = connector.power_w = connector.measured_at_s = None
 
 
 def _newer[T](value: T | None, old: T | None) -> T | None:

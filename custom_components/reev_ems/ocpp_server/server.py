@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import hmac
 from http import HTTPStatus
 import logging
+import math
 import re
 from ssl import SSLContext, VerifyMode
 import time
@@ -19,11 +20,15 @@ from websockets.typing import Subprotocol
 
 from . import quirks, schemas, tls
 from .charge_point import ChargePoint
-from .connections import Connections
+from .connections import Connections, network
 from .dialect import Dialect
 from .guest import Guest
+from .knocking import MOST, Knocking, of_the_crowd
 from .learnt import Learnt
+from .log_ins import ALARM, LogIns
 from .model import Authorization, ChargePointConfig, UnknownChargePoint
+from .pace import CONNECTION, Pace
+from .passwords import is_password
 from .session import Session
 from .transactions import TransactionLog
 from .turns import Turns
@@ -40,7 +45,8 @@ _MAX_QUEUED_FRAMES = 4
 _OPEN_TIMEOUT_S = 10.0
 _CLOSE_TIMEOUT_S = 2.0
 _MAX_CONNECTIONS = 1000
-_MAX_UNKNOWN = 20
+_INTRODUCTION_S = 15.0
+"""A guest that has not said by then who it is gives way to others."""
 _FALL_BACK_S = 2.0
 
 _ID = re.compile(r"[!-~](?:[ -~]{0,46}[!-~])?")
@@ -74,6 +80,8 @@ class OcppServer:
         self.sign_request: Callable[[str, str], str] | None = None
         """Makes a certificate of a charge point's request and id (`tls.Authority.sign_request`); None: Rejected."""
         self.on_unknown: Callable[[UnknownChargePoint], None] | None = None
+        self.on_forgotten: Callable[[str], None] | None = None
+        """Told the id of an unknown charge point that had to give way to another one."""
         self.quirk_table: tuple[quirks.Entry, ...] = ()
         self.demands_password = False
         """Whether charge points without a password are refused: security profiles 1 and 2."""
@@ -86,11 +94,13 @@ class OcppServer:
         self._schemas: dict[str, schemas.Schemas] = {}
         self._turns = Turns()
         self._charge_points: dict[str, ChargePoint] = {}
+        self._paces: dict[str, Pace] = {}
         self._signed_in: dict[str, str] = {}
         self._shown: dict[str, str] = {}
         """By charge point: the serial number of the certificate that it was let in with the last time."""
         self._guests: dict[str, Guest] = {}
-        self._unknown: dict[str, UnknownChargePoint] = {}
+        self._knocking = Knocking()
+        self._log_ins = LogIns(clock)
         self._pairing = False
         self._connections = Connections(lambda: len(self._charge_points))
         self._closing: set[asyncio.Task[None]] = set()
@@ -109,8 +119,18 @@ class OcppServer:
 
     @property
     def unknown(self) -> Mapping[str, UnknownChargePoint]:
-        """Who knocked while pairing was open and is not adopted; the newest 20."""
-        return self._unknown
+        """Who knocked while pairing was open and is not adopted; at most 20."""
+        return self._knocking.listed
+
+    @property
+    def failed_log_ins(self) -> int:
+        """Wrong passwords since the start."""
+        return self._log_ins.failed_in_all
+
+    @property
+    def dropped(self) -> int:
+        """Sockets that were too many."""
+        return self._connections.dropped
 
     @property
     def pairing(self) -> bool:
@@ -121,7 +141,7 @@ class OcppServer:
     def pairing(self, value: bool) -> None:
         self._pairing = value
         if not value:
-            self._unknown.clear()
+            self._knocking.listed.clear()
             for guest in self._guests.values():
                 if guest.session is not None:
                     self._close_soon(guest.session, "pairing has ended")
@@ -143,7 +163,7 @@ class OcppServer:
             process_request=self._admit,
             # Documented as a factory, typed as a class.
             create_connection=self._connections.make,  # type: ignore[arg-type]
-            select_subprotocol=_select_protocol,
+            select_subprotocol=self._select_protocol,
             compression=None,
             server_header=None,
             max_size=_MAX_FRAME_BYTES,
@@ -153,6 +173,7 @@ class OcppServer:
             # The sessions ping.
             ping_interval=None,
             logger=_quiet_logger(),
+            ssl_handshake_timeout=_OPEN_TIMEOUT_S if self._ssl_context else None,
         )
 
     async def stop(self) -> None:
@@ -169,11 +190,13 @@ class OcppServer:
         server.close()
         await server.wait_closed()
 
-    async def change_encryption(self, ssl_context: SSLContext | None) -> None:
-        """Listen anew, with another encryption or none; charge points have to dial in again. Raises OSError."""
+    async def listen_anew(
+        self, host: str | None, ssl_context: SSLContext | None
+    ) -> None:
+        """Listen with another encryption or none, or elsewhere; charge points have to dial in again. Raises OSError."""
         self._port = self.port
         await self.stop()
-        self._ssl_context = ssl_context
+        self._host, self._ssl_context = host, ssl_context
         await self.start()
 
     def adopt(
@@ -193,10 +216,11 @@ class OcppServer:
         point = self._charge_points[config.id] = ChargePoint(config, self, learnt)
         if config.demands_certificate:
             self._ask_for_certificates()
-        self._unknown.pop(config.id, None)
+        self._knocking.listed.pop(config.id, None)
         guest = self._guests.pop(config.id, None)
         if guest is not None and guest.session is not None:
-            if config.password is None and not self._demands_certificate(config):
+            is_open = config.password is None or config.password_on_trial
+            if is_open and not self._demands_certificate(config):
                 self._take_over(point, guest.session)
             else:
                 self._close_soon(guest.session, "adopted, and has to sign in")
@@ -216,6 +240,7 @@ class OcppServer:
         """Let a charge point in no more, and drop its connection."""
         self._signed_in.pop(charge_point_id, None)
         self._shown.pop(charge_point_id, None)
+        self._paces.pop(charge_point_id, None)
         point = self._charge_points.pop(charge_point_id, None)
         if point is not None:
             if point.config.demands_certificate:
@@ -245,6 +270,15 @@ class OcppServer:
         if point is None and not self._pairing:
             await connection.close(1008, "unknown charge point")
             return
+        pace = self._paces.get(charge_point_id) or Pace(time.monotonic)
+        if point is not None:
+            # Over all its connections: who comes back again and again says no more by that.
+            self._paces[charge_point_id] = pace
+            await asyncio.sleep(pace.pay(CONNECTION))
+        if point is not None and not await point.gives_way():
+            self.turned_away += 1
+            await connection.close(1008, "another connection has this id")
+            return
         guest = self._guest(connection, charge_point_id, version)
         session = Session(
             connection,
@@ -253,6 +287,7 @@ class OcppServer:
             version=version,
             schemas=self._schemas[version],
             turns=self._turns,
+            pace=pace,
         )
         if point is not None:
             self._take_over(point, session)
@@ -283,20 +318,16 @@ class OcppServer:
             DIALECTS[version],
             now=self.now,
             seen=self._saw_unknown,
+            since_s=self.clock(),
         )
 
     def _saw_unknown(self, unknown: UnknownChargePoint) -> None:
-        """List a charge point that waits for adoption, and forget the one that was silent for longest."""
+        """List a charge point that waits for adoption, if there is room for it."""
         if not self._pairing or unknown.id in self._charge_points:
             return
-        news = (
-            unknown.id not in self._unknown
-            or self._unknown[unknown.id].model != unknown.model
-        )
-        self._unknown.pop(unknown.id, None)
-        self._unknown[unknown.id] = unknown
-        while len(self._unknown) > _MAX_UNKNOWN:
-            self._unknown.pop(next(iter(self._unknown)))
+        news, gone = self._knocking.see(unknown)
+        if gone is not None and self.on_forgotten is not None:
+            self.on_forgotten(gone)
         if news and self.on_unknown is not None:
             self.on_unknown(unknown)
 
@@ -308,28 +339,86 @@ class OcppServer:
         _tidy_protocols(request)
         charge_point_id = _charge_point_id(request.path)
         point = self._charge_points.get(charge_point_id or "")
-        guests = len(self._guests)
+        address = str((connection.remote_address or ("",))[0])
         if charge_point_id is None or (
-            point is None and not (self._pairing and guests < _MAX_UNKNOWN)
+            point is None and not (self._pairing and self._has_room(address))
         ):
             self.turned_away += 1
             return connection.respond(HTTPStatus.NOT_FOUND, "")
-        if point is not None and not self._authorised(point, request):
-            self.turned_away += 1
-            _LOGGER.debug("%s: wrong or no password", charge_point_id)
-            response = connection.respond(HTTPStatus.UNAUTHORIZED, "")
-            response.headers["WWW-Authenticate"] = 'Basic realm="OCPP"'
-            return response
+        if point is not None:
+            guarded = (
+                point.config.password is not None and not point.config.password_on_trial
+            )
+            wait_s = self._log_ins.wait_s(point.id, address)
+            if wait_s > 0.0 and guarded:
+                self.turned_away += 1
+                response = connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "")
+                response.headers["Retry-After"] = str(math.ceil(wait_s))
+                return response
+            if not self._authorised(point, request):
+                self.turned_away += 1
+                scheme = request.headers.get("Authorization", "").partition(" ")[0]
+                if scheme.lower() == "basic":
+                    self._count_failure(point, address)
+                response = connection.respond(HTTPStatus.UNAUTHORIZED, "")
+                response.headers["WWW-Authenticate"] = 'Basic realm="OCPP"'
+                return response
         if point is not None and not self._certified(connection, point.config):
             self.turned_away += 1
             _LOGGER.debug(
                 "%s: no certificate, or one that is not good", charge_point_id
             )
             return connection.respond(HTTPStatus.FORBIDDEN, "")
-        if len(connection.server.connections) >= _MAX_CONNECTIONS:
+        if point is not None:
+            if guarded:
+                self._log_ins.succeeded(point.id, address)
+        elif len(connection.server.connections) >= _MAX_CONNECTIONS:
             self.turned_away += 1
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "")
         return None
+
+    def _select_protocol(
+        self, connection: ServerConnection, offered: Sequence[Subprotocol]
+    ) -> Subprotocol | None:
+        """Take the first version that both know, as the charge point spells it; none where none was offered.
+
+        One that is meant for the charge point goes before the others, if it is offered.
+        """
+        path = connection.request.path if connection.request else ""
+        point = self._charge_points.get(_charge_point_id(path) or "")
+        wanted = point.quirks.ocpp_version if point else None
+        known = [name for name in offered if name.lower() in _PROTOCOLS]
+        pinned = [name for name in known if _PROTOCOLS[name.lower()] == wanted]
+        return next(iter([*pinned, *known]), None)
+
+    def _count_failure(self, point: ChargePoint, address: str) -> None:
+        """Count a wrong password, and tell of it when it is no mistake any more."""
+        _LOGGER.debug("%s: wrong password", point.id)
+        failures = self._log_ins.failed(point.id, address)
+        if failures >= ALARM:
+            point.password_guessed(failures, address)
+
+    def log_ins_quiet(self, charge_point_id: str) -> bool:
+        """Whether no password was wrong for a charge point for a while."""
+        return self._log_ins.quiet(charge_point_id)
+
+    def _has_room(self, address: str) -> bool:
+        """Whether one more guest is let in; one that says nothing, or one of a crowd, is shown out for it."""
+        if len(self._guests) < MOST:
+            return True
+        silent = (
+            id_
+            for id_, guest in self._guests.items()
+            if not guest.introduced and self.clock() > guest.since_s + _INTRODUCTION_S
+        )
+        places = {id_: guest.place for id_, guest in self._guests.items()}
+        gone = next(silent, None) or of_the_crowd(places, network(address))
+        if gone is None:
+            return False
+        guest = self._guests.pop(gone)
+        if guest.session is not None:
+            self._close_soon(guest.session, "others wait")
+        return True
 
     def _authorised(self, point: ChargePoint, request: Request) -> bool:
         """Whether the request carries the charge point's password, if one is demanded (S12)."""
@@ -339,6 +428,9 @@ class OcppServer:
         used = _password_used(point.config, request)
         if used is not None:
             self._signed_in[point.id] = used
+        elif point.config.password_on_trial and not self.demands_password:
+            self._signed_in.pop(point.id, None)
+            return True
         # Who signs in by certificate (security profile 3) sends no password, also if he has one from before.
         return used is not None or certified
 
@@ -397,13 +489,6 @@ def _tidy_protocols(request: Request) -> None:
             request.headers["Sec-WebSocket-Protocol"] = ", ".join(names)
 
 
-def _select_protocol(
-    _connection: ServerConnection, offered: Sequence[Subprotocol]
-) -> Subprotocol | None:
-    """Take the first version that both know, as the charge point spells it; none where none was offered."""
-    return next((name for name in offered if name.lower() in _PROTOCOLS), None)
-
-
 def _charge_point_id(path: str) -> str | None:
     """Return the charge point's id, the last part of the path; None if it is none."""
     # Not by urlsplit: of a URL that was entered with a slash too many, //CP1, it would make a host.
@@ -433,19 +518,9 @@ def _password_used(config: ChargePointConfig, request: Request) -> str | None:
     same_user = hmac.compare_digest(user, config.id.encode())
     used = None
     for password in filter(None, (config.former_password, config.password)):
-        if _is_password(password, given) & same_user:
+        if is_password(password, given) & same_user:
             used = password
     return used
-
-
-def _is_password(password: str, given: bytes) -> bool:
-    """Whether what was given is the password, compared in constant time."""
-    expected = [password.encode()]
-    if re.fullmatch(r"(?:[0-9a-fA-F]{2}){16,20}", password):
-        # OCPP 1.6 gives the key in hex digits; some send the bytes that they mean.
-        expected.append(bytes.fromhex(password))
-    same = [hmac.compare_digest(given, each) for each in expected]
-    return any(same)
 
 
 def _quiet_logger() -> logging.Logger:

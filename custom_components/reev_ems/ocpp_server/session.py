@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from . import keepalive
 from .fields import MissingField
 from .model import CallError, Payload
+from .pace import Pace, price
 from .schemas import Schemas
 from .turns import Turns
 
@@ -38,10 +39,6 @@ _MALFORMED_FRAMES = 50
 _MESSAGE_ID_LIMIT = 128
 """The standard says 36; some chargers send more."""
 _DEPTH_LIMIT = 64
-
-RATE_PER_S = 50.0
-BURST = 300
-"""A charger that comes back with a long queue may empty it; a flood is read more slowly (back-pressure)."""
 
 _CALL, _RESULT, _ERROR, _RESULT_ERROR, _SEND = 2, 3, 4, 5, 6
 
@@ -127,6 +124,7 @@ class Session:
         version: str,
         schemas: Schemas,
         turns: Turns,
+        pace: Pace,
     ) -> None:
         """Take over an open connection; `run` serves it."""
         self.peer = peer
@@ -138,14 +136,13 @@ class Session:
         self._connection = connection
         self._schemas = schemas
         self._turns = turns
+        self._pace = pace
         self._line = _Line()
         self._pending: dict[str, tuple[str, asyncio.Future[Payload]]] = {}
         self._answers: OrderedDict[str, tuple[int, str]] = OrderedDict()
         self._reported: set[tuple[str, str]] = set()
         self._seen: dict[str, int] = {}
         self._closed = False
-        self._tokens = float(BURST)
-        self._refilled_s = time.monotonic()
         self._heard_s = 0.0
 
     @property
@@ -162,7 +159,9 @@ class Session:
             while True:
                 frame = await self._connection.recv()
                 self._heard_s = time.monotonic()
-                await self._throttle()
+                if not await self._throttle(1.0):
+                    # What it said before, many hundreds of messages perhaps, it will say again.
+                    break
                 await self._turns.take()
                 await self._receive(frame)
         except ConnectionClosed as error:
@@ -179,6 +178,15 @@ class Session:
         """End the connection. Returns at the latest after the close timeout of the server."""
         self._closed = True
         await self._connection.close(code, reason)
+
+    async def answers_ping(self, timeout_s: float) -> bool:
+        """Return whether somebody is at the other end."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await (await self._connection.ping())
+        except TimeoutError, ConnectionClosed:
+            return False
+        return True
 
     async def call(
         self,
@@ -235,15 +243,17 @@ class Session:
         except ConnectionClosed:
             raise CallError("disconnected") from None
 
-    async def _throttle(self) -> None:
-        now_s = time.monotonic()
-        self._tokens = (
-            min(BURST, self._tokens + (now_s - self._refilled_s) * RATE_PER_S) - 1.0
-        )
-        self._refilled_s = now_s
-        if self._tokens < 0:
-            self.throttled += 1
-            await asyncio.sleep(-self._tokens / RATE_PER_S)
+    async def _throttle(self, tokens: float) -> bool:
+        """Wait until a request is paid for; False if nobody is there any more to hear its answer."""
+        if (wait_s := self._pace.pay(tokens)) <= 0.0:
+            return True
+        self.throttled += 1
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._connection.wait_closed()
+        except TimeoutError:
+            return True
+        return False
 
     async def _receive(self, frame: str | bytes) -> None:
         message = _parse(frame)
@@ -311,6 +321,8 @@ class Session:
         if known and known[0] == fingerprint:
             answer = known[1]
         else:
+            if not await self._throttle(price(action, payload) - 1.0):
+                return
             message = await self._handle(message_id, action, payload)
             if message is None:
                 return

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from ..energy_management.observation import ConnectorState
 from . import working
-from .abilities import Abilities, Way, working_ladder
+from .abilities import OTHER_KIND, Abilities, Way, working_ladder
 from .car_phases import CarPhases
 from .events import PermitAccepted, PermitRejected
 from .floors import Floors
 from .limits import floor_limit
-from .model import CallError, ConnectorView, Payload, Permit
+from .model import CallError, ConnectorView, Payload, Permit, is_unknown_action
 from .pauses import START_WAIT_S, Pauses
-from .profiles import Profile, Purpose, Unit
+from .profiles import UNKNOWN_ACTION, Profile, Purpose, Unit
 from .session import Session
 from .vendor_key import VendorKey
 
@@ -36,6 +36,8 @@ _EMPTY = frozenset(
 _TRANSACTION_HOLD_S = 0.5
 """A charge point that handles the answer to its StartTransaction on the side refuses a profile that comes at once."""
 _TRANSACTION_FRESH_S = 5.0
+_SAME_AGAIN_S = 1.0
+"""The same profile is not sent twice within this time; nobody forgets it so soon."""
 _LADDER_REST_S = 600.0
 """A charge point that refused every way is asked the whole ladder again only after this."""
 _SHORTEST_LIFE_S = 5.0
@@ -65,6 +67,8 @@ class Steering:
         self._point = point
         self._wanted: dict[int, _Wanted] = {}
         self._due: set[int] = set()
+        self._sent: dict[int, tuple[Profile, float]] = {}
+        """By connector: the profile that was accepted last on this connection, and when."""
         self._parked: dict[int, _Wanted] = {}
         """By connector in its self-test: the newest permit, to go on with."""
         self._aborted: set[int] = set()
@@ -151,9 +155,25 @@ class Steering:
         self.vendor_key.forget()
         self._wake.set()
 
+    def turn_kind(self, *, floor_too: bool) -> None:
+        """Tell the permits, and the floor if that does not act either, as schedules of the other kind.
+
+        A charge point whose clock or whose start of the session is wrong takes one kind for not begun, or for over.
+        """
+        known = self.abilities
+        if self.abilities.way is not Way.PROFILE:
+            return
+        if known.working_purpose is not Purpose.MAXIMUM:
+            known = replace(known, working_kind=OTHER_KIND[known.working_kind])
+        if floor_too and known.floor_purpose is not Purpose.MAXIMUM:
+            known = replace(known, floor_kind=OTHER_KIND[known.floor_kind])
+            self.install_floor()
+        self.abilities = known
+
     def start_afresh(self) -> None:
         """Wait for nothing any more: the charge point has connected or booted, and may have lost what it was told."""
         self._due |= set(self._wanted)
+        self._sent.clear()
         self._ladder_again_s = 0.0
         self._floors.not_before_s = 0.0
         self._not_before_s.clear()
@@ -243,6 +263,10 @@ class Steering:
         if wanted is None:
             self._due.discard(connector_id)
             return
+        if (again_s := self._again_at_s(connector, wanted)) is not None:
+            # A car that resumes gives several reasons to send it: they are one.
+            self._not_before_s[connector_id] = again_s
+            return
         if connector.transaction is None and connector_id in self.pauses:
             await self._start_again(session, connector, wanted)
             return
@@ -252,6 +276,7 @@ class Steering:
             await self._send_otherwise(session, connector, wanted)
             return
         status, told = "", (0.0, Unit.AMPERE)
+        sent: Profile
         ladder = working_ladder(self.abilities)
         fresh = (
             point.clock()
@@ -259,17 +284,19 @@ class Steering:
         )
         first_only = fresh or point.clock() < self._ladder_again_s
         for attempt in islice(ladder, 1) if first_only else ladder:
+            if status == UNKNOWN_ACTION:
+                continue
             transaction = connector.transaction
 
             def newest(attempt: Abilities = attempt) -> Profile:
                 """Return the profile of the permit that is wanted when it is this call's turn."""
-                nonlocal wanted, told
+                nonlocal wanted, told, sent
                 self._due.discard(connector_id)
                 wanted = self._wanted[connector_id]
                 profile = working.profile(
                     point, connector, wanted.permit, wanted.expires_at_s, attempt
                 )
-                told = (profile.periods[0][1], profile.unit)
+                told, sent = (profile.periods[0][1], profile.unit), profile
                 return profile
 
             try:
@@ -286,6 +313,7 @@ class Steering:
                 self.abilities = attempt
                 point.taught()
                 self.told[connector_id] = told
+                self._sent[connector_id] = (sent, point.clock())
                 point.problem("profile_rejected", present=False)
                 self._accepted(connector, wanted)
                 if connector_id not in self._parked:
@@ -309,6 +337,16 @@ class Steering:
                 await self._send_otherwise(session, connector, wanted)
                 return
         self._rejected(connector_id, wanted.permit, status)
+
+    def _again_at_s(self, connector: ConnectorView, wanted: _Wanted) -> float | None:
+        """Return when to send a permit of which all was accepted a moment ago; None: it says something else."""
+        sent = self._sent.get(connector.connector_id)
+        if sent is None or self._point.clock() >= sent[1] + _SAME_AGAIN_S:
+            return None
+        profile = working.profile(
+            self._point, connector, wanted.permit, wanted.expires_at_s, self.abilities
+        )
+        return sent[1] + _SAME_AGAIN_S if profile.like(sent[0]) else None
 
     def _worth_sending(self, connector: ConnectorView) -> _Wanted | None:
         """Return the permit to send; None for one that is about to lapse, unless it lowers what is in force."""
@@ -368,6 +406,9 @@ class Steering:
             self._due.discard(connector_id)
             return
         self._due.add(connector_id)
+        if (start_s := self.pauses.start_at_s(connector_id)) > self._point.clock():
+            self._not_before_s[connector_id] = start_s
+            return
         self._not_before_s[connector_id] = self._point.clock() + START_WAIT_S
         try:
             tried = await self.pauses.start(session, connector)
@@ -445,6 +486,8 @@ class Steering:
                 "SetChargingProfile", payload, urgent=True, timeout_s=self._patience_s
             )
         except CallError as error:
+            if is_unknown_action(error):
+                return UNKNOWN_ACTION
             if error.key in {"refused", "invalid_answer"}:
                 return error.status or "Refused"
             if error.key == "timeout":

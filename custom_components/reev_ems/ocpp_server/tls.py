@@ -103,7 +103,7 @@ class Authority:
                 raise ValueError(f"{key_file.name} holds another kind of key")
             certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
             return cls(folder, certificate, key)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         key = ec.generate_private_key(ec.SECP256R1())
         name = _name(_AUTHORITY_NAME)
         certificate = (

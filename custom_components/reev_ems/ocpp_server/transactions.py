@@ -50,8 +50,8 @@ class OpenTransaction(Protocol):
 class TransactionLog(Protocol):
     """Durable records of charging sessions, each one once (S11).
 
-    What `start` and `stop` are told is on the disk when they return. No method fails on something unknown or
-    told twice; a broken disk raises OSError.
+    What `start` and `stop` are told is on the disk when they return, or in memory as long as the disk takes nothing,
+    which a person is told of. No method fails on something unknown or told twice; what cannot be kept raises OSError.
     """
 
     async def start(
@@ -81,7 +81,36 @@ class TransactionLog(Protocol):
         meter_stop_wh: float | None = None,
         reason: str | None = None,
     ) -> bool:
-        """Record the end of a session; False if the charge point has no such session."""
+        """Record the end of a session; False if the charge point has no such session.
+
+        The first report counts, unless it contradicts what was measured: then the next one that does not.
+        """
+
+    async def stop_unknown(
+        self,
+        *,
+        charge_point_id: str,
+        connector_id: int,
+        key: str,
+        stopped_at: datetime,
+        id_tag: str | None = None,
+        user_id: str | None = None,
+        user_name: str | None = None,
+        meter_start_wh: float | None = None,
+        meter_stop_wh: float | None = None,
+        reason: str | None = None,
+        remote_id: str | None = None,
+    ) -> int:
+        """Record the end of a session whose beginning is not known, and return the session's id.
+
+        Connector 0: which one is unknown. The same `key` of the same charge point is the same end.
+        """
+
+    async def is_over(self, charge_point_id: str, transaction_id: int) -> bool:
+        """Whether the end of a session was reported, and nothing contradicts it."""
+
+    async def only_open(self, charge_point_id: str) -> int | None:
+        """Return the one session that has not ended; None if there are none or several."""
 
     async def identify(
         self,
@@ -110,7 +139,7 @@ class TransactionLog(Protocol):
     async def open_transactions(
         self, charge_point_id: str
     ) -> Sequence[OpenTransaction]:
-        """Return what has not ended, oldest first."""
+        """Return what has not ended, oldest first; of many the newest."""
 
     async def find(self, charge_point_id: str, remote_id: str) -> int | None:
         """Return the id of the session that the charging station calls `remote_id`."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, override
 from ..energy_management.observation import ConnectorState
 from . import fields, measurands
 from .dialect import HEARTBEAT_S
+from .ends import Ends
 from .model import Authorization, BootInfo, ConnectorView, Payload, Transaction
 from .transactions import transaction_of
 from .v16_requests import Requests16
@@ -34,7 +35,10 @@ _RUNNING = frozenset(
         ConnectorState.SUSPENDED_EVSE,
     }
 )
-_REMEMBERED_ENDS = 32
+
+
+_REMEMBERED = 32
+"""Sessions whose charge point has spoken of them."""
 
 
 class V16(Requests16):
@@ -43,7 +47,9 @@ class V16(Requests16):
     def __init__(self, point: ChargePoint) -> None:
         """Speak for a charge point."""
         super().__init__(point)
-        self._dismissed: deque[int] = deque(maxlen=_REMEMBERED_ENDS)
+        self._ends: Ends[int] = Ends()
+        self._confirmed: deque[int] = deque(maxlen=_REMEMBERED)
+        """Sessions of which it has spoken itself since this program began."""
         self._handlers: dict[str, Callable[[Payload], Awaitable[Payload]]] = {
             "BootNotification": self._boot,
             "Heartbeat": self._heartbeat,
@@ -108,6 +114,14 @@ class V16(Requests16):
         """Return the state that the last known status means."""
         return _state(connector.status) or ConnectorState.OFFLINE
 
+    @override
+    def remember_status(self, connector_id: int, status: str) -> None:
+        """Do nothing: the view holds it."""
+
+    @override
+    def runs_already(self, connector_id: int) -> None:
+        """Do nothing: its status says whether it charges."""
+
     # What the charge point asks.
 
     async def _boot(self, payload: Payload) -> Payload:
@@ -162,17 +176,19 @@ class V16(Requests16):
             user_name=user.name if user else None,
             meter_start_wh=meter_start_wh,
         )
-        point.transaction_started(
-            connector_id,
-            Transaction(
-                id=transaction_id,
-                id_tag=id_tag,
-                user=user,
-                started_at=started_at,
-                meter_start_wh=meter_start_wh,
-                energy_wh=0.0 if meter_start_wh is not None else None,
-            ),
-        )
+        self._confirm(transaction_id)
+        if not await point.transactions.is_over(point.id, transaction_id):
+            point.transaction_started(
+                connector_id,
+                Transaction(
+                    id=transaction_id,
+                    id_tag=id_tag,
+                    user=user,
+                    started_at=started_at,
+                    meter_start_wh=meter_start_wh,
+                    energy_wh=0.0 if meter_start_wh is not None else None,
+                ),
+            )
         return {
             "transactionId": transaction_id,
             "idTagInfo": _id_tag_info(authorization),
@@ -195,16 +211,46 @@ class V16(Requests16):
                 await self._record(
                     session_id, self._read(0, value), fields.moment(value, "timestamp")
                 )
-            await point.transactions.stop(
-                charge_point_id=point.id,
-                transaction_id=session_id,
-                stopped_at=point.our_time(at),
-                meter_stop_wh=meter_stop_wh,
-                reason=reason,
-            )
+        known = session_id is not None and await point.transactions.stop(
+            charge_point_id=point.id,
+            transaction_id=session_id,
+            stopped_at=point.our_time(at),
+            meter_stop_wh=meter_stop_wh,
+            reason=reason,
+        )
+        if transaction_id is not None and not known:
+            session_id = await self._keep_end(transaction_id, payload)
+        if session_id is not None:
             point.session_ended(session_id, meter_stop_wh, reason)
         id_tag = fields.text(payload, "idTag")
         return {} if id_tag is None else {"idTagInfo": {"status": "Accepted"}}
+
+    async def _keep_end(self, transaction_id: int, payload: Payload) -> int:
+        """Record the end of a transaction whose id is lost or unknown, and return its session."""
+        point = self.point
+        id_tag = fields.text(payload, "idTag")
+        user = point.user_of(id_tag)
+        timestamp, meter_stop = (
+            fields.text(payload, "timestamp"),
+            payload.get("meterStop"),
+        )
+        first = next(iter(fields.mappings(payload, "transactionData")), {})
+        begun = self._read(0, first)
+        return await point.transactions.stop_unknown(
+            charge_point_id=point.id,
+            connector_id=point.only_connector or 0,
+            key=f"end/{transaction_id}/{timestamp}/{meter_stop}",
+            stopped_at=point.our_time(fields.moment(payload, "timestamp")),
+            id_tag=id_tag,
+            user_id=user.id if user else None,
+            user_name=user.name if user else None,
+            meter_start_wh=begun.energy_wh
+            if begun.energy_begin_wh is None
+            else begun.energy_begin_wh,
+            meter_stop_wh=fields.number(meter_stop),
+            reason=fields.text(payload, "reason"),
+            remote_id=str(transaction_id) if transaction_id > 0 else None,
+        )
 
     async def _meter(self, payload: Payload) -> Payload:
         point = self.point
@@ -216,6 +262,8 @@ class V16(Requests16):
             session_id = self._running_session(connector_id, transaction_id)
             if session_id is None:
                 session_id = await self._session_of(transaction_id)
+            else:
+                self._confirm(session_id)
         for value in measurands.gathered(fields.mappings(payload, "meterValue")):
             at = fields.moment(value, "timestamp")
             point.saw_time(at)
@@ -224,6 +272,10 @@ class V16(Requests16):
             if session_id is not None:
                 await self._record(session_id, measured, at)
         return {}
+
+    def _confirm(self, session_id: int) -> None:
+        if session_id not in self._confirmed:
+            self._confirmed.append(session_id)
 
     def _running_session(self, connector_id: int, transaction_id: int) -> int | None:
         """Return the session of the connector's running transaction, if the id means it."""
@@ -238,44 +290,55 @@ class V16(Requests16):
         point = self.point
         if transaction_id <= 0:
             # Some lose the id and send -1 or 0: if one session is open, it is that one.
-            running = await point.transactions.open_transactions(point.id)
-            return running[0].id if len(running) == 1 else None
+            return await point.transactions.only_open(point.id)
         recovered = await point.transactions.find(point.id, str(transaction_id))
         return transaction_id if recovered is None else recovered
 
     async def _recover(
         self, connector_id: int, transaction_id: int, payload: Payload
     ) -> None:
-        """Take up a transaction that runs but is not in the records: their file was lost, or it began elsewhere."""
+        """Take up a transaction that runs but is not in the records: their file was lost, or it began elsewhere.
+
+        Or the file is that of a backup, and the one that ran then is long over: the charge point never spoke of it.
+        """
         point = self.point
         connector = point.connectors.get(connector_id)
         if (
             connector is None
-            or connector.transaction is not None
-            or connector.state not in _RUNNING
+            or (
+                connector.transaction is not None
+                and (
+                    self.wire_id(connector.transaction) == transaction_id
+                    or connector.transaction.id in self._confirmed
+                )
+            )
+            or (connector.state not in _RUNNING and connector_id in point.told_state)
             or transaction_id <= 0
-            or transaction_id in self._dismissed
         ):
+            return
+        first = next(iter(fields.mappings(payload, "meterValue")), {})
+        at = point.our_time(fields.moment(first, "timestamp"))
+        age_s = (point.now() - at).total_seconds()
+        goes_on = self._ends.goes_on(transaction_id, point.clock(), age_s)
+        if transaction_id in self._ends and not goes_on:
             return
         for record in await point.transactions.open_transactions(point.id):
             if record.id == transaction_id or record.remote_id == str(transaction_id):
                 point.transaction_started(connector_id, transaction_of(record))
                 return
-        known = await point.transactions.has(point.id, transaction_id)
-        if (
-            known
+        if not goes_on and (
+            await point.transactions.has(point.id, transaction_id)
             or await point.transactions.find(point.id, str(transaction_id)) is not None
         ):
-            # It has ended: these are its last values.
-            self._dismissed.append(transaction_id)
+            # It has ended: these are its last values, unless there are ever more of them.
+            self._ends.note(transaction_id, point.clock())
             return
-        first = next(iter(fields.mappings(payload, "meterValue")), {})
-        at = point.our_time(fields.moment(first, "timestamp"))
+        self._ends.forget(transaction_id)
         start_wh = self._read(connector_id, first).energy_wh
         session_id = await point.transactions.start(
             charge_point_id=point.id,
             connector_id=connector_id,
-            key=f"recovered/{transaction_id}",
+            key=f"recovered/{transaction_id}" + (f"/{at}" if goes_on else ""),
             started_at=at,
             meter_start_wh=start_wh,
             remote_id=str(transaction_id),

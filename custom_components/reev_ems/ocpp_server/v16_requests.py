@@ -1,6 +1,5 @@
 """What we ask of a charge point that speaks OCPP 1.6-J."""
 
-import contextlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 import logging
@@ -340,9 +339,8 @@ class Requests16(Dialect):
         It may act only from the next restart on; that is left to a person, since it would end sessions.
         """
         for connector_id in self.point.connectors:
-            if self.point.connectors[connector_id].status is None:
-                with contextlib.suppress(CallError):
-                    await self.point.trigger("StatusNotification", connector_id)
+            if connector_id not in self.point.told_state:
+                await self.point.ask_for("StatusNotification", connector_id)
         if not self.point.quirks.set_up:
             return
         interval_s = max(

@@ -3,7 +3,6 @@
 A connector here is an EVSE.
 """
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, override
 from ..energy_management.observation import ConnectorState
 from . import fields, measurands
 from .dialect import HEARTBEAT_S
+from .ends import Ends
 from .model import (
     Authorization,
     AuthorizationStatus,
@@ -62,9 +62,6 @@ _ANSWERS_21: Mapping[str, Payload] = {
     "ReportDERControl": {},
 }
 
-_REMEMBERED_ENDS = 32
-"""Transactions whose late events do not make them run again."""
-
 
 class V201(Requests201):
     """A charging station that speaks OCPP 2.0.1."""
@@ -74,7 +71,8 @@ class V201(Requests201):
     def __init__(self, point: ChargePoint) -> None:
         """Speak for a charging station."""
         super().__init__(point)
-        self._over: deque[str] = deque(maxlen=_REMEMBERED_ENDS)
+        self._running_before: set[int] = set()
+        self._ends: Ends[str] = Ends()
         self._handlers: dict[str, Callable[[Payload], Awaitable[Payload]]] = {
             "BootNotification": self._boot,
             "Heartbeat": self._heartbeat,
@@ -137,6 +135,8 @@ class V201(Requests201):
         """Return the state that the last known status and charging state mean."""
         evse = connector.connector_id
         status, charging = self._status.get(evse), self._charging_state.get(evse)
+        if charging is None and evse in self._running_before:
+            charging = "Charging"
         if status in _OUT_OF_SERVICE:
             return ConnectorState.FAULTED
         if connector.transaction is not None and charging is not None:
@@ -152,6 +152,11 @@ class V201(Requests201):
                     else ConnectorState.PLUGGED
                 )
         return ConnectorState.OFFLINE
+
+    @override
+    def runs_already(self, connector_id: int) -> None:
+        """Take it for charging as long as its charging state is not told."""
+        self._running_before.add(connector_id)
 
     # What the charging station asks.
 
@@ -175,11 +180,16 @@ class V201(Requests201):
         status = fields.text(payload, "connectorStatus")
         self.point.saw_time(fields.moment(payload, "timestamp"))
         if status is not None and evse in self.point.connectors:
-            self._status[evse] = status
-            if status == "Available" and self._charging_state.get(evse) == "Ended":
-                del self._charging_state[evse]
-            self._tell_state(evse)
+            self.take_status(evse, status)
         return {}
+
+    @override
+    def take_status(self, evse: int, status: str) -> None:
+        """Take the status of an EVSE, however it was told."""
+        self._status[evse] = status
+        if status == "Available" and self._charging_state.get(evse) == "Ended":
+            del self._charging_state[evse]
+        self._tell_state(evse)
 
     def _tell_state(self, evse: int) -> None:
         connector = self.point.connectors[evse]
@@ -200,7 +210,8 @@ class V201(Requests201):
         if remote_id is None:
             return answer
         kind = fields.text(payload, "eventType")
-        evse = fields.integer(fields.mapping(payload, "evse"), "id")
+        # 0 is the whole station.
+        evse = fields.integer(fields.mapping(payload, "evse"), "id") or None
         if evse is None:
             evse = await self._evse_of(remote_id)
         values = measurands.gathered(fields.mappings(payload, "meterValue"))
@@ -208,8 +219,12 @@ class V201(Requests201):
             remote_id, evse, kind, point.our_time(at), payload
         )
         if kind == "Ended":
-            self._over.append(remote_id)
-        elif evse is not None and remote_id not in self._over:
+            self._ends.note(remote_id, point.clock())
+        elif (
+            evse is not None
+            and remote_id not in self._ends
+            and not await self._is_over(evse, transaction)
+        ):
             point.transaction_started(evse, transaction)
         await self._record(evse, transaction.id, values)
         if evse is not None:
@@ -264,8 +279,16 @@ class V201(Requests201):
                 return connector.connector_id
         for record in await self.point.transactions.open_transactions(self.point.id):
             if record.remote_id == remote_id:
-                return record.connector_id
-        return None
+                return record.connector_id or None
+        return self.point.only_connector
+
+    async def _is_over(self, evse: int, transaction: Transaction) -> bool:
+        """Whether the end of a transaction came before its other events."""
+        connector = self.point.connectors.get(evse)
+        running = connector.transaction if connector else None
+        if running is not None and running.id == transaction.id:
+            return False
+        return await self.point.transactions.is_over(self.point.id, transaction.id)
 
     async def _transaction(
         self,
@@ -284,16 +307,46 @@ class V201(Requests201):
         if kind == "Updated" and running is not None and running.remote_id == remote_id:
             return running
         known = await point.transactions.find(point.id, remote_id)
+        key = f"tx/{remote_id}"
+        if kind == "Updated" and known is not None:
+            if await point.transactions.is_over(point.id, known):
+                self._ends.note(remote_id, point.clock())
+            age_s = (point.now() - at).total_seconds()
+            info = fields.mapping(payload, "transactionInfo")
+            if info.get("chargingState") == "Charging" and self._ends.goes_on(
+                remote_id, point.clock(), age_s
+            ):
+                self._ends.forget(remote_id)
+                known, key = None, f"{key}/{at}"
         start_wh: float | None = None
-        if kind == "Started" or known is None:
+        begins = kind == "Started" or known is None
+        if begins:
             for value in fields.mappings(payload, "meterValue"):
                 measured = self._read(evse, value)
                 start_wh = measured.energy_begin_wh if start_wh is None else start_wh
                 start_wh = measured.energy_wh if start_wh is None else start_wh
-            known = await point.transactions.start(
+        if known is None and kind == "Ended":
+            values = measurands.gathered(fields.mappings(payload, "meterValue"))
+            known = await point.transactions.stop_unknown(
                 charge_point_id=point.id,
                 connector_id=evse or 0,
                 key=f"tx/{remote_id}",
+                stopped_at=at,
+                id_tag=id_tag,
+                user_id=user.id if user else None,
+                user_name=user.name if user else None,
+                meter_start_wh=start_wh,
+                meter_stop_wh=self._last_energy_wh(values),
+                reason=fields.text(
+                    fields.mapping(payload, "transactionInfo"), "stoppedReason"
+                ),
+                remote_id=remote_id,
+            )
+        elif known is None or begins:
+            known = await point.transactions.start(
+                charge_point_id=point.id,
+                connector_id=evse or 0,
+                key=key,
                 started_at=at,
                 id_tag=id_tag,
                 user_id=user.id if user else None,
@@ -319,10 +372,7 @@ class V201(Requests201):
         reason: str | None,
     ) -> None:
         point = self.point
-        stop_wh = None
-        for value in values:
-            energy_wh = self._read(None, value).energy_wh
-            stop_wh = stop_wh if energy_wh is None else energy_wh
+        stop_wh = self._last_energy_wh(values)
         await point.transactions.stop(
             charge_point_id=point.id,
             transaction_id=transaction.id,
@@ -340,6 +390,14 @@ class V201(Requests201):
         point.session_ended(transaction.id, stop_wh, reason)
         for evse in evses:
             self._tell_state(evse)
+
+    def _last_energy_wh(self, values: list[Mapping[str, object]]) -> float | None:
+        """Return the last reading of the energy register."""
+        last_wh = None
+        for value in values:
+            energy_wh = self._read(None, value).energy_wh
+            last_wh = last_wh if energy_wh is None else energy_wh
+        return last_wh
 
     async def _meter(self, payload: Payload) -> Payload:
         evse = fields.required_integer(payload, "evseId")

@@ -1,6 +1,6 @@
 """What we ask of a charging station that speaks OCPP 2.0.1 or 2.1."""
 
-import contextlib
+from abc import abstractmethod
 from dataclasses import replace
 from datetime import datetime
 import logging
@@ -80,6 +80,15 @@ class Requests201(Dialect):
     def wire_id(self, transaction: Transaction) -> str | int:
         """Return the transaction's id on the wire."""
         return transaction.remote_id or str(transaction.id)
+
+    @override
+    def remember_status(self, connector_id: int, status: str) -> None:
+        """Begin with the status that an EVSE had before a restart."""
+        self._status[connector_id] = status
+
+    @abstractmethod
+    def take_status(self, evse: int, status: str) -> None:
+        """Take the status of an EVSE, however it was told."""
 
     @override
     def set_profile(self, profile: Profile) -> Payload:
@@ -325,15 +334,14 @@ class Requests201(Dialect):
     async def configure(self) -> None:
         """Set what metering and liveness need, where it is not so already."""
         for evse in self.point.connectors:
-            if evse not in self._status:
-                with contextlib.suppress(CallError):
-                    await self.point.trigger("StatusNotification", evse)
+            if evse not in self.point.told_state:
+                if not await self.point.ask_for("StatusNotification", evse):
+                    await self._ask_status(evse)
             if (
                 self.point.connectors[evse].transaction
                 and evse not in self._charging_state
             ):
-                with contextlib.suppress(CallError):
-                    await self.point.trigger("TransactionEvent", evse)
+                await self.point.ask_for("TransactionEvent", evse)
         quirks = self.point.quirks
         if not quirks.set_up:
             return
@@ -350,6 +358,30 @@ class Requests201(Dialect):
                 await self._set(name, _AUTHORIZATION[name])
             elif _ENERGY not in (value or ""):
                 await self._set(name, _ENERGY, present=True)
+
+    async def _ask_status(self, evse: int) -> None:
+        """Read the status of an EVSE where it is not told when asked for. Raises CallError if the connection is lost."""
+        places: tuple[Payload, ...] = (
+            {"name": "Connector", "evse": {"id": evse, "connectorId": 1}},
+            {"name": "EVSE", "evse": {"id": evse}},
+        )
+        data = [
+            {"component": place, "variable": {"name": "AvailabilityState"}}
+            for place in places
+        ]
+        try:
+            answer = await self.point.raw_call(
+                "GetVariables", {"getVariableData": data}
+            )
+        except CallError as error:
+            if error.key not in {"refused", "invalid_answer"}:
+                raise
+            return
+        for entry in fields.mappings(answer, "getVariableResult"):
+            status = fields.text(entry, "attributeValue")
+            if entry.get("attributeStatus") == "Accepted" and status is not None:
+                self.take_status(evse, status)
+                return
 
     async def _set_measurands(self) -> None:
         """Ask for all measurands at once; where that is refused, for as many of the best as are taken."""

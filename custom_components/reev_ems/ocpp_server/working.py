@@ -40,8 +40,8 @@ def profile(
         floor=point.steering.floor_of(connector, unit),
         life_s=expires_at_s - point.clock(),
         now=point.charger_now(),
-        elapsed_s=(point.now() - transaction.started_at).total_seconds()
-        if transaction
+        elapsed_s=point.clock() - connector.began_at_s
+        if transaction and connector.began_at_s is not None
         else 0.0,
         max_periods=attempt.max_periods,
         transaction_id=point.dialect.wire_id(transaction) if transaction else None,

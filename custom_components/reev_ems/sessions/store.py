@@ -1,4 +1,4 @@
-"""The session records on disk: SQLite, in one thread of their own.
+"""The session records: what is told of sessions, kept in the file (database.py) so that each is there once.
 
 What `start` and `stop` are told is written before they return; readings of the energy register are gathered and
 written with the next of these, or after a few seconds: each replaces the one before, and the charge point goes on
@@ -7,38 +7,38 @@ counting meanwhile.
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 import logging
 from pathlib import Path
 
-from sqlalchemy import (
-    ColumnElement,
-    Engine,
-    column,
-    create_engine,
-    event,
-    func,
-    insert,
-    inspect,
-    select,
-    table,
-    text,
-    update,
-)
-from sqlalchemy.engine import Connection, RowMapping
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import ColumnElement, insert, literal, select, tuple_, update
+from sqlalchemy.engine import Connection
 
+from .bounds import Arrivals
+from .database import Condition, Database, has_room
+from .merging import make_room
+from .readings import Readings, write_readings
 from .record import SessionRecord
-from .tables import METADATA, SESSIONS
+from .rows import (
+    as_text,
+    as_time,
+    can_have_ended,
+    end,
+    ended_before,
+    newest_records,
+    person_values,
+    same_tag,
+    set_values,
+)
+from .tables import SESSIONS
 
 _LOGGER = logging.getLogger(__name__)
 
 _FLUSH_S = 10.0
-_IDS_SINCE = datetime(2026, 1, 1, tzinfo=UTC)
-_SEQUENCE = table("sqlite_sequence", column("name"), column("seq"))
-"""Where SQLite keeps the last id that it gave."""
+_SAME_END = timedelta(seconds=2)
+"""A repeated report of an end says the same time; we may have learnt more of the charge point's clock since."""
+_MOST_OPEN = 100
+"""Of one charge point: what more is open was forgotten by it."""
 
 
 class SessionLog:
@@ -46,29 +46,52 @@ class SessionLog:
 
     def __init__(self, path: Path | str) -> None:
         """Prepare; `open` opens or creates the file."""
-        self._path = Path(path)
-        self._executor = ThreadPoolExecutor(
-            max_workers=1, thread_name_prefix="session records"
-        )
-        self._engine: Engine | None = None
-        self._readings: dict[tuple[str, int], tuple[datetime, float]] = {}
+        self._database = Database(Path(path))
+        self._arrivals = Arrivals()
+        self._readings: Readings = {}
         self._flushing: asyncio.TimerHandle | None = None
         self._writes: set[asyncio.Task[None]] = set()
 
+    @property
+    def condition(self) -> Condition:
+        """How the records are kept: whether the disk takes them, and whether a damaged file was replaced."""
+        return self._database.condition
+
+    def on_change(self, listener: Callable[[Condition], None]) -> None:
+        """Call `listener` when the condition has become another one."""
+        self._database.on_change = listener
+
     async def open(self) -> None:
-        """Open the file, or create it; opening it again changes nothing. Raises OSError."""
-        await self._run(self._open)
+        """Open the file, or create it; opening it again changes nothing.
+
+        A file that is damaged is set aside, and where the disk takes nothing the records are kept in memory. Raises
+        NewerRecordsError (OSError): the file is of a newer version of this program, and left as it is.
+        """
+        await self._database.open()
 
     async def close(self) -> None:
         """Write what is gathered and close the file."""
         if self._flushing is not None:
             self._flushing.cancel()
             self._flushing = None
-        if self._engine is not None:
+        if self._readings:
+            self._flush_soon()
+        if self._writes:
+            await asyncio.wait(self._writes)
+        await self._database.close()
+
+    async def hold_checkpoints(self) -> None:
+        """Leave the main file as it is, with all in it that was told so far, until `release_checkpoints`.
+
+        Whoever copies the file meanwhile has whole records: new ones go into the log beside it. Raises OSError.
+        """
+        if self._database.is_open:
             await self.flush()
-            await self._run(self._dispose)
-        # Its one thread is idle by now.
-        self._executor.shutdown()
+            await self._database.hold_checkpoints()
+
+    async def release_checkpoints(self) -> None:
+        """Let the main file change again. Raises OSError."""
+        await self._database.release_checkpoints()
 
     async def start(
         self,
@@ -90,23 +113,45 @@ class SessionLog:
         that corrects it.
         """
 
+        person = person_values(id_tag, user_id, user_name)
+
         def work(connection: Connection) -> int:
             own = (SESSIONS.c.charge_point_id == charge_point_id, SESSIONS.c.key == key)
             known = connection.execute(select(SESSIONS).where(*own)).mappings().first()
-            if known is not None and known["ended_by_report"] and remote_id is None:
-                # A start is not repeated after its end was reported: another session of a charge point whose
-                # clock and register begin anew each time.
-                connection.execute(
-                    update(SESSIONS).where(*own).values(key=f"{key}#{known['id']}")
+            if known is None and remote_id is None:
+                known = ended_before(
+                    connection, charge_point_id, started_at, id_tag, meter_start_wh
                 )
+            began: dict[str, object] = {"started_at": as_text(started_at)}
+            if meter_start_wh is not None:
+                began["meter_start_wh"] = meter_start_wh
+            if id_tag:
+                began |= person
+            if known is not None and known["start_unknown"]:
+                began |= {
+                    "key": key,
+                    "connector_id": connector_id,
+                    "start_unknown": False,
+                }
+                set_values(connection, known["id"], began)
+                return int(known["id"])
+            if (
+                known is not None
+                and known["ended_by_report"]
+                and remote_id is None
+                and as_text(started_at) > known["stopped_at"]
+            ):
+                # A start is not repeated after its end: another session of a charge point whose clock and register
+                # begin anew each time.
+                set_values(connection, known["id"], {"key": f"{key}#{known['id']}"})
             elif known is not None:
-                if _text(started_at) < known["started_at"]:
-                    values: dict[str, object] = {"started_at": _text(started_at)}
-                    if meter_start_wh is not None:
-                        values["meter_start_wh"] = meter_start_wh
-                    if id_tag:
-                        values |= _person(id_tag, user_id, user_name)
-                    connection.execute(update(SESSIONS).where(*own).values(values))
+                changes: dict[str, object] = {}
+                if as_text(started_at) < known["started_at"]:
+                    changes = began
+                if known["connector_id"] == 0:
+                    changes |= {"connector_id": connector_id}
+                if changes:
+                    set_values(connection, known["id"], changes)
                 return int(known["id"])
             connection.execute(
                 update(SESSIONS)
@@ -114,25 +159,21 @@ class SessionLog:
                     SESSIONS.c.charge_point_id == charge_point_id,
                     SESSIONS.c.connector_id == connector_id,
                     SESSIONS.c.stopped_at.is_(None),
-                    SESSIONS.c.started_at <= _text(started_at),
+                    SESSIONS.c.started_at <= as_text(started_at),
                 )
-                .values(stopped_at=_text(started_at))
+                .values(stopped_at=as_text(started_at))
             )
-            new = connection.execute(
-                insert(SESSIONS)
-                .values(
-                    charge_point_id=charge_point_id,
-                    connector_id=connector_id,
-                    key=key,
-                    remote_id=remote_id,
-                    started_at=_text(started_at),
-                    meter_start_wh=meter_start_wh,
-                    ended_by_report=False,
-                    **_person(id_tag, user_id, user_name),
-                )
-                .returning(SESSIONS.c.id)
-            ).scalar_one()
-            return int(new)
+            return self._add(
+                connection,
+                charge_point_id=charge_point_id,
+                connector_id=connector_id,
+                key=key,
+                remote_id=remote_id,
+                started_at=as_text(started_at),
+                meter_start_wh=meter_start_wh,
+                ended_by_report=False,
+                **person,
+            )
 
         return await self._write(work)
 
@@ -145,7 +186,10 @@ class SessionLog:
         meter_stop_wh: float | None = None,
         reason: str | None = None,
     ) -> bool:
-        """Record the end of a session; the first report counts. False if the charge point has no such session."""
+        """Record the end of a session. False if the charge point has no such session.
+
+        The first report counts, unless it contradicts what was measured: then the next one that does not.
+        """
 
         def work(connection: Connection) -> bool:
             own = (
@@ -155,20 +199,89 @@ class SessionLog:
             found = connection.execute(select(SESSIONS).where(*own)).mappings().first()
             if found is None:
                 return False
-            if found["ended_by_report"]:
-                return True
-            values: dict[str, object] = {
-                "stopped_at": _text(max(stopped_at, _time(found["started_at"]))),
-                "stop_reason": reason,
-                "ended_by_report": True,
-            }
-            if meter_stop_wh is not None:
-                values |= {
-                    "meter_last_wh": meter_stop_wh,
-                    "meter_last_at": _text(stopped_at),
-                }
-            connection.execute(update(SESSIONS).where(*own).values(values))
+            end(connection, found, stopped_at, meter_stop_wh, reason)
             return True
+
+        return await self._write(work)
+
+    async def stop_unknown(
+        self,
+        *,
+        charge_point_id: str,
+        connector_id: int,
+        key: str,
+        stopped_at: datetime,
+        id_tag: str | None = None,
+        user_id: str | None = None,
+        user_name: str | None = None,
+        meter_start_wh: float | None = None,
+        meter_stop_wh: float | None = None,
+        reason: str | None = None,
+        remote_id: str | None = None,
+    ) -> int:
+        """Record the end of a session that is not known by its id, and return what id it has here.
+
+        It is the end of the open session that it fits to, if there is one only among those that have their id from
+        here: with the same id tag where the end has an id of its own (`remote_id`). Else it is kept as a session of
+        its own, which its beginning joins, should it be reported yet. The same key is the same end.
+        """
+
+        def work(connection: Connection) -> int:
+            mine = SESSIONS.c.charge_point_id == charge_point_id
+            known = connection.execute(
+                select(SESSIONS.c.id).where(mine, SESSIONS.c.key == key)
+            ).scalar()
+            if known is None and remote_id is None:
+                known = connection.execute(
+                    select(SESSIONS.c.id).where(
+                        mine,
+                        SESSIONS.c.ended_by_report,
+                        SESSIONS.c.meter_stop_wh == meter_stop_wh,
+                        SESSIONS.c.stopped_at.between(
+                            as_text(stopped_at - _SAME_END),
+                            as_text(stopped_at + _SAME_END),
+                        ),
+                    )
+                ).scalar()
+            if known is not None:
+                return int(known)
+            fitting = [
+                row
+                for row in connection.execute(
+                    select(SESSIONS)
+                    .where(
+                        mine,
+                        SESSIONS.c.stopped_at.is_(None),
+                        SESSIONS.c.remote_id.is_(None),
+                    )
+                    .order_by(SESSIONS.c.id.desc())
+                    .limit(_MOST_OPEN)
+                ).mappings()
+                if same_tag(row["id_tag"], id_tag, unsaid=remote_id is None)
+                and as_time(row["started_at"]) <= stopped_at
+                and can_have_ended(row, stopped_at, meter_stop_wh)
+            ]
+            if len(fitting) == 1:
+                end(connection, fitting[0], stopped_at, meter_stop_wh, reason)
+                return int(fitting[0]["id"])
+            return self._add(
+                connection,
+                charge_point_id=charge_point_id,
+                connector_id=connector_id,
+                key=key,
+                remote_id=remote_id,
+                started_at=as_text(stopped_at),
+                stopped_at=as_text(stopped_at),
+                # One reading alone says nothing of what was charged.
+                meter_start_wh=None
+                if meter_start_wh == meter_stop_wh
+                else meter_start_wh,
+                meter_stop_wh=meter_stop_wh,
+                stop_reason=reason,
+                ended_by_report=True,
+                start_unknown=True,
+                **person_values(id_tag, user_id, user_name),
+            )
 
         return await self._write(work)
 
@@ -190,7 +303,7 @@ class SessionLog:
                     SESSIONS.c.id == transaction_id,
                     SESSIONS.c.charge_point_id == charge_point_id,
                 )
-                .values(_person(id_tag, user_id, user_name))
+                .values(person_values(id_tag, user_id, user_name))
             )
 
         await self._write(work)
@@ -228,6 +341,34 @@ class SessionLog:
         )
         return await self._id_where(*own) is not None
 
+    async def is_over(self, charge_point_id: str, transaction_id: int) -> bool:
+        """Whether the end of a session was reported, and nothing contradicts it."""
+        return (
+            await self._id_where(
+                SESSIONS.c.id == transaction_id,
+                SESSIONS.c.charge_point_id == charge_point_id,
+                SESSIONS.c.ended_by_report,
+                SESSIONS.c.contradicted.isnot(True),
+            )
+            is not None
+        )
+
+    async def only_open(self, charge_point_id: str) -> int | None:
+        """Return the one session of a charge point that has not ended; None if there are none or several."""
+
+        def work(connection: Connection) -> int | None:
+            found = connection.execute(
+                select(SESSIONS.c.id)
+                .where(
+                    SESSIONS.c.charge_point_id == charge_point_id,
+                    SESSIONS.c.stopped_at.is_(None),
+                )
+                .limit(2)
+            ).all()
+            return int(found[0].id) if len(found) == 1 else None
+
+        return await self._database.transaction(work)
+
     async def _id_where(self, *conditions: ColumnElement[bool]) -> int | None:
         """Return the newest id; writes nothing, since this is asked often and a write waits for the disk."""
 
@@ -237,13 +378,17 @@ class SessionLog:
             )
             return connection.execute(newest).scalar()
 
-        return await self._run(lambda: self._in_transaction({}, work))
+        return await self._database.transaction(work)
 
     async def open_transactions(self, charge_point_id: str) -> Sequence[SessionRecord]:
-        """Return the sessions of a charge point that have not ended, oldest first."""
-        return await self._query(
-            SESSIONS.c.charge_point_id == charge_point_id,
-            SESSIONS.c.stopped_at.is_(None),
+        """Return the sessions of a charge point that have not ended, oldest first; of many the newest."""
+        return await self._database.transaction(
+            lambda connection: newest_records(
+                connection,
+                SESSIONS.c.charge_point_id == charge_point_id,
+                SESSIONS.c.stopped_at.is_(None),
+                limit=_MOST_OPEN,
+            )
         )
 
     async def history(
@@ -253,19 +398,34 @@ class SessionLog:
         until: datetime | None = None,
         charge_point_ids: Collection[str] | None = None,
         id_tag: str | None = None,
+        user_id: str | None = None,
+        before: int | None = None,
         limit: int = 1000,
     ) -> Sequence[SessionRecord]:
-        """Return the newest `limit` sessions that began in [since, until), oldest first; None: at all charge points."""
+        """Return the newest `limit` sessions that began in [since, until), oldest first; None: at all charge points.
+
+        `before` is the id of a session: then those that are listed before it.
+        """
         conditions: list[ColumnElement[bool]] = []
         if since is not None:
-            conditions.append(SESSIONS.c.started_at >= _text(since))
+            conditions.append(SESSIONS.c.started_at >= as_text(since))
         if until is not None:
-            conditions.append(SESSIONS.c.started_at < _text(until))
+            conditions.append(SESSIONS.c.started_at < as_text(until))
         if charge_point_ids is not None:
             conditions.append(SESSIONS.c.charge_point_id.in_(charge_point_ids))
         if id_tag is not None:
             conditions.append(SESSIONS.c.id_tag.collate("NOCASE") == id_tag)
-        return await self._query(*conditions, limit=limit)
+        if user_id is not None:
+            conditions.append(SESSIONS.c.user_id == user_id)
+        if before is not None:
+            place = select(SESSIONS.c.started_at).where(SESSIONS.c.id == before)
+            conditions.append(
+                tuple_(SESSIONS.c.started_at, SESSIONS.c.id)
+                < tuple_(place.scalar_subquery(), literal(before))
+            )
+        return await self._write(
+            lambda connection: newest_records(connection, *conditions, limit=limit)
+        )
 
     async def flush(self) -> None:
         """Write the readings that are gathered."""
@@ -286,157 +446,28 @@ class SessionLog:
         if not task.cancelled() and (error := task.exception()) is not None:
             _LOGGER.error("Session records cannot be written: %s", error)
 
-    async def _query(
-        self, *conditions: ColumnElement[bool], limit: int = 1000
-    ) -> Sequence[SessionRecord]:
-        def work(connection: Connection) -> list[SessionRecord]:
-            newest = (
-                select(SESSIONS)
-                .where(*conditions)
-                .order_by(SESSIONS.c.started_at.desc(), SESSIONS.c.id.desc())
-                .limit(limit)
-            )
-            return [_record(row) for row in connection.execute(newest).mappings()][::-1]
-
-        return await self._write(work)
-
     async def _write[T](self, work: Callable[[Connection], T]) -> T:
         """Do work in one database transaction, the gathered readings first."""
         readings, self._readings = self._readings, {}
+
+        def both(connection: Connection) -> T:
+            write_readings(connection, readings)
+            return work(connection)
+
         try:
-            return await self._run(lambda: self._in_transaction(readings, work))
+            return await self._database.transaction(both)
         except OSError:
             self._readings = readings | self._readings
             raise
 
-    async def _run[T](self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-
-    # In the thread.
-
-    def _open(self) -> None:
-        if self._engine is not None:
-            return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(
-            f"sqlite:///{self._path}",
-            poolclass=StaticPool,
-            connect_args={"check_same_thread": False},
-        )
-
-        @event.listens_for(engine, "connect")
-        def _set_up(connection: object, _record: object) -> None:
-            cursor = connection.cursor()  # type: ignore[attr-defined]
-            cursor.execute("PRAGMA journal_mode=WAL")
-            cursor.execute("PRAGMA synchronous=FULL")
-            cursor.close()
-
-        try:
-            METADATA.create_all(engine)
-            with engine.begin() as connection:
-                _add_columns(connection)
-                _begin_ids(connection)
-        except DBAPIError as error:
-            engine.dispose()
-            raise OSError(f"{self._path}: {error.orig}") from error
-        self._engine = engine
-
-    def _dispose(self) -> None:
-        if self._engine is not None:
-            self._engine.dispose()
-            self._engine = None
-
-    def _in_transaction[T](
-        self,
-        readings: dict[tuple[str, int], tuple[datetime, float]],
-        work: Callable[[Connection], T],
-    ) -> T:
-        if self._engine is None:
-            raise OSError("the session records are closed")
-        try:
-            with self._engine.begin() as connection:
-                for (charge_point_id, session_id), (at, energy_wh) in readings.items():
-                    connection.execute(
-                        update(SESSIONS)
-                        .where(
-                            SESSIONS.c.id == session_id,
-                            SESSIONS.c.charge_point_id == charge_point_id,
-                            SESSIONS.c.ended_by_report.is_(False),
-                            SESSIONS.c.meter_last_at.is_(None)
-                            | (SESSIONS.c.meter_last_at < _text(at)),
-                        )
-                        .values(
-                            meter_last_wh=energy_wh,
-                            meter_last_at=_text(at),
-                            # Where the beginning has no reading, the first one counts.
-                            meter_start_wh=func.coalesce(
-                                SESSIONS.c.meter_start_wh, energy_wh
-                            ),
-                        )
-                    )
-                return work(connection)
-        except DBAPIError as error:
-            raise OSError(f"{self._path}: {error.orig}") from error
-
-
-def _add_columns(connection: Connection) -> None:
-    """Give a file of an older version the columns that it lacks."""
-    there = {
-        column["name"] for column in inspect(connection).get_columns(SESSIONS.name)
-    }
-    for lacking in SESSIONS.columns:
-        if lacking.name not in there:
-            kind = lacking.type.compile(connection.dialect)
-            connection.execute(
-                text(f"ALTER TABLE {SESSIONS.name} ADD COLUMN {lacking.name} {kind}")
-            )
-
-
-def _begin_ids(connection: Connection) -> None:
-    """Let the ids of a new file begin where those of a lost one cannot have come to.
-
-    They count from the seconds since the epoch below, so that a charge point that still has a transaction of the
-    lost file does not mean another one by its id. They stay positive in 32 bits for decades.
-    """
-    if (
-        connection.execute(
-            select(_SEQUENCE.c.seq).where(_SEQUENCE.c.name == SESSIONS.name)
-        ).first()
-        is None
-    ):
-        first = int((datetime.now(UTC) - _IDS_SINCE).total_seconds())
-        connection.execute(insert(_SEQUENCE).values(name=SESSIONS.name, seq=first))
-
-
-def _person(
-    id_tag: str | None, user_id: str | None, user_name: str | None
-) -> dict[str, object]:
-    """Return the columns that say whose a session is."""
-    return {"id_tag": id_tag, "user_id": user_id, "user_name": user_name}
-
-
-def _text(at: datetime) -> str:
-    """Return a time as it is stored: UTC, of fixed length, so that it sorts."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def _time(stored: str) -> datetime:
-    return datetime.fromisoformat(stored)
-
-
-def _record(row: RowMapping) -> SessionRecord:
-    return SessionRecord(
-        id=row["id"],
-        charge_point_id=row["charge_point_id"],
-        connector_id=row["connector_id"],
-        remote_id=row["remote_id"],
-        id_tag=row["id_tag"],
-        user_id=row["user_id"],
-        user_name=row["user_name"],
-        started_at=_time(row["started_at"]),
-        stopped_at=None if row["stopped_at"] is None else _time(row["stopped_at"]),
-        meter_start_wh=row["meter_start_wh"],
-        meter_last_wh=row["meter_last_wh"],
-        stop_reason=row["stop_reason"],
-        ended_by_report=row["ended_by_report"],
-    )
+    def _add(self, connection: Connection, **values: object) -> int:
+        """Make a record and return its id; of a charge point that made too many, two become one. Raises OSError."""
+        if not has_room(connection):
+            raise OSError("no room in memory for more session records")
+        charge_point_id = str(values["charge_point_id"])
+        make_room(connection, charge_point_id, self._arrivals)
+        new = connection.execute(
+            insert(SESSIONS).values(values).returning(SESSIONS.c.id)
+        ).scalar_one()
+        self._arrivals.note(charge_point_id, new)
+        return int(new)

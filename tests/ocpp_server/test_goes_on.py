@@ -1,0 +1,109 @@
+"""A car that goes on charging though its session has ended in the records has a session again, and is steered."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from custom_components.reev_ems.ocpp_server import (
+    Permit,
+    PermitAccepted,
+    TransactionStarted,
+    ends,
+)
+from custom_components.reev_ems.sessions import SessionLog
+
+from .wire import WireChargePoint, iso
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for late values as long as with real charge points."""
+    monkeypatch.setattr(ends, "GOES_ON_S", 0.3)
+
+
+async def values(client: WireChargePoint, transaction_id: int, energy_wh: int) -> None:
+    """Send the energy register of a transaction, OCPP 1.6."""
+    sample = {"timestamp": iso(), "sampledValue": [{"value": str(energy_wh)}]}
+    await client.ask(
+        "MeterValues", connectorId=1, transactionId=transaction_id, meterValue=[sample]
+    )
+
+
+@pytest.mark.parametrize("status", ["Charging", "Finishing"])
+async def test_s11_ended_and_still_charging_16(
+    adopt: Any, dial: Any, store: SessionLog, status: str
+) -> None:
+    """Fresh values with its id, and the status Charging, show that it goes on; late ones do not."""
+    point, recorder = adopt()
+    client = await dial()
+    transaction_id = await client.start()
+    await client.status("Charging")
+    await client.ask(
+        "StopTransaction", transactionId=transaction_id, meterStop=1001, timestamp=iso()
+    )
+    await client.status(status)
+    point.permit(1, Permit(limit_a=9))
+    await values(client, transaction_id, 3000)
+    assert point.connectors[1].transaction is None
+    await asyncio.sleep(0.4)
+    await values(client, transaction_id, 3100)
+    goes_on = status == "Charging"
+    assert len(await store.history()) == 1 + goes_on
+    if not goes_on:
+        return
+    await recorder.wait(PermitAccepted)
+    assert client.profiles("TxProfile")[-1]["transactionId"] == transaction_id
+    await values(client, transaction_id, 4100)
+    await client.ask(
+        "StopTransaction", transactionId=transaction_id, meterStop=5100, timestamp=iso()
+    )
+    first, second = await store.history()
+    assert (first.energy_wh, second.energy_wh) == (1, 2000)
+    assert point.connectors[1].transaction is None
+
+
+async def event(client: WireChargePoint, kind: str, **more: Any) -> None:
+    """Send a TransactionEvent, with the energy register."""
+    state = more.pop("state", "Charging")
+    energy_wh = more.pop("energy_wh")
+    at = more.pop("at", None)
+    await client.ask(
+        "TransactionEvent",
+        eventType=kind,
+        timestamp=iso(at),
+        triggerReason="MeterValuePeriodic",
+        seqNo=1,
+        evse={"id": 1},
+        transactionInfo={"transactionId": "T1", "chargingState": state},
+        meterValue=[{"timestamp": iso(at), "sampledValue": [{"value": energy_wh}]}],
+    )
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_s11_ended_and_still_charging_201(
+    adopt: Any, dial: Any, store: SessionLog, again: bool
+) -> None:
+    """The same in 2.0.1, where late events are told by their time; also over a new connection."""
+    point, recorder = adopt()
+    client = await dial(protocols=("ocpp2.0.1",))
+    await event(client, "Started", energy_wh=1000)
+    await event(client, "Ended", energy_wh=1001)
+    point.permit(1, Permit(limit_a=9))
+    if again:
+        client.abort()
+        client = await dial(protocols=("ocpp2.0.1",))
+    before = datetime.now(UTC)
+    await asyncio.sleep(0.4)
+    await event(client, "Updated", energy_wh=2000, at=before - timedelta(seconds=5))
+    await event(client, "Updated", energy_wh=2900, state="Idle")
+    assert len(recorder.of(TransactionStarted)) == 1
+    await event(client, "Updated", energy_wh=3000)
+    await recorder.wait(TransactionStarted, 2)
+    await recorder.wait(PermitAccepted)
+    sent = client.sent("SetChargingProfile")[-1]["chargingProfile"]
+    assert sent["transactionId"] == "T1"
+    await event(client, "Ended", energy_wh=4000)
+    first, second = await store.history()
+    assert (first.energy_wh, second.energy_wh) == (1, 1000)
