@@ -81,7 +81,7 @@ ALLOCATION = [
     Mutation("user groups' reservations in W", "rows", "group.limit_w / voltage_v - sum(reserved_a)", "group.limit_w / voltage_v"),
     Mutation("who is in a user group", "case_format", "groups=read_groups(fields, group_ids)", "groups=read_groups(fields, group_ids) and ()"),
     # The imbalance limit.
-    Mutation("imbalance sign", "imbalance", "base_a[p] - base_a[q]", "base_a[p]"),
+    Mutation("imbalance sign", "imbalance", "base_a[p] - low_a[q]", "base_a[p]"),
     Mutation("imbalance margin", "imbalance", "- case.site.margin_a", ""),
     Mutation("imbalance support", "imbalance", "+ helped", ""),
     Mutation(
@@ -233,7 +233,7 @@ ALLOCATION = [
     Mutation("S10 imbalance rows", "guard", "if site.imbalance is not None and", "if False and"),
     Mutation("S10 imbalance margin", "guard", "site.imbalance.limit_a - site.margin_a", "site.imbalance.limit_a"),
     Mutation("S10 imbalance relief", "guard", "room_a += case.imbalance_relief_a", "_ = case.imbalance_relief_a"),
-    Mutation("S10 imbalance base", "guard", "- (p[1] - q[1])", ""),
+    Mutation("S10 imbalance base", "guard", "- (p[1] - q[2])", ""),
     Mutation("S10 support of who draws", "guard", "helps[name] = max(0.0, min(", "helps[name] = max(99.0, min("),
     Mutation("S10 support of who gets less", "guard", "min(draw, permits_a[n])", "draw"),
     Mutation("S10 unknown phases of support", "guard", "(on := demand.phases) is None or (p in on", "(on := demand.phases or ()) and (p in on"),
