@@ -81,7 +81,7 @@ ALLOCATION = [
     Mutation("user groups' reservations in W", "rows", "group.limit_w / voltage_v - sum(reserved_a)", "group.limit_w / voltage_v"),
     Mutation("who is in a user group", "case_format", "groups=read_groups(fields, group_ids)", "groups=read_groups(fields, group_ids) and ()"),
     # The imbalance limit.
-    Mutation("imbalance sign", "imbalance", "base_a[p] - base_a[q]", "base_a[p]"),
+    Mutation("imbalance sign", "imbalance", "base_a[p] - low_a[q]", "base_a[p]"),
     Mutation("imbalance margin", "imbalance", "- case.site.margin_a", ""),
     Mutation("imbalance support", "imbalance", "+ helped", ""),
     Mutation(
@@ -233,7 +233,7 @@ ALLOCATION = [
     Mutation("S10 imbalance rows", "guard", "if site.imbalance is not None and", "if False and"),
     Mutation("S10 imbalance margin", "guard", "site.imbalance.limit_a - site.margin_a", "site.imbalance.limit_a"),
     Mutation("S10 imbalance relief", "guard", "room_a += case.imbalance_relief_a", "_ = case.imbalance_relief_a"),
-    Mutation("S10 imbalance base", "guard", "- (p[1] - q[1])", ""),
+    Mutation("S10 imbalance base", "guard", "- (p[1] - q[2])", ""),
     Mutation("S10 support of who draws", "guard", "helps[name] = max(0.0, min(", "helps[name] = max(99.0, min("),
     Mutation("S10 support of who gets less", "guard", "min(draw, permits_a[n])", "draw"),
     Mutation("S10 unknown phases of support", "guard", "(on := demand.phases) is None or (p in on", "(on := demand.phases or ()) and (p in on"),
@@ -259,120 +259,102 @@ ALLOCATION = [
 STEP = [
     # S1: nothing is booked with less than it draws or may draw.
     Mutation(
-        "S1 booked with its draw", "turns",
-        "self._most = most(self._allowed_load, draw.high)", "pass",
+        "S1 booked with its draw", "envelope",
+        "            high = most(high, draw.reports[-1].high)", "            pass",
         "controller.py::test_s1_a_car_that_draws_a_little_more_is_booked_with_what_it_draws",
     ),
     Mutation(
         "S1 decreases at once", "raises",
-        "            turn.new = turn.target\n            if memory.room_s",
-        "            turn.new = min(turn.new, max(turn.target, turn.new - 1))\n            if memory.room_s",
+        "load_management:\n            value = target.value", "load_management:\n            value = max(target.value, value - 1)",
         "controller.py::test_s5_decreases_are_not_delayed_and_raises_are_15_s_apart",
     ),
     Mutation(
-        "S1 base load", "circuits", "self.meters[name] = estimate(", "estimate(",
+        "S1 a base load that rises counts at once", "base_load", "ceiling[part]), at_once)", "ceiling[part]), known)",
         "controller.py::test_s5_decreases_are_not_delayed_and_raises_are_15_s_apart",
+    ),
+    Mutation(
+        "S1 a car is booked till it followed", "commands",
+        "permit.left if raised else leaving(permit, item.standing, now_s, settings)", "permit.left",
+        "rules.py::test_s6_a_car_is_booked_with_what_it_had_until_it_followed",
+    ),
+    Mutation(
+        "S1 what a breaker bears is waited out", "meters", "if 0 < excess <= most * limit and heat < 1.0 else 0.0", "if False else 0.0",
+        "rules.py::test_s5_a_pause_is_not_renewed_where_nobody_can_decide",
+    ),
+    Mutation(
+        "S1 and not for long", "meters", "now_s - memory.over_s >= settings.overload_wait_s", "False",
+        "controller.py::test_s10_a_wrong_allocation_does_not_get_past_the_guard",
+    ),
+    Mutation(
+        "S1 a hard limit is not borne", "share", "if circuit.hard_limit or name in excluded", "if name in excluded",
+        "controller.py::test_s10_a_wrong_allocation_does_not_get_past_the_guard",
+    ),
+    Mutation(
+        "S1 both sets of phases during a change", "observe",
+        "if memory.switched_s is not None and now_s < memory.switched_s + settings.settle_s:", "if False:",
+        "rules.py::test_s1_both_sets_of_phases_are_booked_during_a_change",
+    ),
+    Mutation(
+        "S1 an adopted permit can be had", "observe", "value = outlet.floor if value == outlet.floor else 0.0", "pass",
+        "cars.py::test_s1_an_adopted_permit_is_one_that_the_charge_point_can_have",
     ),
     # S2: unknown is absent.
     Mutation(
-        "S2 a phase that is missing", "base_load",
-        "if circuit.limit_a is not None and any(\n        current_a[place] is None for place in places\n    ):\n        return None",
-        "",
+        "S2 a phase that is missing", "meters",
+        "    if circuit.limit_a is not None and any(\n        current_a[place] is None for place in places\n    ):\n        return None\n", "",
         "controller.py::test_s2_a_reading_without_a_phase_is_no_reading",
     ),
     Mutation(
-        "S2 a phase that nobody loads", "base_load",
+        "S2 a phase that nobody loads", "meters",
         "current_a[place] is None for place in places", "value is None for value in current_a",
         "controller.py::test_s2_a_phase_that_nobody_loads_may_be_missing",
     ),
     Mutation(
-        "S1 each lowering has its own time", "commands", "turn.standing", "turn.allowed",
-        "overload.py::test_s1_loads_that_jump_drift_and_flicker_break_no_limit_for_long",
-    ),
-    Mutation(
-        "S1 reports from before a lowering", "turns",
-        "upper = permitted if came_down else allowed", "pass",
-        "overload.py::test_s1_loads_that_jump_drift_and_flicker_break_no_limit_for_long",
-    ),
-    Mutation(
-        "S1 permits end with the session", "turns",
-        "        if not self.steered:\n            upper", "        if False:\n            upper",
-        "overload.py::test_s1_a_session_that_ended_hides_no_load",
-    ),
-    Mutation(
-        "S1 the floor on one phase is told", "commands",
-        "    if turn.one_phase != permit.one_phase and permit.value > 0:\n        return True\n    if permit.sent_s is None:\n        return permit.expires_s is not None\n",
-        "    if permit.sent_s is None:\n        return permit.expires_s is not None\n    if turn.one_phase != permit.one_phase and permit.value > 0:\n        return True\n",
-        "overload.py::test_s1_who_is_to_keep_its_floor_on_one_phase_is_told",
-    ),
-    Mutation(
-        "S1 loads that drift", "base_load", "_DRIFT_A_PER_S = 0.4", "_DRIFT_A_PER_S = 0.0",
-        "overload.py::test_s1_a_load_that_drifts_is_followed",
-    ),
-    Mutation(
-        "S1 lowerings that no meter shows", "circuits", "fall_a > SHOWN_A", "fall_a > 0",
-        "overload.py::test_s1_a_load_that_drifts_is_followed",
-    ),
-    Mutation(
-        "what flickers is no fall", "base_load", "_SEEN_PART = 1 / 6", "_SEEN_PART = 0",
-        "meter_evidence.py::test_a_meter_that_is_late_and_flickers_has_one_overload_answered_once",
-    ),
-    Mutation(
-        "S1 a lowering on top of another", "base_load",
-        "if memory.base is None:\n        return memory\n    since_s",
-        "if memory.base is None or memory.cut:\n        return memory\n    since_s",
-        "overload.py::test_s1_a_load_that_comes_over_two_readings_is_answered_as_one",
-    ),
-    Mutation(
-        "S1 a report of who has followed", "turns",
-        "upper = permitted if came_down else allowed", "upper = allowed",
-        "overload.py::test_s1_a_report_at_the_permit_shows_that_the_car_has_followed",
-    ),
-    Mutation(
-        "S6 who was lowered may draw less than he reported", "turns",
-        "if obeys:\n                low", "if False:\n                low",
-        "overload.py::test_s6_a_reading_that_is_looked_at_twice_raises_nobody",
-    ),
-    Mutation(
-        "S2 a battery that fell silent", "surplus",
-        "return None if battery_expected else free_w", "return free_w",
-        "closed_loop.py::test_s2_a_battery_that_falls_silent_leaves_no_surplus",
-    ),
-    Mutation(
-        "S2 old readings of a connector", "turns",
-        "if now_s - draw.reported_s <= settings.reading_timeout_s:", "if True:",
+        "S2 old readings of a connector", "envelope", "now_s - draw.reported_s > settings.reading_timeout_s", "False",
         "rules.py::test_s2_an_old_reading_of_a_car_is_none",
     ),
     Mutation(
-        "S2 NaN from a charge point", "occupancy",
-        "if value is not None and isfinite(value)", "if value is not None",
+        "S2 NaN from a charge point", "conduct", "if value is not None and isfinite(value)", "if value is not None",
         "rules.py::test_s2_what_is_no_number_is_no_report",
+    ),
+    Mutation(
+        "S2 a phase of which nothing is said", "conduct",
+        "return known if len(known) == outlet.phase_count else None", "return known + [0.0] * (outlet.phase_count - len(known))",
+        "cars.py::test_s2_a_phase_of_which_nothing_is_said_is_used",
+    ),
+    Mutation(
+        "S2 a power that is not told", "circuits",
+        "sum(parts) * voltage_v if power_w is None", "0.0 if power_w is None",
+        "controller.py::test_s2_a_power_that_a_meter_does_not_tell_is_not_nothing_above_it",
+    ),
+    Mutation(
+        "S2 currents that are not told", "circuits", "instead if part is None else part", "part or 0.0",
+        "controller.py::test_s2_currents_that_a_meter_does_not_tell_are_not_nothing_above_it",
+    ),
+    Mutation(
+        "S2 a battery that fell silent", "surplus", "return None if battery_expected else free_w", "return free_w",
+        "closed_loop.py::test_s2_a_battery_that_falls_silent_leaves_no_surplus",
     ),
     # S3: age only lowers.
     Mutation(
-        "S3 no raises below a late meter", "circuits",
-        "elif age_s is None or not 0 <= age_s <= settings.meter_hold_s:\n                self.late.add(name)\n            elif",
-        "elif",
+        "S3 no raises below a late meter", "meters",
+        "elif age_s is None or not 0 <= age_s <= hold_s(memory, settings):\n            late.add(name)\n        elif", "elif",
         "rules.py::test_s3_nothing_is_raised_below_a_late_meter",
     ),
     Mutation(
-        "S3 a silent meter is one", "base_load",
-        "now_s - counted_from_s > settings.meter_timeout_s", "False",
-        "closed_loop.py::test_s3_a_silent_meter_leads_to_the_failsafe_and_back",
+        "S3 a silent meter is one", "meters", "now_s - counted_from_s > settings.meter_timeout_s", "False",
+        "controller.py::test_s3_a_meter_that_never_spoke_counts_as_silent_after_the_timeout",
     ),
     Mutation(
-        "S3 failsafe", "candidates",
-        "elif turn.failed:\n            turn.reserved = True", "elif False:\n            turn.reserved = True",
-        "closed_loop.py::test_s3_only_the_circuit_with_the_silent_meter_goes_to_the_failsafe",
-    ),
-    Mutation(
-        "S3 back after fresh readings", "base_load",
-        "now_s - fresh_s >= settings.recovery_s", "True",
+        "S3 failsafe", "choose", "elif not ages.failed.isdisjoint(outlet.metered):", "elif False:",
         "rules.py::test_s3_the_failsafe_ends_after_10_s_and_raises_begin_after_30_s",
     ),
     Mutation(
-        "S3 raises after fresh readings", "base_load",
-        "now_s, now_s + settings.recovery_raise_s", "now_s, now_s",
+        "S3 back after fresh readings", "meters", "now_s - fresh_s >= settings.recovery_s", "True",
+        "rules.py::test_s3_the_failsafe_ends_after_10_s_and_raises_begin_after_30_s",
+    ),
+    Mutation(
+        "S3 raises after fresh readings", "meters", "now_s, now_s + settings.recovery_raise_s", "now_s, now_s",
         "rules.py::test_s3_the_failsafe_ends_after_10_s_and_raises_begin_after_30_s",
     ),
     Mutation(
@@ -381,15 +363,13 @@ STEP = [
         "rules.py::test_s3_what_a_silent_circuit_leaves_is_not_handed_out_at_once",
     ),
     Mutation(
-        "S3 a clock that runs backwards", "controller",
-        "raise_from_s = now_s + settings.recovery_raise_s\n\n    circuits", "pass\n\n    circuits",
+        "S3 a clock that runs backwards", "controller", "state.now_s + recovery_raise_s\n", "state.raise_from_s\n",
         "rules.py::test_s3_a_clock_that_ran_backwards_raises_nobody",
     ),
     # S5: the permit expires downwards.
     Mutation(
-        "S5 permits lapse", "turns",
-        "if permit.expires_s is not None and now_s >= permit.expires_s:", "if False:",
-        "controller.py::test_s7_offline_counts_its_floor_where_no_meter_sees_it",
+        "S5 a command says when it lapses", "commands", "expires_s=now_s + life_s - shift_s", "expires_s=None",
+        "controller.py::test_s5_permits_expire_and_are_renewed_at_half_their_life",
     ),
     Mutation(
         "S5 renewed at half its life", "commands",
@@ -397,8 +377,7 @@ STEP = [
         "controller.py::test_s5_permits_expire_and_are_renewed_at_half_their_life",
     ),
     Mutation(
-        "S5 a pause lives long", "commands",
-        "if value > outlet.floor:\n        return settings.profile_life_s\n", "return settings.profile_life_s\n",
+        "S5 a pause lives long", "commands", "    if value > outlet.floor:\n        return settings.profile_life_s\n", "    return settings.profile_life_s\n",
         "controller.py::test_s5_a_pause_lives_long_and_is_renewed_seldom",
     ),
     Mutation(
@@ -407,47 +386,44 @@ STEP = [
         "rules.py::test_s5_a_permit_that_is_the_floor_lapses_to_itself",
     ),
     Mutation(
-        "S5 the floor on one phase is renewed", "commands", " and not permit.one_phase", "",
-        "overload.py::test_s5_the_floor_on_one_phase_is_renewed",
-    ),
-    Mutation(
-        "S5 the failsafe does not renew a pause", "commands", "elif _may_lapse(turn) or not", "elif not",
+        "S5 the failsafe does not renew a pause", "commands", "elif _may_lapse(item, chosen, new) or not", "elif not",
         "rules.py::test_s5_a_pause_is_not_renewed_where_nobody_can_decide",
     ),
     # S6: raises into room that is there.
     Mutation(
-        "S6 the car is booked till it followed", "occupancy",
-        "            value = left.value", "            pass",
-        "rules.py::test_s6_a_car_is_booked_with_what_it_had_until_it_followed",
+        "S6 only what is left is raised into", "raises", "if part < 1:", "if False:",
+        "rules.py::test_s7_raises_below_an_external_limit_wait_for_room",
     ),
     Mutation(
-        "S6 the room of a session that ended", "candidates",
-        "turn.without_session(now_s, settings)", "turn.known or (0.0,) * 4",
-        "overload.py::test_s6_room_of_a_session_that_ended_is_there_once_its_car_has_stopped",
+        "S6 a report shows that a car has followed", "conduct", "permit_now = followed(memory.permit, draw.reported_s)", "permit_now = memory.permit",
+        "user_groups.py::test_a_raise_waits_until_another_member_has_come_down",
     ),
     Mutation(
-        "S6 only what is left is raised into", "raises",
-        "part < 1:", "False:",
-        "closed_loop.py::test_s6_a_raise_waits_until_the_other_car_has_come_down",
+        "S6 a meter shows it, too", "circuits", "shown = clear and fallen_a >= 0.5 * expected_a", "shown = False",
+        "user_groups.py::test_a_raise_waits_until_another_member_has_come_down",
     ),
     Mutation(
-        "S6 a settled car leaves its room", "occupancy",
-        "return replace(memory, draw_limit_a=wanted_a)", "return memory",
+        "S6 room needs agreement", "base_load", "AGREED_S: Final = 9.0", "AGREED_S: Final = 0.0",
+        "cars.py::test_s6_room_needs_readings_that_agree_for_nine_seconds",
+    ),
+    Mutation(
+        "S6 room after raises that were taken back", "raises", "return min(_LONGEST_STAND_S, _FIRST_STAND_S * 2.0 ** (times - 1))", "return 0.0",
+        "cars.py::test_a_house_that_flickers_is_not_answered_all_the_time",
+    ),
+    Mutation(
+        "S6 a settled car leaves its room", "conduct", "return replace(memory, draw_limit_a=wanted_a)", "return memory",
+        "rules.py::test_s2_an_old_reading_of_a_car_is_none",
+    ),
+    Mutation(
+        "S6 it gets its room back", "conduct", "return replace(memory, draw_limit_a=None)", "return memory",
         "closed_loop.py::test_s6_a_settled_car_leaves_its_room_and_gets_it_back",
     ),
     Mutation(
-        "S6 it gets its room back", "occupancy",
-        "return replace(memory, draw_limit_a=None)", "return memory",
-        "closed_loop.py::test_s6_a_settled_car_leaves_its_room_and_gets_it_back",
-    ),
-    Mutation(
-        "S6 steady for 15 s", "occupancy",
-        "draw.reported_s - draw.steady_s >= settings.settle_s", "True",
+        "S6 steady for 15 s", "conduct", "draw.reported_s - draw.steady_s >= settings.settle_s", "True",
         "rules.py::test_s6_a_car_settles_only_once_it_was_steady_for_15_s",
     ),
     Mutation(
-        "raises 15 s apart", "raises",
-        "if raised_s is not None and now_s < raised_s + settings.raise_interval_s:", "if False:",
+        "raises 15 s apart", "raises", "until_s = max(until_s, raised_s + settings.raise_interval_s)", "pass",
         "rules.py::test_raises_of_a_connector_are_15_s_apart",
     ),
     Mutation(
@@ -455,130 +431,72 @@ STEP = [
         "controller.py::test_s5_a_small_raise_waits_until_its_room_stood_for_a_minute",
     ),
     Mutation(
-        "small raises come", "raises",
-        "and now_s < room_s + settings.raise_small_after_s", "",
+        "small raises come", "raises", "\n        and now_s < room.since_s + settings.raise_small_after_s", "",
         "controller.py::test_s5_a_small_raise_waits_until_its_room_stood_for_a_minute",
     ),
     # S7: offline is not gone.
     Mutation(
-        "S7 who comes back was base load", "circuits",
-        "if turn.emerged is not NOTHING:", "if False:",
-        "lost_charging.py::test_s7_a_restart_costs_nobody_his_session",
+        "S7 who comes back was base load", "circuits", "if not item.emerged or item.now.likely == NOTHING:", "if True:",
+        "cars.py::test_s7_who_comes_back_was_base_load",
     ),
     Mutation(
-        "S7 who is away says nothing", "turns",
-        "replace(memory, guess=Guess(), draw=None)", "memory",
-        "lost_charging.py::test_s7_who_comes_back_costs_nobody_his_session",
+        "S7 what a meter sees is base load", "choose", "if circuit.metered and loads.base_a[circuit.id] is not None:", "if False:",
+        "controller.py::test_s7_offline_below_a_meter_is_base_load_at_once",
     ),
     Mutation(
-        "S8 what was permitted before a restart", "turns",
-        "permit.expires_s is permit.raised_s is permit.lowered_s is None", "False",
-        "lost_charging.py::test_s7_a_restart_costs_nobody_his_session",
-    ),
-    Mutation(
-        "S6 nothing is raised into a guess", "circuits",
-        "if turn.doubt is not NOTHING:", "if False:",
-        "controller.py::test_dc_is_permitted_in_watts",
-    ),
-    Mutation(
-        "S2 a guess ends", "turns",
-        "elif now_s >= since_s + settings.reading_timeout_s:", "elif False:",
-        "controller.py::test_dc_is_permitted_in_watts",
-    ),
-    Mutation(
-        "a raise outdates a report", "turns",
-        "return raised_s is not None and draw.reported_s < raised_s + settings.follow_s", "return False",
-        "lost_charging.py::test_a_report_from_before_a_raise_takes_nothing_back",
-    ),
-    Mutation(
-        "S2 a power that is not told", "circuits",
-        "sum(parts) * voltage_v if power_w is None", "0.0 if power_w is None",
-        "controller.py::test_s2_a_power_that_a_meter_does_not_tell_is_not_nothing_above_it",
-    ),
-    Mutation(
-        "S2 currents that are not told", "circuits",
-        "instead if part is None else part", "part or 0.0",
-        "controller.py::test_s2_currents_that_a_meter_does_not_tell_are_not_nothing_above_it",
-    ),
-    Mutation(
-        "S7 booked in every circuit", "circuits", "                add(sums[name], load)\n", "",
-        "closed_loop.py::test_s7_an_offline_charge_point_keeps_its_booking_until_its_permit_lapsed",
-    ),
-    Mutation(
-        "S7 its floor where no meter sees it", "turns",
-        "if metered and permit.expires_s is None", "if permit.expires_s is None",
-        "controller.py::test_s7_offline_counts_its_floor_where_no_meter_sees_it",
-    ),
-    Mutation(
-        "S7 once above the meter that sees it", "circuits", "metered=circuit.metered or in_base", "metered=circuit.metered",
+        "S7 and says nothing any more", "envelope", "if memory.away or memory.state is ConnectorState.OFFLINE:", "if False:",
         "controller.py::test_s7_offline_counts_once_above_the_meter_that_sees_it",
     ),
     Mutation(
-        "S7 who does not fall back", "turns",
-        "if not outlet.connector.autonomous_fallback:\n            return outlet.load(outlet.maximum)", "",
-        "controller.py::test_s7_who_does_not_fall_back_stays_booked_at_his_maximum",
+        "S7 booked where no meter sees it", "choose", "                total[index] += value\n", "                pass\n",
+        "controller.py::test_s7_offline_counts_where_no_meter_sees_it",
     ),
     Mutation(
-        "S7 in the external limit", "sharing", " + circuits.offline_in_base_w", "",
+        "S7 who does not fall back", "observe",
+        "if not self.outlet.connector.autonomous_fallback:\n            return self.outlet.load(self.outlet.maximum)\n        return", "return",
+        "controller.py::test_s7_offline_counts_where_no_meter_sees_it",
+    ),
+    Mutation(
+        "S7 in the external limit", "share", "chosen.reserved[root.id][3] + chosen.offline_w", "chosen.reserved[root.id][3]",
         "rules.py::test_s7_who_is_offline_takes_of_the_external_limit_what_another_has",
     ),
     Mutation(
-        "S7 in raises below the external limit", "raises", " - circuits.offline_in_base_w", "",
+        "S7 in raises below the external limit", "raises", " - chosen.offline_w", "",
         "rules.py::test_s7_raises_below_an_external_limit_wait_for_room",
     ),
     Mutation(
-        "S7 in the surplus", "candidates",
-        "draw = turn.known or turn.offline_load(now_s, settings, metered=True)", "draw = turn.known or NOTHING",
-        "controller.py::test_s7_who_is_offline_leaves_no_surplus_before_its_draw_is_base_load",
-    ),
-    Mutation(
-        "S7 in its user group", "raises",
-        "load = turn.offline_load(now_s, site.settings, metered=False)", "pass",
+        "S7 in its user group", "share", "if item.is_offline:\n            load = item.unseen_load()\n        elif", "if",
         "user_groups.py::test_s7_a_member_that_went_offline_stays_booked_in_its_group",
     ),
     # S8: trust, but measure.
     Mutation(
-        "S8 disobedience is noticed", "occupancy",
+        "S8 disobedience is noticed", "conduct",
         "memory.disobedient or draw.reported_s - over_s >= settings.disobedient_s", "False",
-        "closed_loop.py::test_s8_a_disobedient_connector_is_booked_at_its_maximum",
-    ),
-    Mutation(
-        "S8 booked at its maximum", "candidates",
-        "turn.booked = turn.occupied(outlet.maximum)", "turn.booked = turn.occupied(turn.new)",
-        "closed_loop.py::test_s8_a_disobedient_connector_is_booked_at_its_maximum",
-    ),
-    Mutation(
-        "S8 a car has time to follow", "occupancy",
-        "draw.current_a <= value * outlet.unit_a + settings.disobedient_a", "False",
-        "rules.py::test_s8_a_car_that_has_not_followed_yet_is_not_disobedient",
-    ),
-    Mutation(
-        "S8 forgiven after 30 s", "occupancy",
-        "if draw.reported_s - obeyed_s >= settings.disobedient_s * 2:", "if False:",
         "rules.py::test_s8_who_obeys_for_30_s_is_forgiven",
     ),
     Mutation(
-        "S8 no raise for who drew more", "raises", "if turn.memory.over_s is not None:", "if False:",
+        "S8 booked at its maximum", "choose", "outlet.maximum if memory.disobedient else 0.0", "0.0",
+        "closed_loop.py::test_s8_a_disobedient_connector_is_booked_at_its_maximum",
+    ),
+    Mutation(
+        "S8 a car has time to follow", "conduct", "draw.current_a <= may_a + settings.disobedient_a", "False",
+        "rules.py::test_s8_a_car_that_has_not_followed_yet_is_not_disobedient",
+    ),
+    Mutation(
+        "S8 forgiven after 30 s", "conduct", "if draw.reported_s - obeyed_s >= settings.disobedient_s * 2:", "if False:",
+        "rules.py::test_s8_who_obeys_for_30_s_is_forgiven",
+    ),
+    Mutation(
+        "S8 no raise for who drew more", "raises", "if memory.over_s is not None:", "if False:",
         "rules.py::test_s8_who_draws_more_than_its_permit_is_not_raised",
     ),
     Mutation(
-        "S8 sent again when charging begins", "turns",
-        "permit = replace(permit, sent_s=None)", "pass",
+        "S8 sent again when charging begins", "observe", "        permit = replace(permit, sent_s=None)\n", "        pass\n",
         "controller.py::test_s8_the_permit_is_sent_again_when_the_car_begins_to_charge",
     ),
     Mutation(
-        "S8 sent again to who comes back", "turns",
-        "memory = replace(memory, permit=replace(memory.permit, sent_s=None))", "pass",
-        "overload.py::test_s8_who_comes_back_is_told_its_permit_again",
-    ),
-    Mutation(
-        "S8 sent again to who does not obey", "occupancy",
-        "if disobedient and not memory.disobedient:", "if False:",
-        "overload.py::test_s8_who_does_not_obey_is_told_once_more",
-    ),
-    Mutation(
         "S8 sent again if not accepted", "commands",
-        "if _is_refused(turn, permit) and now_s - permit.sent_s >= resend_s:", "if False:",
+        "if _is_refused(item, permit) and now_s - permit.sent_s >= resend_s:", "if False:",
         "controller.py::test_s8_a_permit_that_was_not_accepted_is_sent_again_and_stays_booked",
     ),
     Mutation(
@@ -586,13 +504,12 @@ STEP = [
         "controller.py::test_s8_a_permit_that_was_not_accepted_is_sent_again_and_stays_booked",
     ),
     Mutation(
-        "S8 what is accepted stays booked", "occupancy",
-        "value = min(accepted, outlet.maximum)", "pass",
+        "S8 what is accepted stays booked", "envelope", "value = min(accepted, outlet.maximum)", "pass",
         "controller.py::test_s8_a_permit_that_was_not_accepted_is_sent_again_and_stays_booked",
     ),
     Mutation(
-        "who may not charge", "candidates", "        and turn.seen.authorized\n", "",
-        "controller.py::test_session_of_a_user_who_may_not_charge_is_paused",
+        "a pause of who ignores it ends the transaction", "commands", "and not outlet.connector.obeys_pause", "and False",
+        "cars.py::test_a_pause_ends_the_transaction_where_a_permit_of_nothing_is_ignored",
     ),
     # S9: check before you go.
     Mutation(
@@ -608,10 +525,6 @@ STEP = [
         "rules.py::test_s9_floors_reserve_and_margin_count_in_amperes_and_watts",
     ),
     Mutation(
-        "external limit in the failsafe", "candidates", "if total_w <= external_limit_w:", "if True:",
-        "rules.py::test_the_failsafe_keeps_an_external_limit",
-    ),
-    Mutation(
         "S9 margin", "outlets", "if value + site.margin_a > limit_a", "if value > limit_a",
         "rules.py::test_s9_floors_reserve_and_margin_count_in_amperes_and_watts",
     ),
@@ -622,56 +535,117 @@ STEP = [
     ),
     # S10: the guard.
     Mutation(
-        "S10 the guard is asked", "sharing", "permit_a, lowered_by = guarded[name]", "permit_a, lowered_by = item.current_a if item else 0.0, None",
+        "S10 the guard is asked", "share", "permit_a, lowered_by = guarded[name]", "permit_a, lowered_by = item.current_a if item else 0.0, None",
         "controller.py::test_s10_a_wrong_allocation_does_not_get_past_the_guard",
+    ),
+    # S13: overload escalates.
+    Mutation(
+        "S13 who ignores limits is stopped", "escalation", "return Measure.STOP if over else None", "return None",
+        "run.py::test_who_ignores_its_permit_is_stopped_and_taken_out_of_service",
+    ),
+    Mutation(
+        "S13 then taken out of service", "escalation", "            return Measure.INOPERATIVE\n", "            return None\n",
+        "run.py::test_who_ignores_its_permit_is_stopped_and_taken_out_of_service",
+    ),
+    Mutation(
+        "S13 and put back", "escalation", "if not overloaded:\n        _restore(", "if False:\n        _restore(",
+        "run.py::test_who_ignores_its_permit_is_stopped_and_taken_out_of_service",
+    ),
+    Mutation(
+        "S13 unless it is forbidden", "escalation", "or not settings.may_stop_transactions", "",
+        "cars.py::test_s13_measures_can_be_forbidden",
+    ),
+    Mutation(
+        "S13 what is told to be overloaded", "circuits", "now_s - memory.over_s >= after_s", "False",
+        "cars.py::test_s13_measures_can_be_forbidden",
+    ),
+    # S14: meters are put to the test.
+    Mutation(
+        "S14 a doubt holds", "witnesses", "            late.add(name)\n", "            pass\n",
+        "cars.py::test_s14_a_meter_that_shows_less_than_the_cars_draw_is_not_believed",
+    ),
+    Mutation(
+        "S14 a finding is failsafe", "witnesses", "            failed.add(name)\n", "            pass\n",
+        "cars.py::test_s14_a_meter_that_shows_less_than_the_cars_draw_is_not_believed",
+    ),
+    Mutation(
+        "S14 what feeds in may be said", "witnesses", "return circuit.generation\n    return", "pass\n    return",
+        "cars.py::test_s14_a_meter_that_shows_less_than_the_cars_draw_is_not_believed",
+    ),
+    # Cars as they are.
+    Mutation(
+        "phases that a car uses", "conduct", "return replace(memory, used=loaded, pattern=None)", "return memory",
+        "cars.py::test_a_one_phase_car_at_a_three_phase_outlet_is_counted_on_its_phase",
+    ),
+    Mutation(
+        "phases that it used the last time", "observe", "    return outlet.every[:count]", "    return None",
+        "cars.py::test_what_was_learnt_of_a_users_car_counts_from_the_beginning",
+    ),
+    Mutation(
+        "S1 a phase on which current appears", "conduct",
+        "if any(known[own] >= 2 * _IDLE_A for own in outlet.every if own not in used):", "if False:",
+        "cars.py::test_s1_a_phase_on_which_current_appears_counts_at_once",
+    ),
+    Mutation(
+        "one minimum for all that sleep", "share", "pool[circuit.id] = most(pool.get(circuit.id, NOTHING), load)",
+        "pool[circuit.id] = tuple(map(sum, zip(pool.get(circuit.id, NOTHING), load)))",
+        "cars.py::test_one_minimum_is_kept_for_all_that_sleep",
+    ),
+    Mutation(
+        "S1 it is kept", "share", "kept = pool.get(name, NOTHING)", "kept = NOTHING",
+        "cars.py::test_s1_who_wakes_is_counted_before_a_second_one_does",
+    ),
+    Mutation(
+        "who charges nothing sleeps", "choose", "return now_s - memory.sleeps_s >= settings.sleep_after_s", "return False",
+        "cars.py::test_a_car_that_draws_nothing_of_its_offer_sleeps_though_it_says_charging",
+    ),
+    Mutation(
+        "two minutes to take an offer", "choose", "_WAKING_S = 120.0", "_WAKING_S = 0.0",
+        "cars.py::test_a_car_that_was_paused_has_two_minutes_to_take_its_offer",
+    ),
+    Mutation(
+        "sleepers give way", "share", "if sleepers and _lacks(allocation, demands):", "if False:",
+        "rules.py::test_a_full_car_gives_way_to_one_that_wants_to_charge",
     ),
     # Rotation, minimum times, phase switching.
     Mutation(
-        "rotation", "sharing", "            _end_turn(turn, now_s)\n", "            pass\n",
-        "closed_loop.py::test_rotation_gives_everybody_a_turn",
-    ),
-    Mutation(
-        "rotation after a slot", "sharing", "now_s - state.slot_s >= settings.rotation_slot_s", "False",
-        "closed_loop.py::test_rotation_gives_everybody_a_turn",
-    ),
-    Mutation(
-        "rotation ends where everybody fits", "sharing", "    if lacking:\n", "    if True:\n",
-        "rules.py::test_where_everybody_fits_there_are_no_turns",
-    ),
-    Mutation(
-        "who waits for its turn is told", "sharing", "_name_turns(candidates.turns, slot_s", "str(slot_s",
+        "rotation", "rotation", "if now_s < due_s:", "if True:",
         "rules.py::test_who_waits_for_its_turn_is_told_how_long",
     ),
     Mutation(
-        "minimum on-time", "sharing", "inside_min_on=memory.on_s is not None", "inside_min_on=False",
+        "rotation after a slot", "rotation", "+ settings.rotation_slot_s\n    if", "\n    if",
+        "rules.py::test_who_waits_for_its_turn_is_told_how_long",
+    ),
+    Mutation(
+        "turns end one at a time", "rotation", "due_s = max(due_s, state.yielded_s + settings.rotation_slot_s / len(running))", "pass",
+        "rules.py::test_of_several_who_charge_one_at_a_time_gives_way",
+    ),
+    Mutation(
+        "no more than a few pauses", "rotation", "        and item.memory.pauses < settings.max_pauses\n", "",
+        "rules.py::test_a_car_that_was_paused_often_enough_keeps_its_minimum",
+    ),
+    Mutation(
+        "who waits for its turn is told", "share", "remaining_s=rotation.next_s", "remaining_s=None",
+        "rules.py::test_who_waits_for_its_turn_is_told_how_long",
+    ),
+    Mutation(
+        "minimum on-time", "share", "inside_min_on=memory.on_s is not None\n", "inside_min_on=False\n",
         "rules.py::test_who_just_started_is_not_paused_for_another",
     ),
     Mutation(
-        "minimum pause", "candidates", "elif (wait_s := _pause_left_s(turn, now_s, settings)) > 0:", "elif (wait_s := 0.0) > 0:",
-        "controller.py::test_who_was_paused_stays_so_for_a_while_and_a_newcomer_does_not",
-    ),
-    Mutation(
-        "minimum pause is for lack of room", "commands", "off_s=now_s if lacked else None", "off_s=now_s",
-        "controller.py::test_switched_off_and_mode_off_pause",
-    ),
-    Mutation(
-        "one phase at once", "sharing", "turn.one_phase = counts.get(name) == 1", "pass",
+        "one phase at once", "share", "one_phase = counts.get(name) == 1", "one_phase = False",
         "controller.py::test_one_phase_instead_of_nothing_and_back",
     ),
     Mutation(
-        "three phases after ten minutes", "sharing", "elif now_s - since_s >= settings.phase_switch_s:", "else:",
+        "three phases after ten minutes", "share", "elif now_s - since_s >= settings.phase_switch_s:", "else:",
         "controller.py::test_one_phase_instead_of_nothing_and_back",
     ),
     Mutation(
-        "three phases with something to spare", "sharing", "+ settings.phase_switch_w", "",
+        "three phases with something to spare", "share", " + settings.phase_switch_w", "",
         "rules.py::test_three_phases_need_200_w_more_than_their_minimum",
     ),
     Mutation(
-        "both sets of phases during a change", "turns", "one_phase=self.one_phase and not self.switching", "one_phase=self.one_phase",
-        "rules.py::test_s1_both_sets_of_phases_are_booked_during_a_change",
-    ),
-    Mutation(
-        "phases in the command", "commands", "phase_count = 1 if turn.one_phase else 3", "pass",
+        "phases in the command", "commands", "phase_count = 1 if one_phase else 3", "pass",
         "controller.py::test_one_phase_instead_of_nothing_and_back",
     ),
     # PV surplus.
@@ -689,7 +663,7 @@ STEP = [
     ),
     Mutation(
         "minimum off-time in the sun", "surplus", "0.0 if sun.off_s is None else sun.off_s + settings.min_off_s - now_s", "0.0",
-        "rules.py::test_pv_stop_delay_minimum_on_and_off_times_are_kept",
+        "controller.py::test_after_the_sun_went_a_pause_of_a_minute_is_kept",
     ),
     Mutation(
         "start threshold", "surplus", "-settings.pv_start_threshold_w", "0.0",
@@ -712,28 +686,31 @@ STEP = [
         "rules.py::test_pv_surplus_that_one_waits_for_is_reserved",
     ),
     Mutation(
-        "PV switch", "candidates", "site.pv_surplus\n", "True\n",
-        "closed_loop.py::test_without_any_pv_switch_a_solar_mode_charges_fast",
+        "PV switch", "choose", "if plan.site.pv_surplus or any(circuit.follows_pv for circuit in item.outlet.path):", "if True:",
+        "rules.py::test_the_pv_switch_is_for_mode_automatic_alone",
     ),
     Mutation(
-        "PV switch of a group", "candidates", "or any(circuit.follows_pv for circuit in turn.outlet.path)", "",
+        "PV switch is for automatic", "choose", "if connector.mode is not ChargingMode.AUTOMATIC:", "if connector.mode is ChargingMode.OFF:",
+        "rules.py::test_the_pv_switch_is_for_mode_automatic_alone",
+    ),
+    Mutation(
+        "PV switch of a group", "choose", " or any(circuit.follows_pv for circuit in item.outlet.path)", "",
+        "rules.py::test_automatic_follows_the_switch_of_a_group_and_means_what_it_is_set_to",
+    ),
+    Mutation(
+        "what automatic means", "choose", "return connector.automatic_mode", "return ChargingMode.SOLAR",
+        "rules.py::test_automatic_follows_the_switch_of_a_group_and_means_what_it_is_set_to",
+    ),
+    Mutation(
+        "a group's own PV", "choose", "if circuit.own_pv and circuit.parent is not None\n        ),", "if False\n        ),",
         "controller.py::test_a_group_with_pv_of_its_own_takes_no_more_than_its_surplus",
     ),
     Mutation(
-        "a group's own PV", "candidates", "if circuit.own_pv and circuit.parent is not None\n        ),", "if False\n        ),",
-        "controller.py::test_a_group_with_pv_of_its_own_takes_no_more_than_its_surplus",
-    ),
-    Mutation(
-        "surplus per phase", "candidates", "if settings.pv_per_phase and base_a is not None:", "if False:",
+        "surplus per phase", "choose", "if settings.pv_per_phase and base_a is not None:", "if False:",
         "controller.py::test_pv_surplus_counts_per_phase_where_the_meter_does_not_net",
     ),
     Mutation(
-        "a slot runs while others rest", "sharing", "LACKING | {LimitKind.MINIMUM_OFF_TIME}", "LACKING",
-        "lost_charging.py::test_a_turn_is_as_long_as_the_slot",
-    ),
-    Mutation(
-        "the battery moves with the cars", "surplus",
-        "free_w + base_w - house_w", "free_w + battery.power_w",
+        "the battery moves with the cars", "surplus", "free_w + base_w - house_w", "free_w + battery.power_w",
         "lost_charging.py::test_a_battery_that_keeps_the_grid_at_nothing_lets_the_car_be",
     ),
     Mutation(
@@ -741,58 +718,54 @@ STEP = [
         "closed_loop.py::test_the_battery_goes_first_below_its_state_of_charge",
     ),
     Mutation(
-        "what others draw is no surplus", "surplus", "-base_w - others_w", "-base_w",
-        "controller.py::test_s7_who_is_offline_leaves_no_surplus_before_its_draw_is_base_load",
-    ),
-    Mutation(
-        "the minimum of solar_min", "candidates", "draw = least(draw, turn.load(turn.outlet.minimum))", "draw = NOTHING",
+        "the minimum of solar_min", "choose", "draw = least(draw, item.load(item.outlet.minimum))", "draw = NOTHING",
         "rules.py::test_the_minimum_of_solar_min_is_no_surplus_for_another",
     ),
     # Imbalance.
     Mutation(
-        "imbalance in the step", "sharing", "imbalance_base_a=skew_a", "imbalance_base_a=None",
+        "imbalance in the step", "share", "imbalance_base_a=skew_a", "imbalance_base_a=None",
         "controller.py::test_imbalance_is_held_and_a_violation_is_acted_on_after_its_hold_time",
     ),
     Mutation(
-        "imbalance hold time", "sharing", "if now_s - since_s < case.site.settings.imbalance_hold_s:", "if False:",
+        "imbalance counts the least on the phase that helps", "share", "imbalance_low_a=skew_low_a", "imbalance_low_a=None",
+        "controller.py::test_imbalance_is_held_and_a_violation_is_acted_on_after_its_hold_time",
+    ),
+    Mutation(
+        "imbalance hold time", "share", "if now_s - since_s < plan.site.settings.imbalance_hold_s:", "if False:",
         "rules.py::test_imbalance_is_acted_on_after_its_hold_time",
     ),
     Mutation(
-        "imbalance is acted on", "sharing", "if now_s - since_s < case.site.settings.imbalance_hold_s:", "if True:",
+        "imbalance is acted on", "share", "if now_s - since_s < plan.site.settings.imbalance_hold_s:", "if True:",
         "controller.py::test_imbalance_is_held_and_a_violation_is_acted_on_after_its_hold_time",
-    ),
-    Mutation(
-        "imbalance that the meter shows", "sharing", "if _differs_less(measured_a, p, q, limit_a):", "if False:",
-        "meter_evidence.py::test_nobody_is_stopped_for_an_imbalance_that_the_meter_does_not_show",
-    ),
-    Mutation(
-        "imbalance residual", "sharing", "elif bound < 0:", "elif False:",
-        "controller.py::test_imbalance_that_nobody_can_mend_is_reported",
     ),
     # The external limit.
     Mutation(
-        "external limit in the step", "sharing", "external_limit_w=external_w", "external_limit_w=None",
-        "closed_loop.py::test_the_external_limit_is_kept",
+        "external limit in the step", "share", "external_limit_w=external_w", "external_limit_w=None",
+        "rules.py::test_s7_who_is_offline_takes_of_the_external_limit_what_another_has",
     ),
     Mutation(
-        "external limit in raises", "raises", "rooms[3] = room_w if rooms[3] is None else min(rooms[3], room_w)", "pass",
+        "external limit in raises", "raises", "rooms[3] = left_w if rooms[3] is None else min(rooms[3], left_w)", "pass",
         "rules.py::test_s7_raises_below_an_external_limit_wait_for_room",
+    ),
+    Mutation(
+        "external limit in the failsafe", "share", "if total_w <= external_limit_w:", "if True:",
+        "rules.py::test_the_failsafe_keeps_an_external_limit",
     ),
     # What a person switches.
     Mutation(
-        "charging switched off", "candidates", "        turn.seen.enabled\n        and turn", "        turn",
+        "charging switched off", "choose", "if not item.seen.enabled:", "if False:",
         "controller.py::test_switched_off_and_mode_off_pause",
     ),
     Mutation(
-        "load management off", "candidates", "elif not site.load_management:", "elif False:",
+        "who may not charge", "choose", "elif not item.seen.authorized:", "elif False:",
+        "controller.py::test_session_of_a_user_who_may_not_charge_is_paused",
+    ),
+    Mutation(
+        "load management off", "choose", "elif not plan.site.load_management:", "elif False:",
         "controller.py::test_load_management_off_holds_everybody_at_the_failsafe",
     ),
     Mutation(
-        "priorities of users", "turns", "self.priority = max(self.priority, *seen.priorities)", "pass",
+        "priorities of users", "observe", "priority = max(priority, *seen.priorities)", "pass",
         "controller.py::test_a_user_with_priority_goes_first",
-    ),
-    Mutation(
-        "a full car goes last", "sharing", "served_wh=_FULL_CAR_LAST_WH\n", "served_wh=0.0\n",
-        "rules.py::test_a_full_car_gives_way_to_one_that_wants_to_charge",
     ),
 ]  # fmt: skip

@@ -226,6 +226,20 @@ def test_s1_an_adopted_permit_is_one_that_the_charge_point_can_have() -> None:
     assert loop.state.connectors["c0"].permit.value == 16
 
 
+def test_s7_who_comes_back_was_base_load() -> None:
+    """Away for ten seconds its 15 A are base load; back, they are its own: nobody is lowered for having both."""
+    loop = Loop(two())
+    loop.step(60)
+    loop.see("c0", state=ConnectorState.OFFLINE)
+    decision = loop.step(10)
+    assert decision.circuits["main"].base_a == (17.0, 17.0, 17.0)
+    loop.see("c0", state=ConnectorState.CHARGING)
+    for _ in range(10):
+        decision = loop.step()
+        permits_a = {name: item.permit_a for name, item in decision.connectors.items()}
+        assert permits_a == {"c0": 15, "c1": 15}
+
+
 def test_a_pause_ends_the_transaction_where_a_permit_of_nothing_is_ignored() -> None:
     """Its charge point was seen to charge on at 0 A."""
     site = one(Connector(id="c0", circuit="main", obeys_pause=False))
