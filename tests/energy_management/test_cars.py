@@ -278,7 +278,8 @@ def test_s14_a_meter_that_shows_less_than_the_cars_draw_is_not_believed(
     """One of its transformers is turned around: held at once, failsafe with an issue, unless something feeds in."""
     monkeypatch.setattr("tests.energy_management.loop.step", step_and_test_meters)
     loop = Loop(one(circuits=(replace(MAIN, generation=generation),)))
-    loop.step(60)
+    # Where nobody said whether something feeds in, ten minutes show it.
+    loop.step(700)
     loop.base_a = (2.0 - 32.0, 2.0, 2.0)
     held = loop.step()
     decision = loop.step(8)

@@ -127,7 +127,7 @@ def share(
                 memory = memories.get(item.name, item.memory)
                 memories[item.name] = replace(memory, offered_s=None, withdrawn_s=now_s)
             sleepers = ()
-    targets = _targets(case, allocation, chosen, settings)
+    targets = _targets(case, allocation, chosen, loads)
     for item in chosen.sleepers:
         kept = item in sleepers
         targets[item.name] = Target(
@@ -495,7 +495,7 @@ def _differs_less(
 
 
 def _targets(
-    case: Case, allocation: Allocation, chosen: Chosen, settings: Settings
+    case: Case, allocation: Allocation, chosen: Chosen, loads: Loads
 ) -> dict[str, Target]:
     """Guard the allocation and return the candidates' targets."""
     shares = allocation.shares
@@ -533,7 +533,10 @@ def _targets(
         if name in chosen.sun.stopping:
             limit = chosen.sun.stopping[name]
         elif limit.kind is LimitKind.OWN_MAXIMUM and value < outlet.maximum:
+            over = [name for name in outlet.metered if name in loads.overloaded]
             limit = Limit(kind=LimitKind.CAR_DRAWS_LESS)
+            if over and seen.memory.draw_limit_a is None:
+                limit = Limit(kind=LimitKind.OVERLOAD, circuit=over[0])
         targets[name] = Target(value=value, limit=limit, one_phase=one_phase)
     return targets
 

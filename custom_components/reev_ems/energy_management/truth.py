@@ -18,6 +18,8 @@ themselves by the other witnesses. So it is no finding alone, it only shortens t
 too. One that counts on proves nothing: it may come from another device or another block of registers than the currents.
 """
 
+from collections.abc import Sequence
+
 from .decision import Finding
 from .frozen import frozen, replace
 from .model import Settings
@@ -171,6 +173,31 @@ def attest(
     now = _withdrawn(now)
     now = _asked(now, lag_s, settings, charging=charging)
     return _testimony(now, by_power)
+
+
+def forget_steps(witness: Witness, drawn: Sequence[float]) -> Witness:
+    """Return the memory after connectors came or went: what changes with them is no step of ours.
+
+    Args:
+        witness: the memory.
+        drawn: least and most drawn and permitted from now on, as three vectors in one sequence.
+    """
+    by_power = witness.current[1] is None and witness.current[0] is None
+    low, high, permitted = (
+        amperes((drawn[at], drawn[at + 1], drawn[at + 2], drawn[at + 3]), by_power)
+        for at in (0, 4, 8)
+    )
+    return replace(
+        witness,
+        low=low,
+        high=high,
+        permitted=permitted,
+        marks=(),
+        trial=None,
+        probed=None,
+        restored=None,
+        asked_s=None,
+    )
 
 
 def _testimony(witness: Witness, by_power: bool) -> Testimony:

@@ -11,7 +11,7 @@ from .observation import ConnectorState, Observation
 from .observe import Seen
 from .outlets import Layout
 from .state import ControllerState, MeterMemory
-from .truth import Testimony, attest
+from .truth import Testimony, attest, forget_steps
 from .truth_memory import Witness
 from .vectors import NOTHING, UNKNOWN, PartVector
 
@@ -19,6 +19,8 @@ _SUNNY = frozenset({ChargingMode.SOLAR, ChargingMode.SOLAR_MIN, ChargingMode.AUT
 
 _FEEDS_IN_A = -0.5
 """A meter that shows less while no car draws has something below it that feeds in."""
+
+_UNKNOWN_S = 600.0
 
 _IDLE_A = 0.5
 
@@ -74,6 +76,16 @@ def hear(
                         told_s.get(name, draw.reported_s), draw.reported_s
                     )
     totals = carried(plan, draws)
+    moved = {
+        name
+        for item in connectors
+        if item.emerged is not NOTHING
+        or (
+            (before := state.connectors.get(item.name)) is not None
+            and before.away is not item.memory.away
+        )
+        for name in item.outlet.metered
+    }
     sunny = _is_sunny(plan, state)
     meters = dict(ages.meters)
     late, failed = set(ages.late), set(ages.failed)
@@ -90,8 +102,12 @@ def hear(
             reading = _without_battery(reading, observation)
             if reading == UNKNOWN:
                 continue
+        witness = memory.witness
+        if witness is not None and name in moved:
+            # Who comes or goes takes its draw along, and the meter rightly shows nothing of that.
+            witness = forget_steps(witness, total)
         found = attest(
-            memory.witness,
+            witness,
             reading=reading,
             sampled_s=now_s if memory.sampled_s is None else memory.sampled_s,
             now_s=now_s,
@@ -99,7 +115,7 @@ def hear(
             drawn_high=(total[4], total[5], total[6], total[7]),
             permitted=(total[8], total[9], total[10], total[11]),
             charging=name in charging,
-            may_generate=_may_generate(circuit, memory, sunny=sunny),
+            may_generate=_may_generate(circuit, memory, now_s, sunny=sunny),
             energy_import_wh=None if meter is None else meter.energy_import_wh,
             settings=settings,
             reported_s=told_s.get(name),
@@ -176,10 +192,13 @@ def _is_sunny(plan: Layout, state: ControllerState) -> bool:
     )
 
 
-def _may_generate(circuit: Circuit, memory: MeterMemory, *, sunny: bool) -> bool:
+def _may_generate(
+    circuit: Circuit, memory: MeterMemory, now_s: float, *, sunny: bool
+) -> bool:
     if circuit.generation is not None:
         return circuit.generation
-    return sunny or memory.generates
+    # After a start nobody knows yet what the meter shows while no car draws.
+    return sunny or memory.generates or now_s - memory.since_s < _UNKNOWN_S
 
 
 def _generating(memory: MeterMemory, reading: Sequence[float | None]) -> MeterMemory:
