@@ -231,9 +231,9 @@ def _all() -> dict[str, Fault]:
             at_most={"over_s": 30.0, "trips": 0.0} | _NOTICED,
         ),
         "frozen": Fault(
-            about="the meter shows the same for ever, and the house takes 20 A more after 5 s",
+            about="the meter shows the same for ever, and the house takes 8 A more after 5 s",
             plan=mixed_plan("frozen"),
-            events=((FAULT_S, freeze), (FAULT_S + 5, step(scaled(20.0)))),
+            events=((FAULT_S, freeze), (FAULT_S + 5, step(scaled(8.0)))),
             at_most={"over_s": 75.0, "trips": 0.0} | _NOTICED,
         ),
     }
