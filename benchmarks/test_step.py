@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from custom_components.reev_ems.energy_management import sharing
+from custom_components.reev_ems.energy_management import share
 from custom_components.reev_ems.energy_management.allocation import allocate
 from custom_components.reev_ems.energy_management.case import Case
 from custom_components.reev_ems.energy_management.controller import ControllerState
@@ -73,7 +73,7 @@ def running(count: int) -> tuple[Site, ControllerState, Observation, Case]:
         )
         before = state
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sharing, "allocate", remember)
+            patch.setattr(share, "allocate", remember)
             state, decision = step(site, before, observation)
         draws.update(
             {item.connector: item.permit_a or 0.0 for item in decision.commands}

@@ -67,7 +67,7 @@ ALLOCATION = [
         "common.append((self._external, count))",
         "common.append((self._external, 1.0))",
     ),
-    Mutation("imbalance rows", "rows", "if self._pairs is not None:", "if False:"),
+    Mutation("imbalance rows", "rows", "        if self._pairs is not None:\n            pairs", "        if False:\n            pairs"),
     Mutation(
         "circuits above", "bottlenecks", "place = rows.circuits[place].parent", "place = None"
     ),

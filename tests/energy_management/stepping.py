@@ -25,3 +25,10 @@ def step(
     that stand still to the last digit.
     """
     return controller.step(_layout(site), state, observation)
+
+
+def step_and_test_meters(
+    site: Site, state: ControllerState, observation: Observation
+) -> tuple[ControllerState, Decision]:
+    """Decide as it is configured."""
+    return controller.step(layout(site), state, observation)

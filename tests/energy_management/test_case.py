@@ -146,8 +146,14 @@ REFUSED: list[tuple[str, object, str]] = [
     ("connectors.0.priority", 0, "connectors[0].priority: must be 1 or more"),
     ("connectors.0.priority", 11, "connectors[0].priority: must be 10 or less"),
     ("connectors.0.weight", 0, "connectors[0].weight: must be 0.001 or more"),
-    ("connectors.0.mode", "slow", "connectors[0].mode: must be one of fast"),
-    ("connectors.0.mode", None, "connectors[0].mode: must be one of fast"),
+    ("connectors.0.mode", "slow", "connectors[0].mode: must be one of automatic"),
+    ("connectors.0.mode", None, "connectors[0].mode: must be one of automatic"),
+    ("connectors.0.automatic_mode", "fast", "connectors[0].automatic_mode: must be"),
+    ("connectors.0.automatic_mode", 1, "connectors[0].automatic_mode: must be one"),
+    ("connectors.0.obeys_pause", "no", "connectors[0].obeys_pause: must be true or"),
+    ("circuits.0.hard_limit", 1, "circuits[0].hard_limit: must be true or false"),
+    ("circuits.0.hard_limit", None, "circuits[0].hard_limit: must be true or"),
+    ("circuits.0.generation", "sun", "circuits[0].generation: must be true or"),
     ("connectors.0.served_wh", -1, "connectors[0].served_wh: must not be negative"),
     ("connectors.0.arrived_s", [], "connectors[0].arrived_s: must be a number"),
     ("connectors.0.current_min_on", 1, "connectors[0].current_min_on: must be true"),
@@ -178,6 +184,21 @@ def test_a_field_that_cannot_be_used_is_named(
         read_case(json.dumps(changed(path, value)))
     assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
+
+
+def test_what_a_circuit_and_a_connector_say_beyond_limits_is_read() -> None:
+    """Left out, nobody said whether something feeds in; null says the same."""
+    case = changed("circuits.0.hard_limit", True)
+    case["circuits"][1]["generation"] = False
+    case["connectors"][0] |= {"mode": "automatic", "automatic_mode": "solar_min"}
+    case["connectors"][1]["obeys_pause"] = False
+    site = read_case(json.dumps(case)).site
+    assert [circuit.hard_limit for circuit in site.circuits] == [True, False]
+    assert [circuit.generation for circuit in site.circuits] == [None, False]
+    assert [item.automatic_mode for item in site.connectors] == ["solar_min", "solar"]
+    assert [item.obeys_pause for item in site.connectors] == [True, False]
+    case["circuits"][1]["generation"] = None
+    assert read_case(json.dumps(case)).site.circuits[1].generation is None
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])

@@ -42,14 +42,14 @@ from tests.energy_management.stepping import step
 
 
 def test_s5_permits_expire_and_are_renewed_at_half_their_life() -> None:
-    """A permit above the floor lives 120 s and is renewed each 60 s."""
+    """A permit above the floor lives 300 s and is renewed each 150 s: 24 times an hour."""
     loop = Loop(one())
-    loop.step(400)
+    loop.step(1000)
     times = [at_s for at_s, _ in loop.commands]
     assert loop.commands[0][1] == Command(
-        connector="c0", permit_a=16, permit_w=None, expires_s=times[0] + 120
+        connector="c0", permit_a=16, permit_w=None, expires_s=times[0] + 300
     )
-    assert {later - before for before, later in pairwise(times)} == {60}
+    assert {later - before for before, later in pairwise(times)} == {150}
 
 
 def test_s5_a_pause_lives_long_and_is_renewed_seldom() -> None:
@@ -181,10 +181,14 @@ def test_s9_who_does_not_fall_back_counts_with_his_maximum() -> None:
     assert kinds.count(IssueKind.NO_AUTONOMOUS_FALLBACK) == 3
 
 
+@pytest.mark.parametrize("hard_limit", [False, True])
 def test_s10_a_wrong_allocation_does_not_get_past_the_guard(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, hard_limit: bool
 ) -> None:
-    """Whatever the allocation says, every row holds afterwards."""
+    """Whatever the allocation says, every row holds afterwards.
+
+    What a breaker bears for a moment it may give, too: minimums at once, a pause after 4 s. Not where a limit is hard.
+    """
 
     def everybody_everything(case: Case, _: object) -> Allocation:
         return Allocation(
@@ -204,7 +208,7 @@ def test_s10_a_wrong_allocation_does_not_get_past_the_guard(
 
     monkeypatch.setattr(share, "allocate", everybody_everything)
     site = Site(
-        circuits=(MAIN,),
+        circuits=(replace(MAIN, hard_limit=hard_limit),),
         connectors=tuple(Connector(id=f"c{i}", circuit="main") for i in range(3)),
         imbalance=None,
     )
@@ -215,7 +219,13 @@ def test_s10_a_wrong_allocation_does_not_get_past_the_guard(
         assert sum(permits) <= 30 + 1e-6
     assert sum(permits) > 29
     loop.base_a = (20.0, 20.0, 20.0)
-    assert sum(item.permit_a or 0.0 for item in loop.step().connectors.values()) <= 12
+
+    def total_a() -> float:
+        return sum(item.permit_a or 0.0 for item in loop.step().connectors.values())
+
+    assert total_a() <= (12 if hard_limit else 18)
+    loop.step(3)
+    assert total_a() <= 12
 
 
 def test_s2_a_reading_without_a_phase_is_no_reading() -> None:
@@ -243,12 +253,18 @@ def test_s2_a_phase_that_nobody_loads_may_be_missing() -> None:
         observation = Observation(
             at_s=float(second),
             meters={"main": MeterObservation(current_a=(5.0, None, None), age_s=0.1)},
-            connectors={"c0": ConnectorObservation(state=ConnectorState.CHARGING)},
+            connectors={
+                "c0": ConnectorObservation(
+                    state=ConnectorState.CHARGING,
+                    current_a=(5.0, None, None),
+                    age_s=0.1,
+                )
+            },
         )
         state, decision = step(one(connector), state, observation)
     assert decision is not None
     assert decision.state is SiteState.REGULATING
-    assert decision.connectors["c0"].permit_a == 16
+    assert decision.connectors["c0"].permit_a == 6
 
 
 def test_s3_a_meter_that_never_spoke_counts_as_silent_after_the_timeout() -> None:
@@ -280,42 +296,60 @@ def test_s3_stop_is_a_failsafe_too() -> None:
     assert decision.connectors["c0"].limited_by.kind is LimitKind.FAILSAFE
 
 
-def test_s7_who_does_not_fall_back_stays_booked_at_his_maximum() -> None:
-    """Offline and never proven to fall back by itself: 16 A for ever."""
-    site = Site(
-        circuits=(MAIN,),
-        connectors=(
-            Connector(id="c0", circuit="main", autonomous_fallback=False),
-            Connector(id="c1", circuit="main"),
-        ),
-        imbalance=None,
-    )
-    loop = Loop(site)
-    loop.step(30)
-    loop.see("c0", state=ConnectorState.OFFLINE)
-    decision = loop.step(600)
-    assert decision.circuits["main"].booked_a[0] == pytest.approx(16 + 14)
-    assert decision.connectors["c1"].permit_a == 14
+_GARAGE = Circuit(id="garage", parent="main", limit_a=(24.0, 24.0, 24.0))
 
 
-def test_s7_offline_counts_its_floor_where_no_meter_sees_it() -> None:
-    """In a circuit without a meter the floor stays booked; where there is one, its draw is base load by then."""
-    garage = Circuit(id="garage", parent="main", limit_a=(20.0, 20.0, 20.0))
+@pytest.mark.parametrize("falls_back", [False, True])
+def test_s7_offline_counts_where_no_meter_sees_it(falls_back: bool) -> None:
+    """In a circuit without a meter: its last permit until that lapsed, then its floor; without fallback its maximum.
+
+    Where a meter is, its draw is base load at once: nothing is booked on top.
+    """
     site = Site(
-        circuits=(MAIN, garage),
+        circuits=(MAIN, _GARAGE),
         connectors=(
-            Connector(id="c0", circuit="garage"),
+            Connector(id="c0", circuit="garage", autonomous_fallback=falls_back),
             Connector(id="c1", circuit="garage"),
         ),
         imbalance=None,
     )
     loop = Loop(site)
-    loop.step(60)
+    loop.step(70)
     loop.see("c0", state=ConnectorState.OFFLINE)
-    decision = loop.step(400)
-    assert decision.circuits["garage"].booked_a[0] == pytest.approx(6 + 14)
-    assert decision.circuits["main"].booked_a[0] == pytest.approx(14)
-    assert decision.connectors["c1"].permit_a == 14
+    decision = loop.step(100)
+    first_a = 12 if falls_back else 16
+    assert decision.circuits["garage"].booked_a[0] == pytest.approx(24)
+    assert decision.connectors["c1"].permit_a == 24 - first_a
+    assert decision.circuits["main"].booked_a[0] == pytest.approx(24 - first_a)
+    decision = loop.step(600)
+    then_a = 6 if falls_back else 16
+    assert decision.connectors["c1"].permit_a == min(16, 24 - then_a)
+    assert decision.circuits["garage"].booked_a[0] == pytest.approx(
+        then_a + min(16, 24 - then_a)
+    )
+    assert decision.circuits["main"].booked_a[0] == min(16, 24 - then_a)
+
+
+@pytest.mark.parametrize("falls_back", [False, True])
+def test_s7_offline_below_a_meter_is_base_load_at_once(falls_back: bool) -> None:
+    """What it draws the meter shows: booked on top, three idle ones would stop everybody else."""
+    site = Site(
+        circuits=(MAIN,),
+        connectors=tuple(
+            Connector(
+                id=f"c{i}", circuit="main", max_a=32.0, autonomous_fallback=falls_back
+            )
+            for i in range(4)
+        ),
+        imbalance=None,
+    )
+    loop = Loop(site)
+    for name in ("c0", "c1", "c2"):
+        loop.see(name, state=ConnectorState.OFFLINE)
+    decision = loop.step(60)
+    assert decision.circuits["main"].base_a == (2.0, 2.0, 2.0)
+    assert decision.circuits["main"].booked_a == (30.0, 30.0, 30.0)
+    assert decision.connectors["c3"].permit_a == 30
 
 
 def _gone(name: str) -> Callable[[Observation], Observation]:
@@ -526,15 +560,41 @@ def test_dc_is_permitted_in_watts() -> None:
     """50 kW at the outlet are 76 A at the AC side, 30 A of room are 19.6 kW."""
     dc = Connector(id="c0", circuit="main", supply=Supply.DC)
     loop = Loop(one(dc))
+    power_w = 0.0
     for _ in range(90):
+        # Its load is on the meter, and it says so.
+        drawn_a = power_w / 0.95 / 690
+        loop.base_a = (2.0 + drawn_a, 2.0 + drawn_a, 2.0 + drawn_a)
+        loop.see(power_w=power_w, age_s=0.5)
         connector = loop.step().connectors["c0"]
         assert connector.permit_a is None
-        # It does not say what it draws: none of its load may be counted on to be its own already (S6).
         assert connector.permit_w is not None
         assert connector.permit_w <= 19_600
+        power_w = connector.permit_w
     assert connector.permit_w == 19_600
     assert str(connector.limited_by) == "main, L1"
     assert loop.commands[-1][1].permit_w == 19_600
+
+
+@pytest.mark.parametrize("supply", [Supply.AC, Supply.DC])
+def test_s1_s6_who_says_nothing_of_its_draw_is_not_raised_beyond_the_limit(
+    supply: Supply,
+) -> None:
+    """It says that it charges, not what, and draws nothing yet: that no meter shows its permit makes no room.
+
+    Taken to draw its permit it lowers the base load by what it is permitted, and is raised into that. Where nothing
+    feeds in no base load is below zero.
+    """
+    connector = Connector(id="c0", circuit="main", supply=supply, max_a=63.0)
+    state = ControllerState()
+    for second in range(120):
+        observation = Observation(
+            at_s=float(second),
+            meters={"main": MeterObservation(current_a=(2.0, 2.0, 2.0), age_s=0.2)},
+            connectors={"c0": ConnectorObservation(state=ConnectorState.CHARGING)},
+        )
+        state, decision = step(one(connector), state, observation)
+        assert decision.circuits["main"].booked_a[0] <= 32
 
 
 def imbalanced() -> Plant:
@@ -568,8 +628,8 @@ def test_imbalance_is_held_and_a_violation_is_acted_on_after_its_hold_time() -> 
     assert (
         str(plant.decision.connectors["c0"].limited_by) == "phase imbalance L1 over L3"
     )
-    # A falling base load is believed after the next report, 8 to 20 s; the violation is acted on 10 s later.
-    assert 217 <= lowered[0] <= 232
+    # Where a falling base load is the danger it is believed at once; the violation is acted on 10 s later.
+    assert 210 <= lowered[0] <= 212
 
 
 def test_imbalance_that_nobody_can_mend_is_reported() -> None:
@@ -643,17 +703,20 @@ def test_a_group_with_pv_of_its_own_takes_no_more_than_its_surplus() -> None:
 
 
 def test_solar_min_charges_its_minimum_always_and_more_from_surplus() -> None:
-    """6 A from the grid; with 9 A of surplus beyond its minimum, 15 A."""
+    """6 A from the grid; with 6 A of surplus beyond its minimum, 12 A.
+
+    (15 A of sun would make the meter show the exact opposite of before, at once on all phases: one with a fault does.)
+    """
     connector = Connector(id="c0", circuit="main", mode=ChargingMode.SOLAR_MIN)
     plant = Plant(
         site=one(connector, pv_surplus=True),
         cars={"c0": Car()},
-        base=lambda now_s: {"main": (3.0, 3.0, 3.0) if now_s < 100 else (-15.0,) * 3},
+        base=lambda now_s: {"main": (3.0, 3.0, 3.0) if now_s < 100 else (-12.0,) * 3},
     )
     plant.run(99)
     assert plant.permits() == {"c0": 6}
     plant.run(120)
-    assert plant.permits()["c0"] == pytest.approx(15, abs=0.2)
+    assert plant.permits()["c0"] == pytest.approx(12, abs=0.2)
 
 
 def test_s1_a_car_that_draws_a_little_more_is_booked_with_what_it_draws() -> None:
@@ -728,25 +791,46 @@ def test_pv_starts_one_car_per_settle_time_and_keeps_what_another_waits_for() ->
     assert starts["c1"] - starts["c0"] == 15
 
 
-def test_who_was_paused_stays_so_for_a_while_and_a_newcomer_does_not() -> None:
-    """The house takes what a car needs for ten seconds; a car that came meanwhile starts when that is over."""
+def test_who_was_paused_for_lack_of_room_has_it_back_as_soon_as_it_is_there() -> None:
+    """The house takes what a car needs for ten seconds: no pause has to be kept while room lies idle.
+
+    A newcomer that came meanwhile, and has been served less, has its minimum as well.
+    """
     site = Site(
         circuits=(MAIN,),
         connectors=tuple(Connector(id=f"c{i}", circuit="main") for i in range(2)),
         imbalance=None,
     )
     loop = Loop(site)
-    loop.see("c1", state=ConnectorState.AVAILABLE)
+    loop.see("c1", state=ConnectorState.AVAILABLE, current_a=(0.0, 0.0, 0.0))
     loop.step(60)
     loop.base_a = (30.0, 30.0, 30.0)
-    loop.step(5)
+    assert loop.step(5).connectors["c0"].permit_a == 0
     loop.see("c1", state=ConnectorState.PLUGGED)
     loop.step(5)
     loop.base_a = (2.0, 2.0, 2.0)
+    # A start has to fit with the peaks of the last ten minutes, or into room that nobody else has.
     decision = loop.step(60)
-    assert decision.connectors["c0"].permit_a == 0
-    assert decision.connectors["c0"].limited_by.kind is LimitKind.MINIMUM_OFF_TIME
-    assert decision.connectors["c1"].permit_a == 16
-    restarted_a = loop.step(300).connectors["c0"].permit_a
-    assert restarted_a is not None
-    assert restarted_a > 13
+    assert (decision.connectors["c0"].permit_a or 0) >= 6
+    assert (decision.connectors["c1"].permit_a or 0) >= 6
+    assert loop.step(300).connectors["c0"].permit_a == pytest.approx(15, abs=1)
+
+
+def test_after_the_sun_went_a_pause_of_a_minute_is_kept() -> None:
+    """The stop delay limits the switching already."""
+    connector = Connector(id="c0", circuit="main", mode=ChargingMode.SOLAR)
+    plant = Plant(
+        site=one(
+            connector,
+            settings=Settings(pv_start_delay_s=0.0, pv_stop_delay_s=0.0, min_on_s=0.0),
+        ),
+        cars={"c0": Car(permit_a=0)},
+        base=lambda now_s: {"main": (3.0 if 100 <= now_s < 110 else -8.0,) * 3},
+    )
+    on: dict[float, bool] = {}
+    for _ in range(300):
+        permit_a = plant.tick().connectors["c0"].permit_a
+        on[plant.now_s] = bool(permit_a)
+    stopped_s = min(at_s for at_s, is_on in on.items() if not is_on and at_s > 90)
+    again_s = min(at_s for at_s, is_on in on.items() if is_on and at_s > stopped_s)
+    assert again_s - stopped_s == pytest.approx(60, abs=3)

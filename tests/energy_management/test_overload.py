@@ -195,7 +195,7 @@ def test_s1_a_session_that_ended_hides_no_load() -> None:
     assert overload_as(loop, 60) == 0
     memory = loop.state.meters["garage"]
     assert memory.base is not None
-    assert memory.base[0] == pytest.approx(20.0, abs=0.5)
+    assert memory.base.high[0] == pytest.approx(20.0, abs=0.5)
 
 
 def test_s8_who_comes_back_is_told_its_permit_again() -> None:

@@ -1,5 +1,6 @@
 """The run command: a site, observations in, decisions out."""
 
+from collections.abc import Iterator
 import io
 import json
 import os
@@ -9,8 +10,26 @@ import sys
 
 import pytest
 
-from custom_components.reev_ems.energy_management.fields import RefusedError
+from custom_components.reev_ems.energy_management.decision import (
+    Action,
+    Command,
+    ConnectorDecision,
+    Decision,
+    Finding,
+    Issue,
+    IssueKind,
+    Limit,
+    LimitKind,
+    SiteState,
+)
+from custom_components.reev_ems.energy_management.fields import Fields, RefusedError
+from custom_components.reev_ems.energy_management.model import ChargingMode
 from custom_components.reev_ems.energy_management.run import run
+from custom_components.reev_ems.energy_management.run_format import (
+    decision_line,
+    read_observation,
+    read_site,
+)
 
 FOLDER = Path(__file__).parents[2] / "custom_components" / "reev_ems"
 
@@ -68,24 +87,24 @@ def test_each_observation_is_answered() -> None:
         "cp1": {"permit_a": 16.0, "limited_by": "own maximum"}
     }
     assert found[30]["commands"] == [
-        {"connector": "cp1", "permit_a": 16.0, "expires_s": 150.0}
+        {"connector": "cp1", "permit_a": 16.0, "expires_s": 330.0}
     ]
 
 
 def test_settings_and_a_replaced_site_count() -> None:
     """A later line replaces the site; connectors keep what is remembered of them."""
-    settings = {"recovery_raise_s": 0, "profile_life_s": 60}
+    settings = {"recovery_raise_s": 20, "profile_life_s": 60}
     smaller = SITE | {"circuits": [{"id": "main", "limit_a": [15, 15, 15]}]}
     found = answers(
         SITE | {"settings": settings},
-        observed(0.0),
+        *(observed(float(second)) for second in range(21)),
         {"site": smaller | {"settings": settings}},
-        observed(1.0),
+        observed(21.0),
     )
-    assert found[0]["commands"] == [
-        {"connector": "cp1", "permit_a": 16.0, "expires_s": 60.0}
+    assert found[20]["commands"] == [
+        {"connector": "cp1", "permit_a": 16.0, "expires_s": 80.0}
     ]
-    assert found[1]["connectors"] == {
+    assert found[21]["connectors"] == {
         "cp1": {"permit_a": 10.0, "limited_by": "main, L1"}
     }
 
@@ -98,24 +117,139 @@ def test_a_circuit_has_a_meter_once_one_is_named() -> None:
             {"id": "sub", "parent": "main", "limit_a": [20, 20, 20]},
         ],
         "connectors": [{"id": "cp1", "circuit": "sub"}],
-        "settings": {"recovery_raise_s": 0},
+        "settings": {"recovery_raise_s": 12},
     }
     lines = []
-    for second in range(40):
-        line = observed(float(second))
-        if second < 10:
+    for second in range(60):
+        line = observed(float(second), base_a=9.0)
+        if second < 20:
             meters = line["meters"]
             assert isinstance(meters, dict)
             meters["sub"] = {"current_a": [8, 8, 8], "age_s": 0.2}
         lines.append(line)
     found = answers(site, *lines)
-    assert found[9]["connectors"] == {
+    assert found[19]["connectors"] == {
         "cp1": {"permit_a": 12.0, "limited_by": "sub, L1"}
     }
-    assert found[39]["state"] == "failsafe"
-    assert found[39]["connectors"] == {
+    assert found[59]["state"] == "failsafe"
+    assert found[59]["connectors"] == {
         "cp1": {"permit_a": 6.0, "limited_by": "failsafe"}
     }
+
+
+def test_what_a_run_says_beyond_limits_is_read() -> None:
+    """A hard limit, generation, what `automatic` means, used phases, an energy register: left out or given."""
+    site = {
+        "circuits": [
+            {"id": "main", "limit_a": [32] * 3, "hard_limit": True, "generation": None}
+        ],
+        "connectors": [
+            {
+                "id": "cp1",
+                "circuit": "main",
+                "mode": "automatic",
+                "automatic_mode": "solar_min",
+                "obeys_pause": False,
+            }
+        ],
+        "pv_surplus": True,
+    }
+    read, _ = read_site(Fields(site))
+    assert (read.circuits[0].hard_limit, read.circuits[0].generation) == (True, None)
+    assert read.connectors[0].mode is ChargingMode.AUTOMATIC
+    assert read.connectors[0].automatic_mode is ChargingMode.SOLAR_MIN
+    assert not read.connectors[0].obeys_pause
+    line = observed(1.0, used_phases=1)
+    meters = line["meters"]
+    assert isinstance(meters, dict)
+    meters["main"]["energy_import_wh"] = 1234.5
+    seen = read_observation(Fields(line), read)
+    assert seen.meters["main"].energy_import_wh == 1234.5
+    assert seen.connectors["cp1"].used_phases == 1
+    seen = read_observation(Fields(observed(1.0, used_phases=None)), read)
+    assert seen.meters["main"].energy_import_wh is None
+    assert seen.connectors["cp1"].used_phases is None
+
+
+def test_a_decision_tells_phases_measures_and_findings() -> None:
+    """A command is a permit unless its action says otherwise; what is not there is left out."""
+    line = decision_line(
+        Decision(
+            at_s=1.0,
+            state=SiteState.OVERLOADED,
+            connectors={
+                "cp1": ConnectorDecision(
+                    permit_a=0.0,
+                    permit_w=None,
+                    limited_by=Limit(kind=LimitKind.OVERLOAD, circuit="main"),
+                    used_phases=1,
+                )
+            },
+            commands=(
+                Command(connector="cp1", permit_a=0.0, expires_s=901.0),
+                Command(connector="cp1", action=Action.STOP),
+            ),
+            issues=(
+                Issue(
+                    kind=IssueKind.METER_CONTRADICTION,
+                    circuit="main",
+                    phase="L2",
+                    finding=Finding.REVERSED,
+                ),
+            ),
+        )
+    )
+    assert line["state"] == "overloaded"
+    connectors = line["connectors"]
+    assert isinstance(connectors, dict)
+    assert connectors["cp1"]["used_phases"] == 1
+    assert line["commands"] == [
+        {"connector": "cp1", "permit_a": 0.0, "expires_s": 901.0},
+        {"connector": "cp1", "action": "stop"},
+    ]
+    assert line["issues"] == [
+        {
+            "kind": "meter_contradiction",
+            "circuit": "main",
+            "phase": "L2",
+            "finding": "reversed",
+        }
+    ]
+
+
+def test_who_ignores_its_permit_is_stopped_and_taken_out_of_service() -> None:
+    """On the lines: overloaded after 10 s, a stop after 20 s, out of service 15 s later, back after 5 min of room."""
+    told: dict[str, float] = {}
+    drawn_a, served = 26.0, True
+    output = io.StringIO()
+
+    def asked() -> Iterator[str]:
+        nonlocal drawn_a, served
+        yield json.dumps(SITE)
+        for second in range(600):
+            line = observed(float(second), base_a=12.0 + drawn_a)
+            state = "charging" if served else "faulted"
+            current_a = [drawn_a] * 3
+            connectors = line["connectors"]
+            assert isinstance(connectors, dict)
+            connectors["cp1"] = {"state": state, "current_a": current_a, "age_s": 0.5}
+            yield json.dumps(line)
+            answer = json.loads(output.getvalue().splitlines()[-1])
+            if answer["state"] == "overloaded":
+                told.setdefault("overloaded", second)
+            for command in answer["commands"]:
+                action = command.get("action", "permit")
+                told.setdefault(action, second)
+                if action == "inoperative":
+                    drawn_a, served = 0.0, False
+                if action == "operative":
+                    served = True
+
+    assert run(asked(), output) == 0
+    assert told["overloaded"] == 10
+    assert 20 <= told["stop"] <= 22
+    assert 15 <= told["inoperative"] - told["stop"] <= 17
+    assert 300 <= told["operative"] - told["inoperative"] <= 305
 
 
 def test_a_site_without_meters_lives_on_its_reserve() -> None:
@@ -156,6 +290,18 @@ def test_a_site_without_meters_lives_on_its_reserve() -> None:
             },
             "cp1.priorities[0]",
         ),
+        (
+            {"at_s": 1, "connectors": {"cp1": {"state": "charging", "used_phases": 4}}},
+            "cp1.used_phases",
+        ),
+        (
+            {
+                "at_s": 1,
+                "connectors": {"cp1": {"state": "charging", "used_phases": 1.5}},
+            },
+            "cp1.used_phases",
+        ),
+        ({"at_s": 1, "meters": {"main": {"energy_import_wh": "x"}}}, "energy_import"),
         ({"at_s": 1, "battery": {"soc_pct": 101}}, "battery.soc_pct"),
         ({"at_s": 1, "external_limit_w": -1}, "external_limit_w"),
         ({"site": {"circuits": []}}, "circuits"),
@@ -185,6 +331,8 @@ def test_a_line_that_cannot_be_used_is_refused_by_its_field(
         (SITE | {"settings": {"meter_timeout_s": -3}}, "settings.meter_timeout_s"),
         (SITE | {"settings": {"failsafe": "on"}}, "settings.failsafe"),
         (SITE | {"settings": {"pv_per_phase": 1}}, "settings.pv_per_phase"),
+        (SITE | {"circuits": [{"id": "a", "hard_limit": 1}]}, "hard_limit"),
+        (SITE | {"circuits": [{"id": "a", "generation": 1}]}, "generation"),
         (SITE | {"imbalance": {"limit_a": "x"}}, "imbalance.limit_a"),
         ([], "must be an object"),
     ],

@@ -6,11 +6,13 @@ import json
 from hypothesis import HealthCheck, given, settings
 import pytest
 
+from custom_components.reev_ems.energy_management import controller
 from custom_components.reev_ems.energy_management.controller import ControllerState
 from custom_components.reev_ems.energy_management.decision import Decision
 from custom_components.reev_ems.energy_management.fields import RefusedError
 from custom_components.reev_ems.energy_management.model import Site
 from custom_components.reev_ems.energy_management.observation import Observation
+from custom_components.reev_ems.energy_management.outlets import layout
 from custom_components.reev_ems.energy_management.replay import record, replay
 from custom_components.reev_ems.energy_management.serialise import from_json, to_json
 from tests.energy_management.random_sites import histories
@@ -67,7 +69,7 @@ def test_a_recording_replays_without_difference(
         if number == 3:
             site = replace(site, margin_a=site.margin_a + 1)
         before = state
-        state, decision = step(site, state, observation)
+        state, decision = controller.step(layout(site), state, observation)
         steps.append((site, before, observation, decision))
     # A ring buffer begins anywhere.
     recording = json.loads(json.dumps(record(steps[1:])))

@@ -14,7 +14,8 @@ excludes them:
   a meter shows is answered in the same step by at least its size;
 - the bound towards room needs agreement: the readings of a while, so that what flickers counts with its peaks;
 - what the connectors do not draw of their permits is believed to be base load once all readings say so since the last
-  report of each. While a limit is exceeded it is believed at once: an overload is answered by what is drawn.
+  report of each. While a limit is exceeded it is believed at once: an overload is answered by what is drawn. One that
+  lasts is answered as if the cars had followed, up to a few A.
 
 Most readings while nothing moves have one and the same interval of no width.
 """
@@ -31,10 +32,17 @@ BUCKET_S: Final = 3.0
 PEAK_S: Final = 600.0
 """So long a peak of the base load keeps cars from starting that it would have paused."""
 
-_PEAK_BUCKET_S: Final = 60.0
+_MINUTE_S: Final = 60.0
 
 AGREED_S: Final = 9.0
 """Readings of so long have to agree that there is room: a household's flicker is shorter."""
+
+PATIENT_S: Final = 4.0
+"""An overload that lasts for so long is not put down to cars that have yet to follow, as far as these are few A: what
+drifts would be answered late all the time."""
+
+_IMPATIENT_A: Final = 5.0
+_IMPATIENT_W: Final = 3 * 230.0 * _IMPATIENT_A
 
 REMEMBERED_S: Final = 66.0
 """Somewhat longer than a report is believed."""
@@ -47,6 +55,10 @@ class Drawn:
     low: Sequence[float]
     likely: Sequence[float]
     high: Sequence[float]
+    followed: Sequence[float]
+    """The most likely, once all have followed their permits."""
+    late_s: float
+    """How late the reading may be."""
     told_s: float
     """Since when each of those that draw has reported."""
 
@@ -69,20 +81,31 @@ def estimate(
     """
     likely = less(reading, drawn.likely)
     certain, upper = less(reading, drawn.high), less(reading, drawn.low)
-    peaks = _with_peak(() if base is None else base.peaks, likely, now_s)
+    peaks = _with_bounds(
+        () if base is None else base.peaks, likely, upper, now_s, _MINUTE_S, PEAK_S
+    )
     if base is None:
-        first = Bounds(from_s=now_s, low=likely, high=upper)
+        first = Bounds(from_s=now_s, low=likely, peak=likely, high=upper)
         return BaseLoad(
             low=likely, high=likely, since_s=now_s, bounds=(first,), peaks=peaks
         )
-    bounds = _with_bounds(base.bounds, likely, upper, now_s)
+    bounds = _with_bounds(base.bounds, likely, upper, now_s, BUCKET_S, REMEMBERED_S)
+    over = any(
+        value is not None and most is not None and value > most
+        for value, most in zip(reading, limit, strict=True)
+    )
+    over_s = base.over_s if over and base.over_s is not None else now_s
+    lasting = over and now_s - over_s >= max(PATIENT_S, drawn.late_s + 2.0)
+    followed = less(reading, drawn.followed) if lasting else UNKNOWN
     agreed = now_s - base.since_s >= AGREED_S
     ceiling = deepest = floor = UNKNOWN
     if agreed:
-        ceiling, deepest = _extremes(bounds, now_s - AGREED_S)
+        deepest, highest, shallowest = _extremes(bounds, now_s - AGREED_S)
+        # Readings that say little, as cars are moving, agree with those that say more.
+        ceiling = _each(larger, highest, shallowest)
     told_s = min(drawn.told_s, now_s - AGREED_S)
     if told_s >= max(base.since_s, now_s - REMEMBERED_S):
-        floor = _extremes(bounds, told_s)[1]
+        floor = _extremes(bounds, told_s)[0]
     high: list[float | None] = []
     low: list[float | None] = []
     for part, value in enumerate(reading):
@@ -92,8 +115,14 @@ def estimate(
             low.append(base.low[part])
             continue
         bound, most = limit[part], likely[part]
-        at_once = most if bound is not None and value > bound else certain[part]
-        upwards = larger(smaller(larger(known, floor[part]), ceiling[part]), at_once)
+        at_once, ceils = certain[part], ceiling[part]
+        if bound is not None and value > bound:
+            # Nothing falls meanwhile.
+            at_once, ceils = most, None
+            more, limit_a = followed[part], _IMPATIENT_A if part < 3 else _IMPATIENT_W
+            if most is not None and more is not None:
+                at_once = max(most, min(more, most + limit_a))
+        upwards = larger(smaller(larger(known, floor[part]), ceils), at_once)
         high.append(upwards)
         # The lower estimate falls at once to what is possible, and rises with what all readings agree on.
         lower = larger(smaller(base.low[part], most), deepest[part])
@@ -102,6 +131,8 @@ def estimate(
         low=(low[0], low[1], low[2], low[3]),
         high=(high[0], high[1], high[2], high[3]),
         since_s=base.since_s,
+        over_s=over_s if over else None,
+        last_over_s=now_s if over else base.last_over_s,
         bounds=bounds,
         peaks=peaks,
     )
@@ -111,88 +142,78 @@ def extremes(base: BaseLoad) -> tuple[PartVector, PartVector]:
     """Return the lowest and the highest that the base load has lately been."""
     low, high = base.low, base.high
     for item in base.peaks:
-        low, high = _each(smaller, low, item.low), _each(larger, high, item.high)
+        low, high = _each(smaller, low, item.low), _each(larger, high, item.peak)
     return low, high
-
-
-def _with_peak(
-    peaks: tuple[Bounds, ...], value: PartVector, now_s: float
-) -> tuple[Bounds, ...]:
-    if peaks and now_s < peaks[-1].from_s + _PEAK_BUCKET_S:
-        last = peaks[-1]
-        return (
-            *peaks[:-1],
-            Bounds(
-                from_s=last.from_s,
-                low=_each(smaller, last.low, value),
-                high=_each(larger, last.high, value),
-            ),
-        )
-    kept = [item for item in peaks if item.from_s > now_s - PEAK_S]
-    return (*kept, Bounds(from_s=now_s, low=value, high=value))
 
 
 def emerged(base: BaseLoad, load: Sequence[float]) -> BaseLoad:
     """Return the base load without what is known now to be a connector's draw, and has been one of its parts (S7)."""
-    return BaseLoad(
+    return replace(
+        base,
         low=less(base.low, load),
         high=less(base.high, load),
-        since_s=base.since_s,
-        bounds=tuple(
-            [
-                Bounds(
-                    from_s=item.from_s,
-                    low=less(item.low, load),
-                    high=less(item.high, load),
-                )
-                for item in base.bounds
-            ]
-        ),
-        peaks=tuple(
-            [
-                replace(item, low=less(item.low, load), high=less(item.high, load))
-                for item in base.peaks
-            ]
-        ),
+        bounds=_less(base.bounds, load),
+        peaks=_less(base.peaks, load),
+    )
+
+
+def _less(bounds: tuple[Bounds, ...], load: Sequence[float]) -> tuple[Bounds, ...]:
+    return tuple(
+        [
+            Bounds(
+                from_s=item.from_s,
+                low=less(item.low, load),
+                peak=less(item.peak, load),
+                high=less(item.high, load),
+            )
+            for item in bounds
+        ]
     )
 
 
 def _with_bounds(
-    bounds: tuple[Bounds, ...], low: PartVector, high: PartVector, now_s: float
+    bounds: tuple[Bounds, ...],
+    lower: PartVector,
+    upper: PartVector,
+    now_s: float,
+    bucket_s: float,
+    remembered_s: float,
 ) -> tuple[Bounds, ...]:
-    last = bounds[-1]
-    if now_s < last.from_s + BUCKET_S:
+    """Return the bounds with those of a reading, in buckets of time."""
+    if bounds and now_s < bounds[-1].from_s + bucket_s:
+        last = bounds[-1]
         return (
             *bounds[:-1],
             Bounds(
                 from_s=last.from_s,
-                low=_each(smaller, last.low, low),
-                high=_each(larger, last.high, high),
+                low=_each(smaller, last.low, lower),
+                peak=_each(larger, last.peak, lower),
+                high=_each(smaller, last.high, upper),
             ),
         )
-    oldest_s = now_s - REMEMBERED_S - BUCKET_S
+    oldest_s = now_s - remembered_s - bucket_s
     first = 0
     while first < len(bounds) and bounds[first].from_s < oldest_s:
         first += 1
-    return (*bounds[first:], Bounds(from_s=now_s, low=low, high=high))
+    return (
+        *bounds[first:],
+        Bounds(from_s=now_s, low=lower, peak=lower, high=upper),
+    )
 
 
 def _extremes(
     bounds: tuple[Bounds, ...], since_s: float
-) -> tuple[PartVector, PartVector]:
-    """Return the largest upper and the least lower bound since a time."""
-    found = None
-    for item in reversed(bounds):
-        if found is None:
-            found = item.high, item.low
-        else:
-            found = (
-                _each(larger, found[0], item.high),
-                _each(smaller, found[1], item.low),
-            )
-        if item.from_s <= since_s:
-            break
-    return found or (UNKNOWN, UNKNOWN)
+) -> tuple[PartVector, PartVector, PartVector]:
+    """Return the least and the largest lower bound and the least upper one since a time."""
+    last = bounds[-1]
+    low, peak, high = last.low, last.peak, last.high
+    if last.from_s > since_s:
+        for item in reversed(bounds[:-1]):
+            low, peak = _each(smaller, low, item.low), _each(larger, peak, item.peak)
+            high = _each(smaller, high, item.high)
+            if item.from_s <= since_s:
+                break
+    return low, peak, high
 
 
 def _each(best: object, first: PartVector, second: PartVector) -> PartVector:

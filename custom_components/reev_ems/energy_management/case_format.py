@@ -19,6 +19,9 @@ from .model import (
 )
 from .tree import paths_to_root
 
+FOLLOWING = (ChargingMode.SOLAR, ChargingMode.SOLAR_MIN)
+"""The modes that follow the sun."""
+
 _NO_LOAD: PerPhase = (0.0, 0.0, 0.0)
 
 
@@ -33,6 +36,8 @@ def read_circuit(fields: Fields) -> Circuit:
         parent=fields.optional_text("parent"),
         limit_a=fields.per_phase("limit_a", least=0),
         limit_w=fields.optional_number("limit_w", least=0),
+        hard_limit=fields.flag("hard_limit", default=False),
+        generation=fields.optional_flag("generation"),
     )
 
 
@@ -61,6 +66,8 @@ def read_connector(fields: Fields) -> Connector:
         priority=fields.whole_number("priority", default.priority, least=1, most=10),
         weight=fields.number("weight", default.weight, least=1e-3, most=1e3),
         mode=fields.choice("mode", default.mode),
+        automatic_mode=_automatic_mode(fields),
+        obeys_pause=fields.flag("obeys_pause", default=default.obeys_pause),
         can_switch_phases=fields.flag(
             "can_switch_phases", default=default.can_switch_phases
         ),
@@ -107,6 +114,13 @@ def read_groups(fields: Fields, known: frozenset[str]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         fields.refuse("groups", "must not name a group twice")
     return names
+
+
+def _automatic_mode(fields: Fields) -> ChargingMode:
+    mode = fields.choice("automatic_mode", ChargingMode.SOLAR)
+    if mode not in FOLLOWING:
+        fields.refuse("automatic_mode", f"must be one of {', '.join(FOLLOWING)}")
+    return mode
 
 
 def _phases(fields: Fields) -> tuple[Phase, ...] | None:
@@ -281,20 +295,26 @@ def _bound_to(
     surplus_w: dict[str, float],
 ) -> Demand:
     """Return the demand with its PV budgets, and held at its minimum where a base load is unknown (S2)."""
-    mode = demand.connector.mode
-    budgets: tuple[str, ...] = ()
-    if mode in {ChargingMode.SOLAR, ChargingMode.SOLAR_MIN}:
-        budgets = tuple(
-            budget
-            for budget in (SITE_BUDGET, *(circuit.id for circuit in path))
-            if budget in surplus_w
-        )
+    connector = demand.connector
+    budgets = tuple(
+        budget
+        for budget in (SITE_BUDGET, *(circuit.id for circuit in path))
+        if budget in surplus_w
+    )
+    mode = connector.mode
+    if mode is ChargingMode.AUTOMATIC:
+        mode = connector.automatic_mode if budgets else ChargingMode.FAST
+    if mode not in FOLLOWING:
+        budgets = ()
+    elif not budgets:
+        # Nobody says that there is a surplus, so there is none.
+        budgets = (SITE_BUDGET,)
     unknown = any(base_a[circuit.id] is None for circuit in path)
     return replace(
         demand,
         max_a=demand.min_a if unknown else demand.max_a,
-        solar=mode is ChargingMode.SOLAR and bool(budgets),
-        solar_above_min=mode is ChargingMode.SOLAR_MIN and bool(budgets),
+        solar=mode is ChargingMode.SOLAR,
+        solar_above_min=mode is ChargingMode.SOLAR_MIN,
         pv_budgets=budgets,
     )
 

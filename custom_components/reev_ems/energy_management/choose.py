@@ -73,9 +73,8 @@ def choose(
         mode = modes[item.name] = _mode(plan, item)
         draw = item.now.likely if item.memory.draw else item.now.high
         if item.is_offline:
-            # Without news it may draw by its permit, until that lapses and its draw is base load for certain (S7).
-            if item.memory.permit.expires_s is not None:
-                draw = item.unseen_load()
+            # It is base load where a meter sees it (S7).
+            draw = NOTHING
             held[item.name] = Held(target=0.0, limit=Limit(kind=LimitKind.OFFLINE))
         elif (found := _held(plan, item, mode, ages, loads, now_s)) is not None:
             held[item.name] = found
@@ -94,7 +93,9 @@ def choose(
                 if memory.offered_s is not None:
                     sleepers.append(item)
                 else:
-                    candidates.append(item)
+                    held[item.name] = Held(
+                        target=0.0, limit=Limit(kind=LimitKind.CAR_SLEEPS)
+                    )
         if draw is not NOTHING:
             others.append((item, draw))
     free_w, surplus_a = _surplus(plan, state, ages, loads, observation, others)

@@ -55,15 +55,13 @@ def estimate_loads(
     meters = dict(ages.meters)
     house = state.house
     for item in connectors:
-        if not item.emerged or item.now.likely == NOTHING:
+        if item.emerged is NOTHING:
             continue
         for name in item.outlet.metered:
             if (base := meters[name].base) is not None:
-                meters[name] = replace(
-                    meters[name], base=emerged(base, item.now.likely)
-                )
+                meters[name] = replace(meters[name], base=emerged(base, item.emerged))
         if house is not None and root.metered:
-            house = emerged(house, item.now.likely)
+            house = emerged(house, item.emerged)
     overloaded: set[str] = set()
     drawn = _drawn(plan, ages, connectors, now_s)
     for name, reading in ages.readings.items():
@@ -210,20 +208,24 @@ def _drawn(
     told_s -= _REPORT_LAG_S
     for back_s, names in backs.items():
         draws: dict[str, list[Sequence[float]]] = {
-            name: [NOTHING * 3] for name in plan.circuits
+            name: [NOTHING * 4] for name in plan.circuits
         }
         for item in connectors:
             if item.outlet.metered:
-                low, likely, high = item.drawn_since(now_s, back_s, settings)
+                low, likely, high, followed = item.drawn_since(now_s, back_s, settings)
                 if high is not NOTHING:
-                    draws[item.outlet.connector.circuit].append((*low, *likely, *high))
+                    draws[item.outlet.connector.circuit].append(
+                        (*low, *likely, *high, *followed)
+                    )
         totals = carried(plan, draws)
         for name in names:
             total = totals[name]
             found[name] = Drawn(
                 low=total[:4],
                 likely=total[4:8],
-                high=total[8:],
+                high=total[8:12],
+                followed=total[12:],
+                late_s=ages.meters[name].lag_s or settings.meter_lag_s,
                 told_s=told_s - back_s,
             )
     return found

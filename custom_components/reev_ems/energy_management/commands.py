@@ -162,8 +162,13 @@ def _with_times(
     """Return the memory with what follows from a start, a pause, and a raise that is taken back."""
     charges, charged = new.value > 0, memory.permit.value > 0
     lacks = new.limit if not charges and new.limit.kind in LACKING else None
-    if memory.lacks != lacks:
-        memory = replace(memory, lacks=lacks)
+    waits_s = memory.waits_s
+    if charges:
+        waits_s = None
+    elif lacks is not None and waits_s is None:
+        waits_s = now_s
+    if memory.lacks != lacks or memory.waits_s != waits_s:
+        memory = replace(memory, lacks=lacks, waits_s=waits_s)
     if charges and (not charged or memory.on_s is None):
         memory = replace(memory, on_s=now_s, turn_s=now_s)
     elif charged and not charges:

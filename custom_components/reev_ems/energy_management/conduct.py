@@ -219,6 +219,11 @@ def use_phases(
     known, draw = _own_currents(outlet, seen), memory.draw
     if known is None or draw is None or outlet.is_dc or outlet.phase_count == 1:
         return memory
+    if memory.one_phase or (
+        memory.switched_s is not None and draw.reported_s < memory.switched_s + _PHASE_S
+    ):
+        # That is the charger's doing.
+        return memory
     used = outlet.every if memory.used is None else memory.used
     loaded = tuple([own for own, value in enumerate(known) if value >= _IDLE_A])
     if any(known[own] >= 2 * _IDLE_A for own in outlet.every if own not in used):

@@ -22,9 +22,9 @@ from .circuits import Loads, describe, estimate_loads, is_overloaded, issues, no
 from .commands import plan_commands
 from .decision import Command, ConnectorDecision, Decision, Issue, IssueKind, SiteState
 from .escalation import escalate
-from .meters import Ages, age_meters
+from .meters import Ages, age_meters, held
 from .observation import Observation
-from .observe import Seen, observe
+from .observe import Seen, guessed, observe
 from .outlets import Layout
 from .raises import Taken, take
 from .share import Shared, share
@@ -50,7 +50,7 @@ def step(
     ages = age_meters(plan, state, observation, now_s)
     connectors = observe(plan, state, observation, now_s)
     heard = hear(plan, state, ages, connectors, observation, now_s)
-    ages = heard.ages
+    ages = held(heard.ages, guessed(connectors))
     if ages.newly_failed:
         # What a silent or false circuit leaves is not to be handed out in the same breath.
         raise_from_s = max(raise_from_s, now_s + settings.recovery_raise_s)

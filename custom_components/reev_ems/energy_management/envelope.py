@@ -32,9 +32,11 @@ class Envelope(NamedTuple):
     """The most, by its reports; what it does not report, by its permits."""
     high: Vector
     """The most, by its permits."""
+    followed: Vector
+    """The most, by its reports, once it has followed its permit."""
 
 
-_AWAY = Envelope(NOTHING, NOTHING, NOTHING)
+_AWAY = Envelope(NOTHING, NOTHING, NOTHING, NOTHING)
 
 
 def envelope(
@@ -77,19 +79,20 @@ def envelope(
         if until_s > start_s and left.value > value:
             value = left.value
     high = outlet.load(value, used) if value > 0 else NOTHING
+    in_force = outlet.load(standing, used) if steered else NOTHING
     if draw is None or now_s - draw.reported_s > settings.reading_timeout_s:
         if not steered:
-            return Envelope(NOTHING, high, high)
+            return Envelope(NOTHING, high, high, NOTHING)
         if memory.state is not ConnectorState.CHARGING:
-            return Envelope(
-                NOTHING, NOTHING if memory.state_s <= start_s else high, high
-            )
-        return Envelope(NOTHING, high, high)
+            # It may have charged until its state changed, if it ever did.
+            charged = memory.on_s is not None and memory.state_s > start_s
+            likely = high if charged else NOTHING
+            return Envelope(NOTHING, likely, high, NOTHING)
+        return Envelope(NOTHING, high, high, in_force)
     if not steered and draw.reported_s < memory.state_s:
         # From before the session ended: its car may draw for a moment yet.
-        return Envelope(NOTHING, high, high)
+        return Envelope(NOTHING, high, high, NOTHING)
     low, likely = _hull(draw, start_s)
-    in_force = outlet.load(standing, used) if steered else NOTHING
     raised_s, lowered_s = permit.raised_s, permit.lowered_s
     if raised_s is not None and draw.reported_s < raised_s + settings.follow_s:
         likely = most(likely, in_force)
@@ -98,8 +101,9 @@ def envelope(
             low = least(low, in_force)
         else:
             high = most(high, draw.reports[-1].high)
-        return Envelope(low, least(likely, high), high)
-    return Envelope(low, likely, most(high, likely))
+        likely = least(likely, high)
+        return Envelope(low, likely, high, least(likely, most(in_force, low)))
+    return Envelope(low, likely, most(high, likely), likely)
 
 
 def _hull(draw: Draw, start_s: float) -> tuple[Vector, Vector]:

@@ -110,6 +110,10 @@ class Fields:
             self.refuse(name, "must be true or false")
         return value
 
+    def optional_flag(self, name: str) -> bool | None:
+        """Take true or false; absent and null are None."""
+        return None if self._is_null(name) else self.flag(name, default=False)
+
     def number(
         self,
         name: str,
@@ -138,6 +142,12 @@ class Fields:
         if value != int(value):
             self.refuse(name, "must be a whole number")
         return int(value)
+
+    def optional_whole_number(self, name: str, *, least: int, most: int) -> int | None:
+        """Take a whole number between two bounds; absent and null are None."""
+        if self._is_null(name):
+            return None
+        return self.whole_number(name, least, least=least, most=most)
 
     def whole_numbers(self, name: str, *, least: int, most: int) -> tuple[int, ...]:
         """Take a list of whole numbers."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from .base_load import AGREED_S, BUCKET_S
 from .frozen import frozen, replace
 from .model import Circuit, PerPhase, Settings
 from .observation import MeterObservation, Observation
@@ -202,12 +203,37 @@ def _warmed(heat: float, over: float, passed_s: float) -> float:
     return 1.0
 
 
+def held(ages: Ages, circuits: frozenset[str]) -> Ages:
+    """Return the meters with some circuits below which nothing is raised in this step."""
+    if not circuits:
+        return ages
+    return replace(
+        ages,
+        raise_from_s={
+            name: None if name in circuits else from_s
+            for name, from_s in ages.raise_from_s.items()
+        },
+    )
+
+
+def was_over(memory: MeterMemory, now_s: float, settings: Settings) -> bool:
+    """Return whether a measured overload is so young, or so lately over, that nobody is stopped for it.
+
+    What is only booked and never measured is not waited out.
+    """
+    base = memory.base
+    if base is None or base.last_over_s is None:
+        return False
+    if base.over_s is not None:
+        return now_s - base.over_s < settings.overload_wait_s
+    # The estimate holds a peak for a moment.
+    return now_s - base.last_over_s < AGREED_S + BUCKET_S
+
+
 def relief_a(
     memory: MeterMemory,
     limit_a: PerPhase,
     excess_a: Sequence[float],
-    now_s: float,
-    settings: Settings,
 ) -> PerPhase:
     """Return what a circuit's phases may be exceeded by for now, so that nobody has to be stopped.
 
@@ -215,11 +241,7 @@ def relief_a(
         memory: of its meter.
         limit_a: its limit.
         excess_a: by how much it is exceeded with everybody who charges at the minimum.
-        now_s: the time of the step.
-        settings: how long at the most.
     """
-    if memory.over_s is not None and now_s - memory.over_s >= settings.overload_wait_s:
-        return 0.0, 0.0, 0.0
     most = HEAT[-1][0]
     l1, l2, l3 = (
         excess if 0 < excess <= most * limit and heat < 1.0 else 0.0

@@ -1,6 +1,5 @@
 """Observe: each connector's memory after what was seen of it, and what it may be drawing now."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from .conduct import obey, reported, settle, sleep, take_report, use_phases
@@ -10,7 +9,7 @@ from .model import Settings
 from .observation import ConnectorObservation, ConnectorState, Observation
 from .outlets import Layout, Outlet
 from .state import ConnectorMemory, ControllerState, Cut, Left, Permit
-from .vectors import Vector, most
+from .vectors import NOTHING, Vector, most
 
 STEERED: Final = frozenset(
     {
@@ -23,6 +22,9 @@ STEERED: Final = frozenset(
 """A car is there and its charge point takes profiles. In the other states nothing is written."""
 
 _NO_SESSION: Final = frozenset({ConnectorState.AVAILABLE, ConnectorState.FINISHING})
+
+_GUESSED: Final = 1.5
+"""Of the time that a report is believed: the first one may be a little late."""
 
 _ABSENT = ConnectorObservation(state=ConnectorState.OFFLINE)
 
@@ -51,8 +53,9 @@ class Seen:
     """What it may be drawing at this moment."""
     cut: Cut | None
     """The last lowering below one of its circuits that the meter has shown."""
-    emerged: bool
-    """Whether it is seen for the first time, or again: what it draws was part of the base load so far (S7)."""
+    emerged: Vector
+    """What was base load so far and is known, or taken, to be its draw from now on (S7); negative: what is base load
+    again."""
 
     def load(self, value: float) -> Vector:
         """Return the most that a permit can load the circuits with."""
@@ -76,6 +79,15 @@ class Seen:
 
     def drawn_since(self, now_s: float, back_s: float, settings: Settings) -> Envelope:
         """Return what it may have been drawing in the time that a late reading may be of."""
+        memory, start_s = self.memory, now_s - back_s
+        draw = memory.draw
+        if (
+            not memory.permit.left
+            and memory.state_s <= start_s
+            and (draw is None or draw.reports[-1].from_s <= start_s)
+        ):
+            # Nothing has changed since.
+            return self.now
         return envelope(
             self.memory,
             self.outlet,
@@ -135,6 +147,19 @@ def _seen(
         priority = max(priority, *seen.priorities)
     used = _used(memory, now_s, settings)
     stands = standing(memory.permit, outlet, now_s, accepted)
+    now = envelope(
+        memory,
+        outlet,
+        used,
+        standing=stands,
+        steered=steered,
+        now_s=now_s,
+        back_s=0.0,
+        settings=settings,
+        cut=cut,
+    )
+    unseen = before is None or before.away or before.state is ConnectorState.OFFLINE
+    memory, emerged = _emerged(memory, now.likely, now_s, settings, new=unseen)
     return Seen(
         name=outlet.connector.id,
         outlet=outlet,
@@ -147,20 +172,46 @@ def _seen(
         accepted=accepted,
         standing=stands,
         allowed=allowed(memory.permit, stands, now_s),
-        now=envelope(
-            memory,
-            outlet,
-            used,
-            standing=stands,
-            steered=steered,
-            now_s=now_s,
-            back_s=0.0,
-            settings=settings,
-            cut=cut,
-        ),
+        now=now,
         cut=cut,
-        emerged=not memory.away
-        and (before is None or before.away or before.state is ConnectorState.OFFLINE),
+        emerged=emerged,
+    )
+
+
+def _emerged(
+    memory: ConnectorMemory,
+    likely: Vector,
+    now_s: float,
+    settings: Settings,
+    *,
+    new: bool,
+) -> tuple[ConnectorMemory, Vector]:
+    """Return the memory, and what leaves the base load as a connector comes.
+
+    Before its first report that is a guess; if there is none for long, it is base load again (S2).
+    """
+    if memory.away:
+        return memory if memory.guess is None else replace(memory, guess=None), NOTHING
+    if new:
+        guess = likely if memory.draw is None and likely != NOTHING else None
+        return replace(memory, guess=guess, guess_s=now_s), likely
+    if memory.guess is None:
+        return memory, NOTHING
+    if memory.draw is not None:
+        return replace(memory, guess=None), NOTHING
+    if now_s - memory.guess_s < _GUESSED * settings.reading_timeout_s:
+        return memory, NOTHING
+    l1, l2, l3, power_w = memory.guess
+    return replace(memory, guess=None), (-l1, -l2, -l3, -power_w)
+
+
+def guessed(connectors: list[Seen]) -> frozenset[str]:
+    """Return the circuits below which nothing is raised: what a connector draws there is only guessed."""
+    return frozenset(
+        name
+        for item in connectors
+        if item.memory.guess is not None
+        for name in item.outlet.metered
     )
 
 
@@ -316,9 +367,4 @@ def _arrived(
     return replace(memory, state=state, state_s=now_s, permit=permit)
 
 
-def by_name(connectors: list[Seen]) -> Mapping[str, Seen]:
-    """Return the connectors by their ids."""
-    return {item.name: item for item in connectors}
-
-
-__all__ = ["STEERED", "Seen", "by_name", "leaving", "observe"]
+__all__ = ["STEERED", "Seen", "guessed", "leaving", "observe"]

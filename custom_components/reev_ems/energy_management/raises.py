@@ -78,6 +78,7 @@ def take(
     permits: dict[str, Permitted] = {}
     booked: dict[str, Vector] = {}
     wanted: dict[str, Seen] = {}
+    offers: list[Seen] = []
     sleeping = {item.name for item in chosen.sleepers}
     for item in connectors:
         name, target = item.name, shared.targets[item.name]
@@ -94,8 +95,7 @@ def take(
         elif not ages.late.isdisjoint(item.outlet.metered):
             limit = Limit(kind=LimitKind.METER_AGE)
         elif name in sleeping:
-            # Its minimum is kept for it already.
-            value = target.value
+            offers.append(item)
         else:
             room = _room(memory.room, target.value, now_s)
             wait = _wait(
@@ -114,8 +114,13 @@ def take(
         if name not in sleeping and (held is None or held.booked is None):
             booked[name] = NOTHING if item.is_offline else item.occupied(value)
     totals = _book(plan, chosen, shared, connectors, booked)
+    for item in offers:
+        # Its minimum is booked already, with that of all that sleep.
+        if _holds(item, plan, loads, totals):
+            target = shared.targets[item.name]
+            permits[item.name] = replace(permits[item.name], value=target.value)
     if wanted:
-        by_group = group_bookings(plan, connectors, chosen, booked)
+        by_group = group_bookings(plan, connectors, chosen, booked, chosen.sleepers)
         raises = {
             name: beyond(item.load(shared.targets[name].value), booked[name])
             for name, item in wanted.items()
@@ -284,6 +289,20 @@ def _fitting(
         )
         for name, more in raises.items()
     }
+
+
+def _holds(
+    item: Seen,
+    plan: Layout,
+    loads: Loads,
+    totals: Mapping[str, Sequence[float]],
+) -> bool:
+    """Return whether the circuits of a connector carry what is booked on them."""
+    return all(
+        room is None or room >= -_ROUNDING
+        for circuit in item.outlet.path
+        for room in _rooms(circuit, plan, loads, totals[circuit.id])
+    )
 
 
 def _rooms(

@@ -73,18 +73,21 @@ def replay(recording: object) -> Iterator[Difference]:
         raise RefusedError("steps: must be a list")
     if not steps:
         return
-    plan = layout(from_json(Site, recording.get("site")))
+    site = from_json(Site, recording.get("site"))
+    plan: Layout | None = None
     state = ControllerState()
     for index, item in enumerate(steps):
         if not isinstance(item, Mapping):
             raise RefusedError(f"steps[{index}]: must be an object")
         try:
             if "site" in item:
-                plan = layout(from_json(Site, item["site"]))
+                site, plan = from_json(Site, item["site"]), None
             if "state_before" in item:
                 state = from_json(ControllerState, item["state_before"])
             observation = from_json(Observation, item.get("observation"))
             recorded = from_json(Decision, item.get("decision"))
+            if plan is None:
+                plan = layout(site)
             state, decision = step(plan, state, observation)
         except ValueError as error:
             raise RefusedError(f"steps[{index}]: {error}") from None

@@ -1,8 +1,9 @@
 """Rotation: where there is not the minimum for everybody, those who charge give way, one after the other.
 
 Each turn lasts a slot (`Settings.rotation_slot_s`). At no moment do all turns end: of k who charge one gives way each
-k-th part of a slot, the longest served first, so that each of n who wait runs within ⌈n/k⌉ slots. A car is paused no
-more than a few times per session (`Settings.max_pauses`): many give up then.
+k-th part of a slot, the longest served first, so that each of n who wait runs within ⌈n/k⌉ slots. A car that was paused
+a few times (`Settings.max_pauses`), or has waited as many slots, keeps its minimum before those with fewer: many give up
+then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,8 +40,14 @@ def rotate(
         for item in candidates
         if item.memory.turn_s is not None
         and item.is_on
-        and item.memory.pauses < settings.max_pauses
-        and any(_in_the_way(item, other) for other in waiting)
+        and any(
+            _in_the_way(item, other)
+            and (
+                not is_protected(item.memory, now_s, settings)
+                or is_protected(other.memory, now_s, settings)
+            )
+            for other in waiting
+        )
     ]
     if not running:
         return Rotation(memories={}, yielded_s=state.yielded_s, next_s=None)
@@ -56,6 +63,14 @@ def rotate(
         yielded_s=now_s,
         next_s=settings.rotation_slot_s / len(running),
     )
+
+
+def is_protected(memory: ConnectorMemory, now_s: float, settings: Settings) -> bool:
+    """Return whether a car has had its share of pauses; to wait for a slot is as good as one."""
+    waited = 0
+    if memory.waits_s is not None:
+        waited = int((now_s - memory.waits_s) // max(settings.rotation_slot_s, 1.0))
+    return memory.pauses + waited >= settings.max_pauses
 
 
 def _in_the_way(item: Seen, other: Seen) -> bool:

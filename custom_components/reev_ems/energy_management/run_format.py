@@ -12,7 +12,7 @@ from .case_format import (
     read_groups,
     read_user_groups,
 )
-from .decision import Decision
+from .decision import Action, Decision
 from .fields import Fields, RefusedError
 from .frozen import replace
 from .model import Circuit, Connector, FailsafeAction, ImbalanceLimit, Settings, Site
@@ -157,6 +157,7 @@ def _meter(fields: Fields) -> MeterObservation:
         current_a=fields.part_per_phase("current_a"),
         power_w=fields.optional_number("power_w"),
         voltage_v=fields.part_per_phase("voltage_v"),
+        energy_import_wh=fields.optional_number("energy_import_wh"),
         age_s=fields.optional_number("age_s", least=0),
     )
     fields.done()
@@ -175,6 +176,7 @@ def _connector(fields: Fields, groups: frozenset[str]) -> ConnectorObservation:
         permit_w=fields.optional_number("permit_w", least=0),
         priorities=_priorities(fields),
         groups=read_groups(fields, groups),
+        used_phases=fields.optional_whole_number("used_phases", least=1, most=3),
         session_wh=fields.optional_number("session_wh", least=0),
         enabled=fields.flag("enabled", default=True),
         authorized=fields.flag("authorized", default=True),
@@ -208,12 +210,14 @@ def decision_line(decision: Decision) -> dict[str, object]:
                 permit_w=connector.permit_w,
                 limited_by=str(connector.limited_by),
                 phase_count=connector.phase_count,
+                used_phases=connector.used_phases,
             )
             for name, connector in decision.connectors.items()
         },
         "commands": [
             _given(
                 connector=command.connector,
+                action=None if command.action is Action.PERMIT else str(command.action),
                 permit_a=command.permit_a,
                 permit_w=command.permit_w,
                 expires_s=command.expires_s,
@@ -229,6 +233,7 @@ def decision_line(decision: Decision) -> dict[str, object]:
                 phase=issue.phase,
                 connector=issue.connector,
                 value=issue.value,
+                finding=None if issue.finding is None else str(issue.finding),
             )
             for issue in decision.issues
         ],

@@ -12,12 +12,12 @@ from .decision import Issue, IssueKind, Limit, LimitKind
 from .frozen import frozen, replace
 from .guard import guard
 from .imbalance import NAMES, PAIRS, bounds_a, pairs_loaded, supports
-from .meters import Ages, relief_a
+from .meters import Ages, relief_a, was_over
 from .model import ChargingMode, PartPerPhase, PerPhase, Settings
 from .observation import Observation
 from .observe import Seen
 from .outlets import Layout
-from .rotation import Rotation, rotate
+from .rotation import Rotation, is_protected, rotate
 from .state import ConnectorMemory, ControllerState
 from .vectors import NOTHING, UNKNOWN, Vector, add, most
 
@@ -35,6 +35,9 @@ LACKING: Final = frozenset(
 """What pauses a connector for lack of room, so that the rotation has to give it a turn."""
 
 _NO_ROUNDING_W = 1e-6
+
+_ONE_CAR_A = 6.0
+"""The least that a car charges with (IEC 61851-1)."""
 
 
 @frozen
@@ -77,7 +80,7 @@ def share(
     settings = plan.site.settings
     rotation = rotate(chosen.candidates, state, now_s, settings)
     memories = {**chosen.memories, **rotation.memories}
-    groups = group_bookings(plan, connectors, chosen, None)
+    groups = group_bookings(plan, connectors, chosen, None, chosen.sleepers)
     demands = tuple(
         [
             _demand(
@@ -152,27 +155,31 @@ def share(
         rotation=rotation,
         skewed_s=skewed_s,
         issues=issues,
-        wanted=_wanted(chosen.candidates, targets, now_s, settings),
+        wanted=_wanted(plan, chosen.candidates, targets, allocation, now_s),
     )
 
 
 def _wanted(
+    plan: Layout,
     candidates: Sequence[Seen],
     targets: Mapping[str, Target],
+    allocation: Allocation,
     now_s: float,
-    settings: Settings,
 ) -> tuple[str, ...]:
-    """Return the circuits whose room somebody wants who would take it."""
-    return tuple(
-        sorted(
-            {
-                targets[item.name].limit.circuit or ""
-                for item in candidates
-                if targets[item.name].limit.kind in LACKING
-                and not is_asleep(item, now_s, settings)
-            }
-        )
-    )
+    """Return the circuits whose room somebody wants who would take it, or that have none for one more car."""
+    wanted = {
+        targets[item.name].limit.circuit or ""
+        for item in candidates
+        if targets[item.name].limit.kind in LACKING
+        and not is_asleep(item, now_s, plan.site.settings)
+    }
+    for name, share_ in allocation.circuits.items():
+        if share_.available_a is not None and any(
+            available - used < _ONE_CAR_A
+            for available, used in zip(share_.available_a, share_.used_a, strict=True)
+        ):
+            wanted.add(name)
+    return tuple(sorted(wanted))
 
 
 def _demand(
@@ -216,7 +223,7 @@ def _demand(
         solar_above_min=mode is ChargingMode.SOLAR_MIN,
         pv_budgets=budgets_of(item) if follows else (),
         starts=not item.is_on,
-        protected=memory.pauses >= settings.max_pauses,
+        protected=is_protected(memory, now_s, settings),
         wants=not asleep,
         groups=item.seen.groups,
         arrived_s=memory.queued_s,
@@ -294,6 +301,7 @@ def group_bookings(
     connectors: Sequence[Seen],
     chosen: Chosen,
     booked: Mapping[str, Vector] | None,
+    sleepers: Sequence[Seen],
 ) -> dict[str, list[float]]:
     """Return what connectors are booked with, by user group: L1, L2, L3 in A and the power in W.
 
@@ -304,6 +312,7 @@ def group_bookings(
         connectors: all of them.
         chosen: who takes no part.
         booked: by connector, what each counts with; None: only those that take no part count.
+        sleepers: one minimum counts for all of them together.
     """
     groups = {group.id: [0.0] * 4 for group in plan.site.user_groups}
     if not groups:
@@ -321,6 +330,12 @@ def group_bookings(
         for name in item.seen.groups:
             if name in groups:
                 add(groups[name], load)
+    for name, total in groups.items():
+        kept = NOTHING
+        for item in sleepers:
+            if name in item.seen.groups:
+                kept = most(kept, item.load(item.outlet.minimum))
+        add(total, kept)
     return groups
 
 
@@ -355,15 +370,13 @@ def _relief(
         if circuit.hard_limit or name in excluded or circuit.limit_a is None:
             continue
         base_a = loads.base_a[name]
-        if base_a is None:
+        if base_a is None or not was_over(memory, now_s, plan.site.settings):
             continue
         # What is kept for sleeping cars goes before anybody is stopped.
         room_a = rooms_a(circuit, plan.site, base_a, chosen.reserved[name]) or NOTHING
         excess_a = [have - room for have, room in zip(sums[name], room_a, strict=False)]
         if max(excess_a) > 0:
-            found[name] = relief_a(
-                memory, circuit.limit_a, excess_a, now_s, plan.site.settings
-            )
+            found[name] = relief_a(memory, circuit.limit_a, excess_a)
     return found
 
 
@@ -432,6 +445,7 @@ def _with_imbalance_hold(
     reading = ages.readings.get(plan.root.id)
     measured_a = reading[:3] if reading else None
     loads_a = [0.0] * len(PAIRS)
+    loadable: set[int] = set()
     for item in candidates:
         used = item.outlet.every if item.used is None else item.used
         if len(used) == 3:
@@ -443,6 +457,7 @@ def _with_imbalance_hold(
             places, len(used), unknown=item.outlet.phases is None
         ):
             loads_a[index] += item.before * item.outlet.unit_a
+            loadable.add(index)
     skewed_s: dict[str, float] = {}
     relief: dict[str, float] = {}
     issues: list[Issue] = []
@@ -456,7 +471,7 @@ def _with_imbalance_hold(
         since_s = skewed_s[name] = state.skewed_s.get(name, now_s)
         if now_s - since_s < plan.site.settings.imbalance_hold_s:
             relief[name] = excess_a
-        elif bound < 0 and load_a > 0:
+        elif bound < 0 and PAIRS.index((p, q)) in loadable:
             issues.append(
                 Issue(
                     kind=IssueKind.IMBALANCE_RESIDUAL,

@@ -130,6 +130,9 @@ class ConnectorMemory:
     """Its place in the queue: when it came, or when its last turn ended."""
     permit: Permit
     draw: Draw | None = None
+    guess: Vector | None = None
+    """What it was taken to draw when it was first seen, or seen again, while it has not said it (S7)."""
+    guess_s: float = 0.0
     draw_limit_a: float | None = None
     """What a settled car can make use of (S6); None: all it can get."""
     used: tuple[int, ...] | None = None
@@ -159,6 +162,8 @@ class ConnectorMemory:
     """How often it was paused for lack of room in this session."""
     lacks: Limit | None = None
     """The row that lacked the room for its minimum."""
+    waits_s: float | None = None
+    """Since when it has waited, for room and then to be raised."""
     sun: Sun | None = None
     one_phase: bool = False
     """Whether it charges on one phase instead of three."""
@@ -177,9 +182,11 @@ class Bounds:
 
     from_s: float
     low: PartVector
-    """The least of the lower bounds, by what the connectors are believed to draw."""
+    """The least of the lower bounds, by what the connectors are believed to draw at the most."""
+    peak: PartVector
+    """The largest of the lower bounds."""
     high: PartVector
-    """The largest of the upper bounds."""
+    """The least of the upper bounds."""
 
 
 @frozen
@@ -192,9 +199,13 @@ class BaseLoad:
     """The upper estimate: where more would be."""
     since_s: float
     """When the first reading came."""
+    over_s: float | None = None
+    """Since when readings exceed a limit."""
+    last_over_s: float | None = None
+    """When one did last."""
     bounds: tuple[Bounds, ...] = ()
     peaks: tuple[Bounds, ...] = ()
-    """What it was likely to be at the most in each of the last minutes."""
+    """The same for each of the last minutes."""
 
 
 @frozen

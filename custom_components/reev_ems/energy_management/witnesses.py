@@ -61,7 +61,7 @@ def hear(
     for item in connectors:
         if not item.outlet.metered or item.is_offline:
             continue
-        low, likely, high = item.now
+        low, likely, high, _ = item.now
         if high is not NOTHING:
             permitted = item.load(item.before) if item.steered else NOTHING
             draws[item.outlet.connector.circuit].append((*low, *likely, *permitted))
