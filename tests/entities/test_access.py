@@ -65,6 +65,11 @@ async def test_s12_sessions_are_for_administrators_and_oneself(
         assert answer is not None
         assert len(answer["sessions"]) == tags
         assert answer["sessions"][0]["id_tag"] == "CARD-ADA"
+    # Pages are made of the own ones: those of others neither fill them nor are counted.
+    answer = await call(hass, resident, action, limit=1)
+    assert answer is not None
+    assert answer["sessions"][0]["id_tag"] == "CARD-ADA"
+    assert answer["more"] is False
     with pytest.raises(Unauthorized):
         await call(hass, stranger, action)
 

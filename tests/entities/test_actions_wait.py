@@ -22,7 +22,7 @@ async def test_actions_during_a_reload(
         charge_point = entry.runtime_data.charge_points[subentry_id(entry, LEFT)]
         await charger.until(lambda: charge_point.floor_accepted)
         hass.config_entries.async_schedule_reload(entry.entry_id)
-        assert await ask(hass, "get_sessions") == {"sessions": []}
+        assert (await ask(hass, "get_sessions"))["sessions"] == []
         assert await ask(hass, "get_sessions", config_entry_id=entry.entry_id)
         hass.config_entries.async_schedule_reload(entry.entry_id)
         assert await ask(hass, "reset", device_id=device) == {"status": "Accepted"}
@@ -40,7 +40,7 @@ async def test_a_reload_that_does_not_end(
     """Nobody waits for ever, and a site that is not there is named as before."""
     monkeypatch.setattr(reloading, "RELOAD_WAIT_S", 0.05)
     async with entry.setup_lock:
-        assert await ask(hass, "get_sessions") == {"sessions": []}
+        assert (await ask(hass, "get_sessions"))["sessions"] == []
     await hass.config_entries.async_unload(entry.entry_id)
     with pytest.raises(ServiceValidationError):
         await ask(hass, "get_sessions", config_entry_id=entry.entry_id)

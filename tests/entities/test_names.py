@@ -26,6 +26,7 @@ from custom_components.reev_ems.issues import (
 from custom_components.reev_ems.meter_correction import METER_CONTRADICTIONS
 from custom_components.reev_ems.meter_profiles import ISSUE_FILE_REFUSED
 from custom_components.reev_ems.meters.errors import Trouble
+from custom_components.reev_ems.records import RECORDS_DAMAGED, RECORDS_NOT_WRITTEN
 
 from .site import entity_id, state
 
@@ -155,7 +156,7 @@ def test_every_issue_has_a_text(texts: Any) -> None:
     keys |= {EXTERNAL_LIMIT_LOST, LIMIT_ABOVE_RATING}
     keys |= {CIRCUIT_REMOVED, METER_WITHOUT_CIRCUIT, PORT_IN_USE}
     keys |= {ISSUE_FILE_REFUSED, LINE_PHASES_DIFFER, SCHEDULE_WITHOUT_LIMIT}
-    keys |= METER_CONTRADICTIONS
+    keys |= METER_CONTRADICTIONS | {RECORDS_DAMAGED, RECORDS_NOT_WRITTEN}
     assert keys == set(texts["issues"])
     assert set(Trouble) <= METER_TROUBLES
     allowed = {
@@ -186,10 +187,11 @@ def test_every_issue_has_a_text(texts: Any) -> None:
         "port",
     }
     of_files = {"file", "folder", "line", "reason"}
+    files = {ISSUE_FILE_REFUSED, RECORDS_DAMAGED}
     for key, issue in texts["issues"].items():
         # Either a text, or a dialog with one.
         assert ("description" in issue) != ("fix_flow" in issue)
-        filled = of_files if key == ISSUE_FILE_REFUSED else allowed
+        filled = of_files if key in files else allowed
         assert set(re.findall(r"{(\w+)}", json.dumps(issue))) <= filled
 
 
