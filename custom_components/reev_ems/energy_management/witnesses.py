@@ -22,6 +22,10 @@ _FEEDS_IN_A = -0.5
 
 _UNKNOWN_S = 600.0
 
+_SHORT_A = 1.5
+
+_GOOD_STEPS = 2
+
 _IDLE_A = 0.5
 
 _UNKNOWN_LAG_S = 3.0
@@ -120,6 +124,17 @@ def hear(
             settings=settings,
             reported_s=told_s.get(name),
         )
+        if (
+            circuit.generation is None
+            and not sunny
+            and not memory.generates
+            and now_s - memory.since_s < _UNKNOWN_S
+            and _shows_less(reading, total)
+        ):
+            # Something feeds in, or the meter is wrong: our steps tell.
+            late.add(name)
+            if found.witness.good_steps >= _GOOD_STEPS:
+                memory = replace(memory, generates=True)
         was_false = memory.is_false
         meters[name] = replace(
             memory,
@@ -166,6 +181,14 @@ def _without_battery(reading: PartVector, observation: Observation) -> PartVecto
     if battery is None or battery.power_w is None or reading[3] is None:
         return UNKNOWN
     return None, None, None, reading[3] - battery.power_w
+
+
+def _shows_less(reading: PartVector, drawn_low: Sequence[float]) -> bool:
+    """Return whether a phase carries less than the cars draw there."""
+    return any(
+        value is not None and value < low - _SHORT_A
+        for value, low in zip(reading[:3], drawn_low[:3], strict=True)
+    )
 
 
 def _lag_s(witness: Witness, settings: Settings) -> float:
