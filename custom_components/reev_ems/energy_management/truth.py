@@ -211,10 +211,7 @@ def _testimony(witness: Witness, by_power: bool) -> Testimony:
     return Testimony(
         witness=witness,
         lag_s=learnt_lag_s(witness),
-        doubt=verdict is not None
-        or witness.short is not None
-        or contradicted
-        or witness.suspected is not None,
+        doubt=verdict is not None or witness.short is not None or contradicted,
         finding=None if verdict is None else verdict.finding,
         phase=None if by_power else phase,
         value=None if verdict is None else verdict.value,

@@ -15,7 +15,7 @@ from .truth import Testimony, attest, forget_steps
 from .truth_memory import Witness
 from .vectors import NOTHING, UNKNOWN, PartVector
 
-_SUNNY = frozenset({ChargingMode.SOLAR, ChargingMode.SOLAR_MIN, ChargingMode.AUTOMATIC})
+_SUNNY = frozenset({ChargingMode.SOLAR, ChargingMode.SOLAR_MIN})
 
 _FEEDS_IN_A = -0.5
 """A meter that shows less while no car draws has something below it that feeds in."""
