@@ -123,9 +123,9 @@ def attest(
             still=still,
             weighed_s=sampled_s + _FIRST_S - ROUTINE_S,
         )
-        return _testimony(witness, by_power)
+        return _testimony(witness, by_power, charging=charging)
     if sampled_s == witness.sampled_s:
-        return _testimony(witness, by_power)
+        return _testimony(witness, by_power, charging=charging)
     before = witness
     lag_s = learnt_lag_s(witness)
     behind_s = settings.meter_lag_s if lag_s is None else lag_s
@@ -172,7 +172,7 @@ def attest(
         now = stood_still(now)
     now = _withdrawn(now)
     now = _asked(now, lag_s, settings, charging=charging)
-    return _testimony(now, by_power)
+    return _testimony(now, by_power, charging=charging)
 
 
 def forget_steps(witness: Witness, drawn: Sequence[float]) -> Witness:
@@ -200,12 +200,13 @@ def forget_steps(witness: Witness, drawn: Sequence[float]) -> Witness:
     )
 
 
-def _testimony(witness: Witness, by_power: bool) -> Testimony:
+def _testimony(witness: Witness, by_power: bool, *, charging: bool) -> Testimony:
     verdict = witness.verdict
     phase = witness.suspected if verdict is None else verdict.phase
     # Where nothing is drawn any more a suspicion cannot be tested, and it must not keep cars from starting.
     contradicted = (
-        witness.sampled_s - witness.weighed_s <= LONGEST_S
+        charging
+        and witness.sampled_s - witness.weighed_s <= LONGEST_S
         and max(witness.scores, default=0.0) >= _DOUBT
     )
     return Testimony(
