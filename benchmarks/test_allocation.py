@@ -156,7 +156,7 @@ def test_guard(benchmark: Any, connectors: int) -> None:
 def by_linear_programs(case: Case, demands: list[Demand]) -> list[float]:
     """Return the max-min fair currents of one class of admitted connectors: one LP per level.
 
-    Who has a dual value in the constraint `x >= weight * level` cannot rise any more and keeps its current.
+    A connector with a dual value in the constraint `x >= weight * level` cannot rise any more and keeps its current.
     """
     rows = list(_rows(case, {demand.connector.id: demand for demand in demands}))
     count = len(demands)

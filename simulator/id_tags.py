@@ -1,4 +1,4 @@
-"""Who may charge while the central system cannot be asked: by the list that it sent, else by the charge point's cache."""
+"""Cards that may charge while the central system cannot be asked: by the list it sent, else by the charge point's cache."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ class IdTags:
         self.listed: dict[str, bool] = {}
         """Casefolded, and whether they may charge."""
         self.version = 0
-        """Of the list."""
+        """Version of the list."""
         self.cached: set[str] = set()
         """Casefolded: who was welcome."""
         self._config = config

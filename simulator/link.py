@@ -54,7 +54,7 @@ class LinkConfig:
     """Where to connect, as whom, and how patiently."""
 
     url: str
-    """Of the central system; the identity is appended."""
+    """Address of the central system; the identity is appended."""
     identity: str
     subprotocol: str = "ocpp1.6"
     password: str | None = None

@@ -151,7 +151,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: Any) -> None:
 async def _async_take_up(hass: HomeAssistant, entry: ReevConfigEntry) -> None:
     """Take up changed settings, also during the set-up; the charge points keep their sockets.
 
-    Of many changes before the reload it takes up all.
+    It takes up all changes made before the reload.
     """
     coordinator = entry.runtime_data
     if not coordinator.outdated and not coordinator.async_take_up():

@@ -1,4 +1,4 @@
-"""Who asks: an administrator, a user of the site, or anybody else who may log in."""
+"""The person that asks: an administrator, a user of the site, or anybody else with a log-in."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from homeassistant.exceptions import Unauthorized
 from .const import CONF_PERSON, DEFAULT_ID_TAG, SUBENTRY_USER
 from .people import People, tag_key
 
-# Of a tag that may be shown to everybody: enough to tell two cards apart, too little to charge with.
+# Everybody may see this much of a tag: enough to tell two cards apart, too little to charge with.
 _SHOWN_CHARACTERS = 2
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 DOMAIN: Final = "reev_ems"
 
-# Of the config entry: what is stored of a higher one is not understood.
+# The version of the config entry; what a higher one stored is not understood.
 VERSION: Final = 1
 MINOR_VERSION: Final = 2
 
@@ -26,7 +26,7 @@ SUBENTRY_USER_GROUP: Final = "user_group"
 CONF_LIMIT_A: Final = "limit_a"
 CONF_LIMIT_W: Final = "limit_w"
 CONF_OCPP_PORT: Final = "ocpp_port"
-# Of the port, hence the same at all sites that share it (security.py).
+# The port has it, hence all sites that share the port have the same (security.py).
 CONF_SECURITY: Final = "security"
 
 # Config entry: options; beside these, every field of energy_management.model.Settings under its own name.

@@ -31,13 +31,13 @@ TO_REDACT = {
     CONF_FORMER_PASSWORD,
     CONF_PASSWORD,
     CONF_SERIAL,
-    # Of a firmware: it may carry a log-in.
+    # The address of a firmware may carry a log-in.
     CONF_URL,
     "address",
     "id_tag",
     "serial",
     "unique_id",
-    # Of a running transaction.
+    # The user of a running transaction.
     "user",
 }
 

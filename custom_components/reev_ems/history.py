@@ -1,6 +1,6 @@
 """The last hour of observations and decisions, so that a decision can be replayed after somebody wondered about it.
 
-Of a large site it is less than an hour: as much as a bound on the memory allows.
+A large site keeps less than an hour: as much as a bound on the memory allows.
 """
 
 from collections import deque
@@ -22,7 +22,7 @@ KEPT_BYTES = 16 * 1024 * 1024
 # is objects in memory, hence parts have the fewer steps the more connectors there are.
 PART_CONNECTORS = 2500
 PART_STEPS = 60
-# Of a machine that is too busy to pack them, steps are left out: better than to pile them up.
+# A machine that is too busy to pack steps leaves some out: better than to pile them up.
 MAX_PACKING = 2
 
 
@@ -97,7 +97,7 @@ class History:
 
     async def async_steps(self) -> list[Step]:
         """Return all steps, oldest first."""
-        # Of two that were packed at the same time the later one may have been ready first.
+        # If two were packed at the same time, the later one may have been ready first.
         in_order = sorted(self._parts, key=lambda part: part.until_s)
         parts = [part.packed for part in in_order]
         opened = list(self._open)

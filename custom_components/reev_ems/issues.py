@@ -46,9 +46,9 @@ METER_TROUBLES = frozenset(
         "wrong_identity",
         "frozen",
         "profile_missing",
-        # Of a meter made of sensors, whatever is wrong with them.
+        # A meter made of sensors has this one, whatever is wrong with them.
         "sensors",
-        # Of a meter that is silent, if the state of its gateway is known.
+        # A silent meter has this one, if the state of its gateway is known.
         "behind_gateway",
         "gateway_dead",
     }
@@ -113,7 +113,7 @@ class _Finding:
     """An issue as the registry takes it."""
 
     key: str
-    """Of its translation."""
+    """Key of its translation."""
     severity: ir.IssueSeverity
     placeholders: Mapping[str, str]
     subentry_id: str | None = None

@@ -1,4 +1,4 @@
-"""Who charges at a site: users, known by the tags that they present, and groups of users."""
+"""The people that charge at a site: users, known by the tags that they present, and groups of users."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ MAX_PRESENTED = 20
 
 
 class Access(StrEnum):
-    """Who may charge."""
+    """The people that may charge."""
 
     ANYONE = "anyone"
     """All but users who are disabled."""

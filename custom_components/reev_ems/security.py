@@ -47,7 +47,7 @@ class PortSecurity:
 
     profile: SecurityProfile = SecurityProfile.NONE
     address: str | None = None
-    """Of this machine: where alone the port is open; None: at every one that it has."""
+    """Address of this machine at which alone the port is open; None: at every one that it has."""
     names: tuple[str, ...] = ()
     """Host names and addresses for which a certificate is made; empty where there are files."""
     certificate: str | None = None

@@ -49,7 +49,7 @@ ATTR_START = "start"
 # Long enough to drive there.
 DEFAULT_RESERVATION = timedelta(minutes=30)
 
-# Of sessions in one answer: more makes it unwieldy.
+# More sessions in one answer make it unwieldy.
 MAX_SESSIONS = 1000
 
 # OCPP 1.6: CiString20Type.

@@ -34,7 +34,7 @@ _URL = f"/api/{DOMAIN}/upload"
 OPEN_FOR = timedelta(minutes=15)
 TRANSFER_TIMEOUT_S = 600.0
 
-# Of the largest archive that a charger was heard of to make; a card with Home Assistant has room for a few.
+# The largest archive that a charger is known to make; a card with Home Assistant has room for a few.
 MAX_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 _MAX_OPEN = 20

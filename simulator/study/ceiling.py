@@ -17,7 +17,7 @@ from .plant import Plant, Seen
 _EVERY_S = 5
 _TURN_WH = 3000.0
 _HELD_WH = 1000.0
-"""Who charges counts as served by so much less."""
+"""A car that charges counts as served by so much less."""
 
 
 class Ceiling:

@@ -1,4 +1,4 @@
-"""Who decides: the interface, and baselines by rules that others published.
+"""Controllers: the interface, and baselines by rules that others published.
 
 `equal`: every 10 s each car that is plugged in gets the same share of every circuit above it; what one does not use
 goes to nobody (openWB's interval; the rule of most load management boxes).
@@ -9,6 +9,7 @@ its charge points' largest; what is left of the limit goes to whose turn it is (
 All of them renew their permits at half of a life of 300 s.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, override
@@ -50,7 +51,7 @@ class Controller(Protocol):
         """Answer what is known now."""
 
 
-class Baseline:
+class Baseline(ABC):
     """What the baselines have in common: they know wiring, limits and reports, and renew their permits."""
 
     def __init__(self, plan: SitePlan) -> None:
@@ -109,9 +110,9 @@ class Baseline:
     def _permit(self, name: str) -> float:
         return self._permits.get(name, (self.outlets[name].floor, 0.0))[0]
 
+    @abstractmethod
     def decide(self, seen: Seen) -> dict[str, float]:
         """Return the permits that change now."""
-        raise NotImplementedError
 
     def draw_a(self, name: str, report: Report) -> tuple[float, float, float]:
         """Return what a charge point says that it draws, else its permit, on the phases it is wired to."""
@@ -190,7 +191,7 @@ class Equal(Baseline):
             return {}
         rooms = self.room_a(seen)
         present = self.by_arrival()
-        # Who came last waits until the rest gets the minimum.
+        # The last to come waits until the rest gets the minimum.
         while True:
             permits = self._shares(present, rooms, seen.external_w)
             if not present or all(

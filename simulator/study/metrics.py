@@ -142,7 +142,7 @@ class Metrics:
         self.room_w: list[float] = []
         """The oracle's, per second."""
         self.drawn_w: list[float] = []
-        """Of the cars that want energy, at the AC side."""
+        """Energy of the cars that want it, at the AC side."""
         self._given_w: list[float] = []
         """What they are offered and would take."""
         self.room_lines_a: list[tuple[float, float, float]] = []
@@ -159,7 +159,7 @@ class Metrics:
         """When each was raised first."""
         self._issue_counts: Counter[str] = Counter()
         self.false_alarms: Counter[str] = Counter()
-        """Of issues that say what was not so; of no meaning under a fault."""
+        """Issues that say what was not so; without meaning under a fault."""
         self._true_over_s = -_RECENT_S
         self._open: frozenset[Issue] = frozenset()
         self._sun: dict[str, float] = defaultdict(float)

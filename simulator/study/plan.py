@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 VOLTAGE_V = 230.0
-"""Of every phase, always: what is studied are currents."""
+"""The voltage of every phase, always: what is studied are currents."""
 
 PATIENT = 1_000_000
 """Pauses that no car lives to see."""

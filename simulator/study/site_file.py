@@ -12,6 +12,8 @@ from typing import Any
 import voluptuous as vol
 import yaml
 
+from simulator.values import NOT_NEGATIVE, POSITIVE, SHARE, finite, per_phase
+
 from . import breakers, house
 from .plan import (
     PATIENT,
@@ -36,40 +38,22 @@ class SiteError(Exception):
     """A site that cannot be studied; the text names the place."""
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise vol.Invalid("a number is needed")
-    if not abs(value) < 1e9:
-        raise vol.Invalid("a finite number is needed")
-    return float(value)
-
-
-_POSITIVE = vol.All(
-    _number, vol.Range(min=0.0, min_included=False, msg="must be above 0")
-)
-_NOT_NEGATIVE = vol.All(_number, vol.Range(min=0.0, msg="must not be negative"))
-_SHARE = vol.All(_number, vol.Range(min=0.0, max=1.0, msg="must be from 0 to 1"))
 _SECONDS = vol.All(int, vol.Range(min=0, max=60, msg="must be from 0 to 60"))
 _NAME = vol.All(str, vol.Length(min=1, max=48))
 
 
 def _per_phase(value: Any) -> PerPhase:
-    if isinstance(value, list):
-        if len(value) != 3:
-            raise vol.Invalid("one number or three are needed")
-        first, second, third = (_NOT_NEGATIVE(part) for part in value)
-        return (first, second, third)
-    same = _NOT_NEGATIVE(value)
-    return (same, same, same)
+    first, second, third = (NOT_NEGATIVE(part) for part in per_phase(value))
+    return (first, second, third)
 
 
 def _span(value: Any) -> tuple[float, float]:
     """Read a number, or the two ends of a range."""
     if isinstance(value, list):
-        if len(value) != 2 or _number(value[0]) > _number(value[1]):
+        if len(value) != 2 or finite(value[0]) > finite(value[1]):
             raise vol.Invalid("a range is [from, to]")
-        return _number(value[0]), _number(value[1])
-    same = _number(value)
+        return finite(value[0]), finite(value[1])
+    same = finite(value)
     return (same, same)
 
 
@@ -98,8 +82,8 @@ _METER = _made(
             int, vol.Range(min=1, max=60, msg="must be from 1 to 60")
         ),
         vol.Optional("lag_s"): _SECONDS,
-        vol.Optional("noise_a"): _NOT_NEGATIVE,
-        vol.Optional("resolution_a"): _POSITIVE,
+        vol.Optional("noise_a"): NOT_NEGATIVE,
+        vol.Optional("resolution_a"): POSITIVE,
     },
     MeterPlan,
 )
@@ -109,10 +93,10 @@ _HOUSE = _made(
             house.KINDS, msg=f"one of {', '.join(house.KINDS)}"
         ),
         vol.Optional("level_a"): _per_phase,
-        vol.Optional("kettles_per_h"): _NOT_NEGATIVE,
-        vol.Optional("heat_pump_a"): _NOT_NEGATIVE,
-        vol.Optional("inrush_a"): _NOT_NEGATIVE,
-        vol.Optional("flicker_a"): _NOT_NEGATIVE,
+        vol.Optional("kettles_per_h"): NOT_NEGATIVE,
+        vol.Optional("heat_pump_a"): NOT_NEGATIVE,
+        vol.Optional("inrush_a"): NOT_NEGATIVE,
+        vol.Optional("flicker_a"): NOT_NEGATIVE,
         vol.Optional("most_a"): _per_phase,
     },
     HousePlan,
@@ -142,9 +126,9 @@ _OUTLETS = vol.Schema(
         vol.Optional("phases", default=["L1", "L2", "L3"]): _phases,
         # Each next outlet begins one phase later, as good electricians wire them.
         vol.Optional("rotated", default=True): bool,
-        vol.Optional("least"): _POSITIVE,
-        vol.Optional("most"): _POSITIVE,
-        vol.Optional("efficiency"): _SHARE,
+        vol.Optional("least"): POSITIVE,
+        vol.Optional("most"): POSITIVE,
+        vol.Optional("efficiency"): SHARE,
         vol.Optional("mode"): vol.In(
             ("fast", "solar", "solar_min", "automatic", "off")
         ),
@@ -155,42 +139,42 @@ _OUTLETS = vol.Schema(
 _CARS = vol.Schema(
     {
         vol.Required("outlets"): _NAME,
-        vol.Optional("share", default=1.0): _SHARE,
+        vol.Optional("share", default=1.0): SHARE,
         vol.Required("arrive_h"): _span,
         vol.Required("stay_h"): _span,
         vol.Required("need_kwh"): _span,
         # Shares of cars with one, two and three phases.
         vol.Optional("phases", default=[0.3, 0.1, 0.6]): vol.All(
-            [_SHARE], vol.Length(min=3, max=3)
+            [SHARE], vol.Length(min=3, max=3)
         ),
         vol.Optional("most_kw", default=[50, 150]): _span,
-        vol.Optional("wakes", default=0.3): _SHARE,
+        vol.Optional("wakes", default=0.3): SHARE,
         # Shares of cars that give up after 3 and after 10 pauses; the others never do.
         vol.Optional("gives_up", default=[0.1, 0.2]): vol.All(
-            [_SHARE], vol.Length(min=2, max=2)
+            [SHARE], vol.Length(min=2, max=2)
         ),
     }
 )
 _SITE = vol.Schema(
     {
         vol.Required("name"): _NAME,
-        vol.Optional("hours", default=24.0): vol.All(_POSITIVE, vol.Range(max=240.0)),
+        vol.Optional("hours", default=24.0): vol.All(POSITIVE, vol.Range(max=240.0)),
         vol.Optional("start_h", default=12.0): vol.All(
-            _number, vol.Range(min=0, max=24)
+            finite, vol.Range(min=0, max=24)
         ),
         vol.Required("circuits"): vol.All([_CIRCUIT], vol.Length(min=1)),
         vol.Required("outlets"): {_NAME: _OUTLETS},
         vol.Required("cars"): [_CARS],
-        vol.Optional("imbalance_a"): vol.Any(None, _POSITIVE),
+        vol.Optional("imbalance_a"): vol.Any(None, POSITIVE),
         vol.Optional("sun"): _made(
-            {vol.Required("peak_w"): _POSITIVE, vol.Optional("clouds"): _SHARE}, SunPlan
+            {vol.Required("peak_w"): POSITIVE, vol.Optional("clouds"): SHARE}, SunPlan
         ),
         vol.Optional("battery"): _made(
             {
-                vol.Required("capacity_wh"): _POSITIVE,
-                vol.Required("max_w"): _POSITIVE,
-                vol.Optional("soc"): _SHARE,
-                vol.Optional("response_s"): _POSITIVE,
+                vol.Required("capacity_wh"): POSITIVE,
+                vol.Required("max_w"): POSITIVE,
+                vol.Optional("soc"): SHARE,
+                vol.Optional("response_s"): POSITIVE,
             },
             BatteryPlan,
         ),
@@ -302,8 +286,8 @@ def _external(
             at_h, limit_w = point
             found.append(
                 (
-                    round(_number(at_h) * 3600),
-                    None if limit_w is None else _number(limit_w),
+                    round(finite(at_h) * 3600),
+                    None if limit_w is None else finite(limit_w),
                 )
             )
         except (ValueError, vol.Invalid) as error:

@@ -156,7 +156,7 @@ async def test_models_in_the_language_that_is_set(
 async def test_notes_about_values_do_not_hang_on_an_error(
     hass: HomeAssistant, entry: MockConfigEntry, garage: str, meter: ModbusServer
 ) -> None:
-    """Who cannot reach a meter is told how to reach it, and nothing about its energies."""
+    """A person who cannot reach a meter is told how to reach it, and nothing about its energies."""
     meter.silent_units.add(1)
     form = await open_subentry(hass, entry, "meter")
     await form.submit(

@@ -265,6 +265,24 @@ def test_s14_a_car_that_stops_untold_is_a_doubt_only() -> None:
     assert not told.doubt
 
 
+def test_s14_a_contradicting_step_holds_only_while_a_car_charges() -> None:
+    """With all cars paused nothing can test the suspicion, and it must not keep the first one from starting."""
+    before: PartVector = (-18.0, -17.0, -19.0, -12420.0)
+    less: Vector = (6.0, 6.0, 6.0, 4140.0)
+    after: PartVector = (-8.0, -7.0, -9.0, -5520.0)
+    testimony = heard(*[before] * 30, may_generate=True)
+    assert not testimony.doubt
+    for at_s in range(30, 60):
+        testimony = hear(testimony.witness, float(at_s), after, less, may_generate=True)
+    assert testimony.doubt and testimony.finding is None
+    paused: Vector = (0.0, 0.0, 0.0, 0.0)
+    for charging in (True, False):
+        next_one = hear(
+            testimony.witness, 60.0, after, paused, may_generate=True, charging=charging
+        )
+        assert next_one.doubt is charging
+
+
 def test_s14_a_finding_ends_after_a_minute_of_consistent_level() -> None:
     """Not before."""
     testimony = heard(RIGHT, *[(-18.0, 17.0, 19.0, 4140.0)] * 6)

@@ -119,7 +119,7 @@ async def test_s12_pairing_is_for_administrators(
 async def test_s12_events_do_not_tell_tags(
     hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:
-    """Of a session, and of a tag that was refused, everybody sees the user and the end of the tag."""
+    """Everybody sees the user and the end of the tag of a session, and of a tag that was refused."""
     async with Charger(entry.data["ocpp_port"], "CP-LEFT") as charger:
         await charger.start(tag="CARD-ADA", meter_wh=1000)
         session = state(hass, entry, "event", LEFT, "1_session").attributes

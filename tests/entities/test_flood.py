@@ -18,7 +18,7 @@ from .test_services import LEFT
 async def test_s12_a_flood_of_events_and_states(
     hass: HomeAssistant, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of two hundred events a few are written, and the next one tells how many were not; the last state is written."""
+    """A few of two hundred events are written, and the next one tells how many were not; the last state is written."""
     monkeypatch.setattr(messages_pace, "RATE_PER_S", 1e6)
     monkeypatch.setattr(pace, "EVENT_PAUSE_S", 0.0)
     monkeypatch.setattr(entity, "NEWS_INTERVAL_S", 0.5)

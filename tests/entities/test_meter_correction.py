@@ -200,7 +200,7 @@ async def test_s2_one_click_sets_a_meter_right_that_was_turned_while_it_ran(
 async def test_nothing_is_turned_twice(
     hass: HomeAssistant, site: MockConfigEntry
 ) -> None:
-    """Who has turned the meter in its form meanwhile must not have it turned back by the issue."""
+    """A meter that was turned in its form meanwhile is not turned back by the issue."""
     subentry = meter_of(site)
     before = dict(subentry.data)
     hass.config_entries.async_update_subentry(

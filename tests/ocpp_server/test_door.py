@@ -1,4 +1,4 @@
-"""Who stands at the door: guessers of passwords, silent sockets and crowds of strangers keep nobody out (S12)."""
+"""Strangers at the door: guessers of passwords, silent sockets and crowds of strangers keep nobody out (S12)."""
 
 import asyncio
 from contextlib import suppress
@@ -140,7 +140,7 @@ async def knock(server: OcppServer, id_: str, address: str) -> WireChargePoint |
 async def test_s12_a_crowd_does_not_push_out_who_comes_alone(
     server: OcppServer,
 ) -> None:
-    """Of a flood of ids from one address a few are listed; from another one there is room, before and after it."""
+    """A few of a flood of ids from one address are listed; from another one there is room, before and after it."""
     told: list[str] = []
     gone: list[str] = []
     server.on_unknown = lambda unknown: told.append(unknown.id)

@@ -55,7 +55,7 @@ async def test_permits_that_are_not_implemented(
 async def test_messages_that_cannot_be_asked_for(
     adopt: Any, dial: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who knows no TriggerMessage is asked once, not at every look for values that are late."""
+    """A charge point that knows no TriggerMessage is asked once, not at every look for values that are late."""
     monkeypatch.setattr(charge_point, "METER_WATCH_S", 0.05)
     adopt()
     client = await dial(handlers={"TriggerMessage": lambda _: UNKNOWN})
@@ -125,7 +125,7 @@ async def test_s1_phases_are_learnt_from_a_small_current(adopt: Any, dial: Any) 
 async def test_the_version_that_is_meant_for_it(
     adopt: Any, dial: Any, wanted: str | None, offered: tuple[str, ...], agreed: str
 ) -> None:
-    """Of several versions the one that was set goes first; nobody is kept out for it."""
+    """The version that was set goes first among several; nobody is kept out for it."""
     point, _ = adopt(quirks={"ocpp_version": wanted} if wanted else {})
     await dial(protocols=offered)
     await soon(lambda: point.connected)
@@ -133,7 +133,7 @@ async def test_the_version_that_is_meant_for_it(
 
 
 async def test_another_version_is_agreed_on_anew(adopt: Any, dial: Any) -> None:
-    """Who is connected in another version than the one that is set now has to connect again."""
+    """A charge point connected in another version than the one that is set now has to connect again."""
     point, _ = adopt()
     client = await dial(protocols=("ocpp2.0.1", "ocpp1.6"))
     await soon(lambda: point.connected)

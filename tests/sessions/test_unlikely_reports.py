@@ -127,7 +127,7 @@ async def test_s11_an_end_with_a_foreign_id_ends_the_session_of_its_tag_only(
 async def test_s11_an_end_whose_id_was_lost_goes_where_it_fits(
     log: SessionLog,
 ) -> None:
-    """Of two that run one was measured above its register; where both fit it is kept by itself."""
+    """One of two that run was measured above its register; where both fit it is kept by itself."""
     first = await start(log, "a")
     second = await start(log, "b", connector_id=2)
     await measure(log, second, 10, 9000)

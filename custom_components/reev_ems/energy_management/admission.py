@@ -1,4 +1,4 @@
-"""Who may charge at all: first fit at the minimum current.
+"""The connectors that may charge at all: first fit at the minimum current.
 
 First fit in order starts at least 98 % of the connectors that an optimal choice could start, and unlike that choice
 it can be explained: whoever is paused lacked room in one row for which others were before him.

@@ -1,4 +1,4 @@
-"""Who may charge, with how much, and what limited each.
+"""The connectors that may charge, with how much, and what limited each.
 
 `allocate(case)` is pure and deterministic: the same case gives the same answer in any order of its parts. In
 sequence: the rows (rows.py), admission at the minimum (admission.py), the common water level per class (filling.py),
@@ -74,7 +74,7 @@ def allocate(case: Case, support_a: Mapping[str, float] | None = None) -> Alloca
         support_a = imbalance.supports(case)
     for _ in range(_SUPPORT_ROUNDS):
         allocation = _Sharing(case, support_a).allocation()
-        # Who is lowered below what it draws now will soon support the other phases with less.
+        # A connector lowered below what it draws now will soon support the other phases with less.
         lowered_a = {
             connector: permit_a
             for connector, relied_a in support_a.items()

@@ -196,7 +196,7 @@ class CircuitShare:
 
 @frozen
 class Allocation:
-    """Who gets how much, who gets nothing, and what limited each."""
+    """The permit of each, those that get nothing, and what limited each."""
 
     shares: Mapping[str, Share]
     """By connector, the admitted ones."""

@@ -31,7 +31,7 @@ class Held:
 
 @frozen
 class Chosen:
-    """Who takes part, and what they may take from the sun."""
+    """The connectors that take part, and what they may take from the sun."""
 
     candidates: tuple[Seen, ...]
     sleepers: tuple[Seen, ...]

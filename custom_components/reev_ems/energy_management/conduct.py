@@ -123,7 +123,7 @@ def _with_report(
     if low == last.low and high == last.high:
         return reports
     if len(reports) > 1 and reported_s < last.from_s + _REPORT_S:
-        # Of what comes within a few seconds the hull is kept, with the last one after it.
+        # The hull of what comes within a few seconds is kept, with the last one after it.
         before = reports[-2]
         if before.from_s > last.from_s - _REPORT_S:
             hull = Report(

@@ -150,7 +150,7 @@ def _rows(case: Case, demands: Mapping[str, Demand]) -> Iterator[_Row]:
     everybody: _Members = {}
     for name, demand in demands.items():
         phase_count = demand.phase_count
-        # Who is on unknown phases is on each (S2).
+        # A connector on unknown phases is on each (S2).
         phases = PHASES if phase_count == 3 or not demand.phases else demand.phases
         everybody[name] = (phases, float(phase_count))
         here: str | None = demand.connector.circuit

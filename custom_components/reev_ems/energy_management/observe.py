@@ -24,7 +24,7 @@ STEERED: Final = frozenset(
 _NO_SESSION: Final = frozenset({ConnectorState.AVAILABLE, ConnectorState.FINISHING})
 
 _GUESSED: Final = 1.5
-"""Of the time that a report is believed: the first one may be a little late."""
+"""Multiple of the time that a report is believed: the first one may be a little late."""
 
 _ABSENT = ConnectorObservation(state=ConnectorState.OFFLINE)
 

@@ -11,7 +11,7 @@ from .tree import paths_to_root
 from .vectors import Vector
 
 _ROUNDING = 1e-6
-"""Of a step: a value this near to the next step is that step, less float noise."""
+"""Share of a step: a value this near to the next step is that step, less float noise."""
 
 
 @dataclass(frozen=True, slots=True)

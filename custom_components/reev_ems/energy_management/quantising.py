@@ -7,7 +7,7 @@ from typing import NamedTuple
 from .bottlenecks import Bottlenecks
 
 _ROUNDING = 1e-9
-"""Of a step: a value this little below a step is that step."""
+"""Share of a step: a value this little below a step is that step."""
 
 
 def whole_steps(steps: float) -> int:

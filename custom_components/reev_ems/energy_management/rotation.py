@@ -17,7 +17,7 @@ from .state import ConnectorMemory, ControllerState
 
 @frozen
 class Rotation:
-    """Who gives way."""
+    """The connector that gives way."""
 
     memories: Mapping[str, ConnectorMemory]
     yielded_s: float | None

@@ -31,13 +31,13 @@ class Applicant:
 
 @frozen
 class SunPlan:
-    """Who may charge from the surplus."""
+    """The connectors that may charge from the surplus."""
 
     suns: Mapping[str, Sun]
     waiting: Mapping[str, Limit]
-    """Who may not, and why."""
+    """The connectors that may not, and why."""
     stopping: Mapping[str, Limit]
-    """Who is held at the minimum because the surplus does not suffice."""
+    """The connectors that are held at the minimum because the surplus does not suffice."""
     committed_w: Mapping[str, float]
     """By budget, the minimums of those who charge: they get these whatever the surplus is."""
     started_s: float | None

@@ -31,7 +31,7 @@ _LEVEL_S = 3.0
 _LEVEL_SURE_S = 5.0
 """The same where no car can explain it, whatever its charge point has not told yet."""
 _CLEAR_SHARE = 0.25
-"""Who lacks less of what the cars draw is doubted; whether it is a fault is for the steps to tell."""
+"""A meter that lacks less of what the cars draw is doubted; the steps tell whether it is a fault."""
 _HOUSE_A, _HOUSE_SHARE = 0.5, 0.03
 """A phase that showed more than the cars drew by 0.5 A, and by what their meters may be off, carried something else, too."""
 _LIVELY, _NEARLY_LIVELY = 0.5, 0.4

@@ -69,7 +69,7 @@ class Still:
     since_s: float
     patience_s: float = STILL_S
     share: float = 0.5
-    """Of the readings that differ from the one before."""
+    """Share of the readings that differ from the one before."""
     readings: int = 0
     coarse: bool = True
     """Whether it tells whole amperes."""

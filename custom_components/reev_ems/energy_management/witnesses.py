@@ -108,7 +108,7 @@ def hear(
                 continue
         witness = memory.witness
         if witness is not None and name in moved:
-            # Who comes or goes takes its draw along, and the meter rightly shows nothing of that.
+            # A connector that comes or goes takes its draw along, and the meter rightly shows nothing of that.
             witness = forget_steps(witness, total)
         found = attest(
             witness,

@@ -228,7 +228,7 @@ class ChargePointSubentryFlow(ConfigSubentryFlow):
         return self.async_show_form(
             step_id="login",
             data_schema=self.add_suggested_values_to_schema(
-                # Who comes here wants another one, and must not lose the one there is by a mere click.
+                # The person came for another one, and must not lose the one there is by a mere click.
                 probatio.Schema(login_fields(LOGIN_GENERATE)),
                 user_input,
             ),

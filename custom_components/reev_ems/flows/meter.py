@@ -57,7 +57,7 @@ class MeterFlow[
     async def _async_connect(self, user_input: dict[str, Any]) -> ResultT:
         """Go on with the connection that was entered."""
         if errors := await self._meter.async_connect(user_input):
-            # Of a model without public registers every known map was tried: the person has to enter it.
+            # Every known map of a model without public registers was tried: the person has to enter it.
             if CONF_MAP in errors:
                 return self._show_map(errors)
             return self._show_connection(errors)

@@ -146,7 +146,7 @@ class _Connection(ModbusConnection):
     def _ended(self, attempt: asyncio.Task[None]) -> None:
         self._attempts.discard(attempt)
         if not attempt.cancelled():
-            # Who would have wanted to know may be gone.
+            # The caller that would have wanted to know may be gone.
             attempt.exception()
 
     @override

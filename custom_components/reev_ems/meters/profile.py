@@ -116,7 +116,7 @@ class Identifier:
     type: str
     word_order: WordOrder
     byte_order: WordOrder = "big"
-    """Of a text: whether the first letter is the high or the low byte of a register."""
+    """Whether the first letter of a text is the high or the low byte of a register."""
     expect: tuple[int | str, ...] = ()
     """Numbers of which it must be one, or texts of which it must begin with one; empty: anything."""
     hint: bool = False
@@ -159,4 +159,4 @@ class MeterProfile:
     value_notes: tuple[str, ...] = ()
     """The same about its values, of no use while it does not answer."""
     sources: tuple[str, ...] = ()
-    """Who has these registers, and which of them after a colon."""
+    """Sources of these registers, and which of them after a colon."""

@@ -339,7 +339,7 @@ async def probe_meter(
 ) -> MeterProbe:
     """Try a meter out: identification, one reading, and what is odd about it.
 
-    Of a profile that only names candidates, the first that fits is taken. Raises MeterError within the timeout.
+    If a profile only names candidates, the first that fits is taken. Raises MeterError within the timeout.
     """
     try:
         async with asyncio.timeout(timeout_s):

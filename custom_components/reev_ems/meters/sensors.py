@@ -16,7 +16,7 @@ FOLLOWING_QUANTITIES = (*PHASE_CURRENTS, *PHASE_POWERS, "power_total")
 SENSOR_QUANTITIES = (*FOLLOWING_QUANTITIES, *PHASE_VOLTAGES)
 NOMINAL_VOLTAGE_V = Site(circuits=()).voltage_v
 LOWEST_POWER_FACTOR = 0.9
-"""Of what is drawn, where only the power is known: without it a reactive current would be missed."""
+"""Taken where only the power is known: without it a reactive current would be missed."""
 COARSE_A = 0.5
 """A current that is told in steps of this or more is not taken as it is."""
 COARSE_MARGIN_A = 0.5

@@ -69,7 +69,7 @@ class Dialect(ABC):
 
     version: str
     id_tag_length: int
-    """Of the longest id tag."""
+    """Characters of the longest id tag."""
 
     def __init__(self, point: ChargePoint) -> None:
         """Speak for a charge point."""

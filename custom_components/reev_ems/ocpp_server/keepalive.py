@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 PING_INTERVAL_S = 20.0
 PING_TIMEOUT_S = 25.0
 SILENCE_S = 150.0
-"""Who answers no pings sends a Heartbeat each minute."""
+"""A charge point that answers no pings sends a Heartbeat each minute."""
 _UNANSWERED = 3
 """After so many it is taken for one that answers none: each would be kept in mind for as long as the connection lasts."""
 

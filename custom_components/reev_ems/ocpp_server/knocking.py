@@ -1,4 +1,4 @@
-"""Who knocks while pairing is open: listed as long as there is room, and nobody pushes out who came alone (S12)."""
+"""Charge points that knock while pairing is open: listed while there is room; none pushes out one that came alone (S12)."""
 
 from collections import Counter
 from collections.abc import Hashable, Mapping

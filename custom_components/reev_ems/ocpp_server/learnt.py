@@ -26,7 +26,7 @@ class Learnt:
     """
 
     info: BootInfo = field(default_factory=BootInfo)
-    """Of whom this is true."""
+    """The charge point that this is true of."""
     overrides: Mapping[str, object] = field(default_factory=dict)
     """What the person had set of its abilities (ChargePointConfig.quirks) when they were learnt."""
     abilities: Abilities = field(default_factory=Abilities)

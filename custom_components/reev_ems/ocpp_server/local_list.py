@@ -97,7 +97,7 @@ class LocalList:
             return
         fitting = {
             id_tag: may_charge
-            # Who may charge is first where there is not room for all.
+            # A card that may charge comes first where there is not room for all.
             for id_tag, may_charge in sorted(
                 id_tags.items(), key=lambda item: (not item[1], item[0])
             )[: room.in_all]
@@ -121,7 +121,7 @@ class LocalList:
         self.record = LocalListRecord(version=version, digest=record.digest)
         point.taught()
         try:
-            # Who is not in the list any more must not be in there either.
+            # A card that left the list must not stay in the cache either.
             await point.clear_cache()
         except CallError as error:
             _LOGGER.debug("%s: cache not cleared: %s", point.id, error)

@@ -16,7 +16,7 @@ _SALT_BYTES = 16
 _GENERATED = re.compile(r"[0-9a-f]{32}")
 """128 random bits: nobody tries them all, however quickly."""
 _COST, _BLOCK, _PARALLEL = 2**12, 8, 1
-"""Of scrypt: a few milliseconds and 4 MB for each comparison."""
+"""Parameters of scrypt: a few milliseconds and 4 MB for each comparison."""
 _HASHED = re.compile(rf"(?:{_SLOW}|{_QUICK})\$[\w+/=]+\$[\w+/=]+")
 _REMEMBERED = 1000
 

@@ -114,12 +114,12 @@ class OcppServer:
 
     @property
     def charge_points(self) -> Mapping[str, ChargePoint]:
-        """Who is adopted."""
+        """The adopted charge points, by id."""
         return self._charge_points
 
     @property
     def unknown(self) -> Mapping[str, UnknownChargePoint]:
-        """Who knocked while pairing was open and is not adopted; at most 20."""
+        """Charge points that knocked while pairing was open and are not adopted; at most 20."""
         return self._knocking.listed
 
     @property
@@ -431,7 +431,7 @@ class OcppServer:
         elif point.config.password_on_trial and not self.demands_password:
             self._signed_in.pop(point.id, None)
             return True
-        # Who signs in by certificate (security profile 3) sends no password, also if he has one from before.
+        # A charge point that signs in by certificate (security profile 3) sends no password, even if it has an old one.
         return used is not None or certified
 
     def _demands_certificate(self, config: ChargePointConfig) -> bool:
@@ -443,7 +443,7 @@ class OcppServer:
     def _ask_for_certificates(self) -> None:
         """Ask for a certificate in each handshake as long as somebody has to show one.
 
-        Who it is shows only after the handshake; the others show none.
+        Its identity shows only after the handshake; the others show none.
         """
         context = self._ssl_context
         if context is not None and context.verify_mode is not VerifyMode.CERT_REQUIRED:

@@ -55,7 +55,7 @@ QUEUED_BY_CHARGER = frozenset(
 
 
 class Peer(Protocol):
-    """Who answers for the charge point at the other end."""
+    """Our side of the connection: it answers the charge point."""
 
     async def handle(
         self, session: Session, action: str, payload: Payload
@@ -328,7 +328,7 @@ class Session:
                 return
             answer = orjson.dumps(message).decode()
             if action != "Heartbeat":
-                # Who counts no messages would be told the time of its first one for ever.
+                # A charge point that counts no messages would be told the time of its first one for ever.
                 self._answers[message_id] = (fingerprint, answer)
             if len(self._answers) > _REMEMBERED_ANSWERS:
                 self._answers.popitem(last=False)

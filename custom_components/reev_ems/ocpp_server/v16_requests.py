@@ -47,7 +47,7 @@ _AUTHORIZATION_KEYS = {
     "StopTransactionOnInvalidId": "true",
     "AllowOfflineTxForUnknownId": "false",
 }
-"""Who may not charge does not, also while the connection is lost."""
+"""A card that may not charge does not, also while the connection is lost."""
 
 
 _EXTENDED_TRIGGERS = frozenset({"LogStatusNotification", "SignChargePointCertificate"})

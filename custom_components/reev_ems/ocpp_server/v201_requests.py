@@ -46,7 +46,7 @@ _LIST_ITEMS = "LocalAuthListCtrlr.ItemsPerMessage"
 _LIST_BYTES = "LocalAuthListCtrlr.BytesPerMessage"
 _OFFLINE = "AuthCtrlr.LocalAuthorizeOffline"
 _TOKEN_BYTES = 160
-"""Of one token in a list, the longest one, with its share of the message."""
+"""Size of the longest token in a list, with its share of the message."""
 _MANY_TOKENS = 1000
 _FEW_TOKENS = 10
 """In one message to a charging station that does not tell how many it takes."""
@@ -55,7 +55,7 @@ _AUTHORIZATION = {
     "AuthCtrlr.OfflineTxForUnknownIdEnabled": "false",
     "TxCtrlr.StopTxOnInvalidId": "true",
 }
-"""Who may not charge does not, also while the connection is lost."""
+"""A card that may not charge does not, also while the connection is lost."""
 
 _ENERGY = "Energy.Active.Import.Register"
 _VARIABLES_AT_ONCE = 4

@@ -209,7 +209,7 @@ class Database:
     def _check(self) -> str:
         """Return how to check the file: charge points wait for it, and the whole check of a large one takes long.
 
-        Of a million sessions (300 MB) it takes 13 s, without the contents of the indexes 0.5 s.
+        It takes 13 s for a million sessions (300 MB), without the contents of the indexes 0.5 s.
         """
         if self._path.stat().st_size > _CHECKED_WHOLE_BYTES:
             return "quick_check"

@@ -38,7 +38,7 @@ _FLUSH_S = 10.0
 _SAME_END = timedelta(seconds=2)
 """A repeated report of an end says the same time; we may have learnt more of the charge point's clock since."""
 _MOST_OPEN = 100
-"""Of one charge point: what more is open was forgotten by it."""
+"""Open sessions of one charge point: it forgot what more is open."""
 
 
 class SessionLog:

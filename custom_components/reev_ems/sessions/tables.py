@@ -135,4 +135,4 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_to_1,)
 """What leads from each version to the next one."""
 
 VERSION = len(MIGRATIONS)
-"""Of the schema, kept in the file (`PRAGMA user_version`)."""
+"""Version of the schema, kept in the file (`PRAGMA user_version`)."""

@@ -106,7 +106,7 @@ def test_files_that_are_no_sites(tmp_path: Path, text: str) -> None:
 
 
 def test_a_missing_file_names_those_that_are_there() -> None:
-    """Who mistypes a name is told the names."""
+    """A person who mistypes a name is told the names."""
     with pytest.raises(SiteError, match="there are apartments, company"):
         load_site("appartments", 1)
 
