@@ -213,6 +213,18 @@ def test_a_house_that_flickers_is_not_answered_all_the_time() -> None:
     assert loop.step(120).connectors["c0"].permit_a == 12
 
 
+def test_a_raise_is_taken_back_once() -> None:
+    """A house that takes room in two parts took one raise back: the room does not have to stand longer for it."""
+    loop = Loop(one(), (20.0, 20.0, 20.0))
+    loop.step(60)
+    for base_a in (23.0, 26.0):
+        loop.base_a = (base_a,) * 3
+        loop.step(15)
+    assert loop.state.connectors["c0"].permit.value == 6
+    loop.base_a = (20.0, 20.0, 20.0)
+    assert loop.step(28).connectors["c0"].permit_a == 12
+
+
 def test_s1_an_adopted_permit_is_one_that_the_charge_point_can_have() -> None:
     """After a restart it says 1.04 A, with a minimum of 8 A: nothing is what that means."""
     loop = Loop(one(Connector(id="c0", circuit="main", min_a=8.0)))

@@ -200,6 +200,25 @@ def test_the_lag_is_learnt_from_our_steps(lag_s: int) -> None:
     assert lag_s < testimony.lag_s <= lag_s + 8
 
 
+def test_the_lag_is_not_learnt_from_a_silence() -> None:
+    """Cars that fall to their floors meanwhile show when the meter answers again, however quick it is."""
+    low: Vector = (6.0, 6.0, 6.0, 4140.0)
+    shows: dict[Vector, PartVector] = {DRAWN: RIGHT, low: (8.0, 7.0, 9.0, 5520.0)}
+    testimony, at_s = heard(RIGHT), 0.0
+    for drawn in (low, DRAWN, low, DRAWN):
+        for _ in range(60):
+            at_s += 1.0
+            testimony = hear(testimony.witness, at_s, shows[drawn], drawn)
+    learnt_s = testimony.lag_s
+    assert learnt_s is not None and learnt_s < 10
+    for drawn in (low, DRAWN):
+        at_s += 40.0
+        for _ in range(60):
+            at_s += 1.0
+            testimony = hear(testimony.witness, at_s, shows[drawn], drawn)
+    assert testimony.lag_s == learnt_s
+
+
 @pytest.mark.parametrize("step_ends_s", [10.0, 60.0])
 def test_a_still_meter_is_not_probed_again_and_again(step_ends_s: float) -> None:
     """In a lab without noise each test that it passes doubles the patience."""

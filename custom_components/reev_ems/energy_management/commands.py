@@ -187,6 +187,8 @@ def _with_times(
         and new.limit.kind in LACKING
         and raised_s is not None
         and now_s - raised_s < _TAKEN_BACK_S
+        # A raise is taken back once, in however many parts.
+        and (memory.taken_back_s is None or memory.taken_back_s < raised_s)
         and item.seen.enabled
     ):
         # It is forgotten again as slowly as it grew.

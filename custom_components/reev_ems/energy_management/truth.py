@@ -126,6 +126,9 @@ def attest(
         return _testimony(witness, by_power, charging=charging)
     if sampled_s == witness.sampled_s:
         return _testimony(witness, by_power, charging=charging)
+    if sampled_s - witness.sampled_s > settings.meter_timeout_s:
+        # Nobody knows when within its silence a meter followed.
+        witness = forget_steps(witness, (*drawn_low, *drawn_high, *permitted))
     before = witness
     lag_s = learnt_lag_s(witness)
     behind_s = settings.meter_lag_s if lag_s is None else lag_s
