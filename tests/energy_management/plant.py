@@ -166,6 +166,10 @@ class Plant:
         for car in self.cars.values():
             car.follow(self.now_s)
         self.loads.append(self.load())
+        return self.decide()
+
+    def decide(self) -> Decision:
+        """Decide anew with what can be known now; commands arrive."""
         observation = self.observe()
         if self.before_step:
             observation = self.before_step(observation)

@@ -6,6 +6,7 @@ import pytest
 
 from custom_components.reev_ems.energy_management.controller import ControllerState
 from custom_components.reev_ems.energy_management.model import (
+    ChargingMode,
     Connector,
     ImbalanceLimit,
     PerPhase,
@@ -223,6 +224,23 @@ def test_a_raise_is_taken_back_once() -> None:
     assert loop.state.connectors["c0"].permit.value == 6
     loop.base_a = (20.0, 20.0, 20.0)
     assert loop.step(28).connectors["c0"].permit_a == 12
+
+
+def test_a_start_on_the_sun_does_not_wait_twice() -> None:
+    """Surplus that stood for the start delay is room that stood, however often raises were taken back."""
+    loop = Loop(
+        one(
+            Connector(id="c0", circuit="main", mode=ChargingMode.SOLAR), pv_surplus=True
+        ),
+        (5.0, 5.0, 5.0),
+    )
+    loop.step(60)
+    memory = loop.state.connectors["c0"]
+    taken_back = replace(memory, taken_back=3, taken_back_s=loop.now_s)
+    loop.state = replace(loop.state, connectors={"c0": taken_back})
+    loop.base_a = (-10.0, -10.0, -10.0)
+    assert loop.step(60).connectors["c0"].permit_a == 0
+    assert loop.step(20).connectors["c0"].permit_a == 10
 
 
 def test_s1_an_adopted_permit_is_one_that_the_charge_point_can_have() -> None:

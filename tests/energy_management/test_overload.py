@@ -1,6 +1,7 @@
 """How long and how far loads that nobody steers keep a site over its limits."""
 
 from collections.abc import Callable
+from math import inf
 from random import Random
 
 import pytest
@@ -326,3 +327,38 @@ def test_s1_a_report_at_the_permit_shows_that_the_car_has_followed() -> None:
         return 10.0, 10.0, 17.0 + risen_a
 
     assert overload_as(single_phase_loop(base, 1.0), 60) < 10
+
+
+def test_nobody_is_stopped_for_what_a_raise_made_of_a_jump() -> None:
+    """The house takes L3 as the cars follow a raise, and each answer has another step follow: none is an answer to it."""
+    jumps_s = [inf]
+    own = {"c1": PHASES, "c2": PHASES, "c3": PHASES[1:2]}
+    here = Plant(
+        site=Site(
+            circuits=(Circuit(id="main", limit_a=(40.0, 40.0, 40.0), metered=True),),
+            connectors=tuple(
+                Connector(id=name, circuit="main", phases=phases)
+                for name, phases in own.items()
+            ),
+            margin_a=0.5,
+            imbalance=None,
+        ),
+        cars={
+            name: Car(phases=phases, wants_a=32.0, draw_a=6.0, report_at_s=9.0)
+            for name, phases in own.items()
+        },
+        base=lambda now_s: {"main": (2.0, 2.0, 22.0 if now_s >= jumps_s[0] else 2.0)},
+    )
+    while here.permits()["c1"] <= 6:
+        here.tick()
+    jumps_s[0] = here.now_s + 2
+    for _ in range(180):
+        here.tick()
+        second, here.silent = here.now_s, {"main"}
+        for part in (0.1, 0.2, 0.3):
+            here.now_s = second + part
+            here.decide()
+        here.now_s, here.silent = second, set()
+        # 2 x 8.7 A and 22 A are 39.4 A.
+        assert min(here.permits().values()) > 8
+    assert here.permits()["c3"] == 16.0

@@ -82,7 +82,7 @@ def estimate(
     likely = less(reading, drawn.likely)
     certain, upper = less(reading, drawn.high), less(reading, drawn.low)
     peaks = _with_bounds(
-        () if base is None else base.peaks, likely, upper, now_s, _MINUTE_S, PEAK_S
+        () if base is None else base.peaks, certain, upper, now_s, _MINUTE_S, PEAK_S
     )
     if base is None:
         first = Bounds(from_s=now_s, low=likely, peak=likely, high=upper)
@@ -139,10 +139,10 @@ def estimate(
 
 
 def extremes(base: BaseLoad) -> tuple[PartVector, PartVector]:
-    """Return the lowest and the highest that the base load has lately been."""
+    """Return the lowest and the highest that the base load has lately been for certain, whatever the cars drew."""
     low, high = base.low, base.high
     for item in base.peaks:
-        low, high = _each(smaller, low, item.low), _each(larger, high, item.peak)
+        low, high = _each(smaller, low, item.high), _each(larger, high, item.peak)
     return low, high
 
 

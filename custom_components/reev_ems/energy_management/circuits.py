@@ -70,11 +70,12 @@ def estimate_loads(
             meters[name] = replace(meters[name], base=None)
             continue
         limit = _limit(plan.circuits[name], site)
-        meters[name] = replace(
-            meters[name],
-            cut=_shown(meters[name].cut, reading, now_s),
-            base=estimate(meters[name].base, reading, drawn[name], limit, now_s),
-        )
+        if not _is_known(meters[name], state.meters.get(name)):
+            meters[name] = replace(
+                meters[name],
+                cut=_shown(meters[name].cut, reading, now_s),
+                base=estimate(meters[name].base, reading, drawn[name], limit, now_s),
+            )
         if any(
             value is not None and most is not None and value > most
             for value, most in zip(reading, limit, strict=True)
@@ -171,6 +172,15 @@ def _highest(first: PartVector, second: PartVector) -> PartVector:
         larger(first[1], second[1]),
         larger(first[2], second[2]),
         None,
+    )
+
+
+def _is_known(memory: MeterMemory, before: MeterMemory | None) -> bool:
+    """Return whether the reading was there in the last step: what was lowered for it since is not in it."""
+    return (
+        before is not None
+        and before.base is not None
+        and memory.sampled_s == before.sampled_s
     )
 
 

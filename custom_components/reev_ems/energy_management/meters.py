@@ -226,8 +226,9 @@ def was_over(memory: MeterMemory, now_s: float, settings: Settings) -> bool:
         return False
     if base.over_s is not None:
         return now_s - base.over_s < settings.overload_wait_s
-    # The estimate holds a peak for a moment.
-    return now_s - base.last_over_s < AGREED_S + BUCKET_S
+    # The estimate holds a peak for a moment, and falls with a reading only.
+    held_s = AGREED_S + BUCKET_S + settings.meter_hold_s
+    return now_s - base.last_over_s < held_s
 
 
 def relief_a(

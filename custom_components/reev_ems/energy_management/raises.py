@@ -17,7 +17,7 @@ from .model import Circuit, Settings, UserGroup
 from .observe import Seen
 from .outlets import Layout
 from .share import Shared, Target, group_bookings
-from .state import ConnectorMemory, Room
+from .state import ConnectorMemory, Room, SunPhase
 from .vectors import NOTHING, Vector, add, beyond
 
 _ROUNDING = 1e-6
@@ -180,7 +180,10 @@ def _wait(
     if now_s < from_s:
         return Limit(kind=LimitKind.METER_AGE, remaining_s=from_s - now_s)
     raised_s = memory.permit.raised_s
-    until_s = room.since_s + stand_s(memory, now_s)
+    until_s = room.since_s
+    if not (item.before <= 0 and memory.sun and memory.sun.phase is SunPhase.ON):
+        # Surplus stood for the start delay.
+        until_s += stand_s(memory, now_s)
     if raised_s is not None:
         until_s = max(until_s, raised_s + settings.raise_interval_s)
     if now_s < until_s:
