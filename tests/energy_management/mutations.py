@@ -583,7 +583,7 @@ STEP = [
     ),
     Mutation(
         "S1 a phase on which current appears", "conduct",
-        "if any(known[own] >= 2 * _IDLE_A for own in outlet.every if own not in used):", "if False:",
+        "more = any(known[own] >= 2 * _IDLE_A for own in outlet.every if own not in used)", "more = False",
         "cars.py::test_s1_a_phase_on_which_current_appears_counts_at_once",
     ),
     Mutation(

@@ -36,6 +36,8 @@ class Car:
     """How often its charge point reports; 0: never."""
     report_at_s: float = 0.0
     """Offset of its reports."""
+    tells_power: bool = False
+    """Whether its charge point tells its power instead of its currents."""
     obeys: bool = True
     confirms: bool = False
     """Whether the observation carries the accepted permit."""
@@ -146,7 +148,10 @@ class Plant:
             own += [0.0] * (3 - len(own))
             connectors[connector.id] = ConnectorObservation(
                 state=car.state,
-                current_a=(own[0], own[1], own[2]) if reported else None,
+                current_a=(own[0], own[1], own[2])
+                if reported and not car.tells_power
+                else None,
+                power_w=sum(own) * 230.0 if reported and car.tells_power else None,
                 age_s=self.now_s - car.reported_s
                 if car.reported_s is not None
                 else None,

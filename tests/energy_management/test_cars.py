@@ -42,14 +42,17 @@ def busy_on_l2(_: float) -> dict[str, PerPhase]:
     return {"main": (2.0, 26.0, 2.0)}
 
 
-def test_a_one_phase_car_at_a_three_phase_outlet_is_counted_on_its_phase() -> None:
+@pytest.mark.parametrize("tells_power", [False, True])
+def test_a_one_phase_car_at_a_three_phase_outlet_is_counted_on_its_phase(
+    *, tells_power: bool
+) -> None:
     """L2 has 6 A left, which it does not use: it gets its 16 A on L1.
 
     They are 3.7 kW of the external limit of 4.1 kW, which three phases would reach with 6 A.
     """
     plant = Plant(
         site=one(),
-        cars={"c0": Car(phases=ONE_PHASE)},
+        cars={"c0": Car(phases=ONE_PHASE, tells_power=tells_power)},
         base=busy_on_l2,
         external_limit_w=18 * 230.0,
     )
@@ -86,9 +89,12 @@ def test_what_was_learnt_of_a_users_car_counts_from_the_beginning() -> None:
     assert permit_a(3) == 0
 
 
-def test_s1_a_phase_on_which_current_appears_counts_at_once() -> None:
+@pytest.mark.parametrize("tells_power", [False, True])
+def test_s1_a_phase_on_which_current_appears_counts_at_once(
+    *, tells_power: bool
+) -> None:
     """A car that idled on two phases begins to use them: booked on all in the step in which that is reported."""
-    car = Car(phases=ONE_PHASE)
+    car = Car(phases=ONE_PHASE, tells_power=tells_power)
     plant = Plant(site=one(), cars={"c0": car}, base=busy_on_l2)
     plant.run(120)
     assert plant.permits() == {"c0": 16}
@@ -100,6 +106,25 @@ def test_s1_a_phase_on_which_current_appears_counts_at_once() -> None:
     assert decision.connectors["c0"].used_phases == 3
     assert (decision.connectors["c0"].permit_a or 0) <= 6
     assert min(decision.circuits["main"].booked_a) == 16
+
+
+@pytest.mark.parametrize("wants_a", [16.0, 10.0])
+@pytest.mark.parametrize("phases", [(Phase.L1, Phase.L2), tuple(Phase)])
+def test_s1_a_power_that_one_phase_may_have_taken_is_booked_on_all(
+    phases: tuple[Phase, ...], wants_a: float
+) -> None:
+    """6.9 kW at a permit of 32 A may be 30 A of one phase, or 10 A of three; L2 has 28 A, then 12 A for them."""
+    car = Car(phases=phases, wants_a=wants_a, tells_power=True)
+    plant = Plant(
+        site=one(Connector(id="c0", circuit="main", max_a=32.0)),
+        cars={"c0": car},
+        base=lambda now_s: {"main": (4.0, 4.0 if now_s < 120 else 20.0, 4.0)},
+    )
+    for _ in range(240):
+        decision = plant.tick()
+        assert plant.loads[-1]["main"][1] <= 32 or 120 <= plant.now_s < 128
+    assert decision.connectors["c0"].used_phases in {None, len(phases)}
+    assert car.draw_a == min(wants_a, 12.0)
 
 
 def test_s2_a_phase_of_which_nothing_is_said_is_used() -> None:

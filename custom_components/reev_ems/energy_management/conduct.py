@@ -28,16 +28,32 @@ _IDLE_A = 0.5
 _CHARGES_A = 3.0
 """A car that draws so much on one phase does on each that it uses: the least in IEC 61851-1 is 6 A."""
 
+_INEXACT = 1.1
+"""A power over the nominal voltage is a current within 10 % (EN 50160)."""
+
+_LEAST_A = 6.0 / _INEXACT
+"""A car that draws less than that on each of its phases would be below the minimum of IEC 61851-1."""
+
+_FOLLOWS = 0.75
+"""A car that draws less of its permit may be full soon, and says nothing about its phases."""
+
 _PHASE_S = 10.0
 """A phase has to be idle for so long, in two reports or since the car was permitted to charge."""
 
 
 def reported(
-    outlet: Outlet, seen: ConnectorObservation
+    outlet: Outlet,
+    seen: ConnectorObservation,
+    used: tuple[int, ...] | None = None,
 ) -> tuple[Vector, Vector] | None:
     """Return the bounds of what the connector draws on the grid's phases; None: it does not say (S2).
 
     The direct current of a DC connector says nothing about the grid; its power does.
+
+    Args:
+        outlet: its configuration.
+        seen: what it says.
+        used: the own phases that its car uses; None: all, as far as is known.
     """
     power_w = seen.power_w
     if power_w is not None and not (isfinite(power_w) and power_w > -1e6):
@@ -50,7 +66,9 @@ def reported(
         return both, both
     known = _own_currents(outlet, seen)
     if known is None:
-        return None
+        if power_w is None:
+            return None
+        known = _by_power(outlet, power_w, used)
     total_w = sum(known) * outlet.voltage_v
     if power_w is not None:
         total_w = max(0.0, power_w)
@@ -63,6 +81,23 @@ def reported(
         on_line[place] = value
     both = (on_line[0], on_line[1], on_line[2], total_w)
     return both, both
+
+
+def _by_power(
+    outlet: Outlet, power_w: float, used: tuple[int, ...] | None
+) -> list[float]:
+    """Return what a car draws on each own phase that says its power alone: it draws alike on those that it uses."""
+    places = outlet.every if used is None else used
+    each_a = max(0.0, power_w) / outlet.voltage_v / len(places)
+    return [each_a if own in places else 0.0 for own in outlet.every]
+
+
+def _needed(total_a: float, may_a: float, most: int) -> int:
+    """Return how many phases a car uses at least that draws so much in all, by its permit."""
+    for count in range(1, most):
+        if total_a <= count * may_a * _INEXACT:
+            return count
+    return most
 
 
 def _own_currents(outlet: Outlet, seen: ConnectorObservation) -> list[float] | None:
@@ -90,7 +125,7 @@ def take_report(
     reported_s, draw = now_s - seen.age_s, memory.draw
     if draw is not None and reported_s < draw.reported_s + _NEW_REPORT_S:
         return memory
-    bounds = reported(outlet, seen)
+    bounds = reported(outlet, seen, (0,) if memory.one_phase else memory.used)
     if bounds is None:
         return memory
     low, high = bounds
@@ -210,14 +245,18 @@ def obey(
 
 
 def use_phases(
-    memory: ConnectorMemory, outlet: Outlet, seen: ConnectorObservation
+    memory: ConnectorMemory,
+    outlet: Outlet,
+    seen: ConnectorObservation,
+    permit: float,
+    settings: Settings,
 ) -> ConnectorMemory:
     """Return which of its own phases the car uses: all until it is seen to leave some idle.
 
     A phase on which current appears is used at once.
     """
-    known, draw = _own_currents(outlet, seen), memory.draw
-    if known is None or draw is None or outlet.is_dc or outlet.phase_count == 1:
+    draw = memory.draw
+    if draw is None or outlet.is_dc or outlet.phase_count == 1:
         return memory
     if memory.one_phase or (
         memory.switched_s is not None and draw.reported_s < memory.switched_s + _PHASE_S
@@ -225,10 +264,20 @@ def use_phases(
         # That is the charger's doing.
         return memory
     used = outlet.every if memory.used is None else memory.used
-    loaded = tuple([own for own, value in enumerate(known) if value >= _IDLE_A])
-    if any(known[own] >= 2 * _IDLE_A for own in outlet.every if own not in used):
+    known = _own_currents(outlet, seen)
+    if known is None:
+        found = _used_by_power(memory, draw, used, seen, outlet, permit, settings)
+        if found is None:
+            return memory
+        loaded, more = found
+    else:
+        loaded = tuple([own for own, value in enumerate(known) if value >= _IDLE_A])
+        more = any(known[own] >= 2 * _IDLE_A for own in outlet.every if own not in used)
+        if not more and max(known) < _CHARGES_A:
+            loaded = used
+    if more:
         return replace(memory, used=tuple(sorted({*used, *loaded})), pattern=None)
-    if max(known) < _CHARGES_A or len(loaded) >= len(used):
+    if len(loaded) >= len(used):
         return memory if memory.pattern is None else replace(memory, pattern=None)
     pattern = memory.pattern
     if pattern is None or pattern.phases != loaded:
@@ -240,6 +289,30 @@ def use_phases(
     if draw.reported_s - pattern.since_s >= _PHASE_S:
         return replace(memory, used=loaded, pattern=None)
     return memory if pattern is memory.pattern else replace(memory, pattern=pattern)
+
+
+def _used_by_power(
+    memory: ConnectorMemory,
+    draw: Draw,
+    used: tuple[int, ...],
+    seen: ConnectorObservation,
+    outlet: Outlet,
+    permit: float,
+    settings: Settings,
+) -> tuple[tuple[int, ...], bool] | None:
+    """Return the own phases that the power of a car takes, and whether it uses more than known; None: it says neither."""
+    if seen.power_w is None or not isfinite(seen.power_w):
+        return None
+    total_a, may_a = max(0.0, seen.power_w) / outlet.voltage_v, permit * outlet.unit_a
+    changed_s = max(memory.permit.raised_s or 0.0, memory.permit.lowered_s or 0.0)
+    if may_a <= 0 or draw.reported_s < changed_s + settings.follow_s:
+        return None
+    count = _needed(total_a, may_a, outlet.phase_count)
+    if count > len(used):
+        return outlet.every[:count], True
+    if total_a < _FOLLOWS * count * may_a or total_a >= (count + 1) * _LEAST_A:
+        return used, False
+    return outlet.every[:count], False
 
 
 def sleep(

@@ -286,7 +286,7 @@ def _followed(
         if state in STEERED:
             memory = settle(memory, outlet, value, settings)
             memory = obey(memory, outlet, value, settings)
-            memory = use_phases(memory, outlet, seen)
+            memory = use_phases(memory, outlet, seen, value, settings)
     return sleep(memory, outlet, value, now_s) if state in STEERED else memory
 
 
