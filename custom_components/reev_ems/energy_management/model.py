@@ -152,7 +152,7 @@ class Settings:
     failsafe_a: float = 6.0
     raise_interval_s: float = 15.0
     raise_step_a: float = 1.0
-    raise_small_after_s: float = 60.0
+    raise_small_after_s: float = 75.0
     """A raise below `raise_step_a` is given once its room has stood for this long."""
     settle_s: float = 15.0
     settle_band_a: float = 0.5

@@ -20,7 +20,7 @@ _SUNNY = frozenset({ChargingMode.SOLAR, ChargingMode.SOLAR_MIN})
 _FEEDS_IN_A = -0.5
 """A meter that shows less while no car draws has something below it that feeds in."""
 
-_UNKNOWN_S = 600.0
+_UNKNOWN_S = 540.0
 
 _SHORT_A = 1.5
 
