@@ -72,7 +72,7 @@ def async_follow_passwords(coordinator: ReevCoordinator) -> None:
         def on_event(event: ChargePointEvent, part: ChargePointPart = part) -> None:
             """Look at the password of a new connection, and tell one that is set up what it has to use."""
             if isinstance(event, Connected):
-                _believe(part)
+                _believe(part, connects=True)
             elif isinstance(event, FloorAccepted):
                 _tell_soon(part)
 
@@ -82,8 +82,8 @@ def async_follow_passwords(coordinator: ReevCoordinator) -> None:
             _tell_soon(part)
 
 
-def _believe(part: ChargePointPart) -> None:
-    """Drop the former password and the trial, if the new one was used."""
+def _believe(part: ChargePointPart, *, connects: bool = False) -> None:
+    """Drop the former password and the trial, if the new one was used; `connects`: it has just connected."""
     if part.subentry_id not in part.coordinator.config_entry.subentries:
         return
     charge_point, data = part.charge_point, dict(part.subentry.data)
@@ -96,9 +96,11 @@ def _believe(part: ChargePointPart) -> None:
         data[CONF_PASSWORD] = hashed(kept)
     if data != dict(part.subentry.data):
         _save(part, data)
-    # It was told a password, and has connected without it again.
-    unused = on_trial and charge_point.connected and charge_point.password_told
-    charge_point.problem(PASSWORD_UNUSED, present=unused)
+    if not on_trial:
+        charge_point.problem(PASSWORD_UNUSED, present=False)
+    elif connects and charge_point.password_told:
+        # It was told a password, and has connected without it again.
+        charge_point.problem(PASSWORD_UNUSED, present=True)
 
 
 @callback

@@ -71,6 +71,21 @@ async def test_s12_a_password_is_told_and_then_demanded(
     assert "password_unused" not in shown(hass)
 
 
+async def test_a_reload_is_no_connection_without_the_password(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """A charge point keeps the connection over which it was told its password; it has not been asked for it yet."""
+    left, port = await added(hass, entry), entry.data["ocpp_port"]
+    answers = {"ChangeConfiguration": lambda _: {"status": "Accepted"}}
+    async with Charger(port, ID, answers=answers) as charger:
+        point = entry.runtime_data.charge_points[left]
+        await charger.until(lambda: point.password_told)
+        assert await hass.config_entries.async_reload(entry.entry_id)
+        await hass.async_block_till_done()
+        assert entry.runtime_data.charge_points[left].connected
+        assert "password_unused" not in shown(hass)
+
+
 @pytest.mark.parametrize("refused", [True, False])
 async def test_s12_a_password_that_is_not_used(
     hass: HomeAssistant, entry: MockConfigEntry, refused: bool
