@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from custom_components.reev_ems.energy_management.observation import ConnectorState
 from custom_components.reev_ems.ocpp_server import (
     BootInfo,
     ChargePoint,
@@ -59,6 +60,28 @@ async def test_s13_who_ends_its_sessions_on_zero_is_stopped_in_an_orderly_way(
     await client.until(lambda: client.sent("RemoteStopTransaction"))
     assert client.sent("RemoteStopTransaction") == [{"transactionId": transaction_id}]
     assert len(client.profiles("TxProfile")) == sent
+
+
+@pytest.mark.parametrize(("reason", "goes_on"), [("Other", True), ("Local", False)])
+async def test_s11_a_session_that_ended_on_zero_goes_on_with_the_next_permit(
+    adopt: Any, dial: Any, reason: str, goes_on: bool
+) -> None:
+    """Also the first time, and for the same card; one that a person ended stays ended."""
+    point, recorder = adopt()
+    client = await dial()
+    await client.boot()
+    await pause(point, recorder, client, reason)
+    waits = point.connectors[1].state is ConnectorState.SUSPENDED_EVSE
+    assert waits is goes_on
+    point.permit(1, Permit(limit_a=10))
+    if goes_on:
+        await client.until(lambda: client.sent("RemoteStartTransaction"))
+        assert client.sent("RemoteStartTransaction")[0]["idTag"] == "CARD"
+        await client.start(tag="CARD")
+        await recorder.wait(PermitAccepted, count=2)
+    else:
+        await client.status("Available")
+        assert not client.sent("RemoteStartTransaction")
 
 
 async def test_s13_an_end_long_after_zero_is_none_by_zero(

@@ -1,6 +1,6 @@
 """Pausing by ending the transaction, for charge points that cannot be paused by a limit.
 
-Some end their transaction at a limit of 0 anyway, and a few are stuck then until the plug is pulled; others take no
+Some end their transaction at a limit of 0 by themselves, and a few are stuck then until the plug is pulled; others take no
 limits at all. An orderly remote stop, and a remote start for the same id tag once there is something to charge with,
 is the best that can be had: each pause ends a session.
 """
@@ -29,7 +29,7 @@ _WAITING = frozenset({ConnectorState.FINISHING, ConnectorState.PLUGGED})
 
 
 class Pauses:
-    """The connectors of one charge point whose transactions were ended to pause them."""
+    """The connectors of one charge point whose transactions ended, by us or on a limit of 0, and are to go on."""
 
     def __init__(self, point: ChargePoint) -> None:
         """Begin with nobody paused."""
@@ -80,6 +80,16 @@ class Pauses:
         self._stopped_s[connector.connector_id] = self._point.clock()
         self._point.taught()
         return taken
+
+    def ended(self, connector: ConnectorView) -> None:
+        """Its transaction, which it still has, ended on a limit of 0: it waits for more like one that was stopped."""
+        if connector.transaction is None:
+            return
+        connector_id = connector.connector_id
+        self._tags[connector_id] = connector.transaction.id_tag or ANYBODY
+        self._stopped_s[connector_id] = self._point.clock()
+        connector.state = self.state_of(connector_id, connector.state)
+        self._point.taught()
 
     def start_at_s(self, connector_id: int) -> float:
         """Return the monotonic time before which a start would come too soon after the stop."""

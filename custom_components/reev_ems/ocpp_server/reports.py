@@ -364,7 +364,8 @@ class Reports:
         ):
             return
         ended = _charged(connector.transaction, meter_stop_wh)
-        self.zero.ended(connector, reason)
+        if self.zero.ended(connector, reason):
+            self.steering.pauses.ended(connector)
         if (ended.energy_wh or 0.0) < (connector.transaction.energy_wh or 0.0):
             # An end with less than was measured, mostly with 0 Wh.
             ended = connector.transaction

@@ -110,6 +110,10 @@ class Steering:
         """Whether less was permitted than the self-test needs."""
         return connector_id in self._aborted
 
+    def wants_nothing(self, connector_id: int) -> bool:
+        """Whether a permit of nothing is on its way to a connector."""
+        return connector_id in self._due and _is_zero(self._wanted[connector_id].permit)
+
     def end_test(self, connector_id: int) -> None:
         """Go on with the newest permit."""
         self._aborted.discard(connector_id)

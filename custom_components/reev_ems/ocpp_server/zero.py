@@ -47,18 +47,16 @@ class Zero:
         self.ignores, self.ends, self.model_fails = False, 0, False
         self._disobeyed_s.clear()
 
-    def ended(self, connector: ConnectorView, reason: str | None) -> None:
-        """Learn from the end of a transaction; the connector still has the permit of before."""
-        accepted_s = connector.permit_accepted_at_s
+    def ended(self, connector: ConnectorView, reason: str | None) -> bool:
+        """Learn from the end of a transaction, and return whether it ended on 0; the connector still has its permit."""
         if (
-            self.fails
-            or connector.connector_id in self._point.steering.pauses
-            or not _is_zero(connector.permit)
-            or accepted_s is None
-            or self._point.clock() - accepted_s > ENDS_WITHIN_S
+            connector.connector_id in self._point.steering.pauses
+            or not self._has_nothing(connector)
             or (reason or "").replace(" ", "").lower() not in _BY_ITSELF
         ):
-            return
+            return False
+        if self.fails:
+            return True
         self.ends += 1
         if self.ends >= ENDS_ENOUGH:
             _LOGGER.warning(
@@ -66,6 +64,18 @@ class Zero:
                 self._point.id,
             )
         self._point.taught()
+        return True
+
+    def _has_nothing(self, connector: ConnectorView) -> bool:
+        """Return whether a limit of 0 was accepted a moment ago, or is being sent."""
+        if self._point.steering.wants_nothing(connector.connector_id):
+            return True
+        accepted_s = connector.permit_accepted_at_s
+        return (
+            _is_zero(connector.permit)
+            and accepted_s is not None
+            and self._point.clock() - accepted_s <= ENDS_WITHIN_S
+        )
 
     def disobeyed(self, connector_id: int) -> None:
         """Learn from a car that charges on at a permit of 0; to be told again as long as it does."""
