@@ -362,3 +362,28 @@ def test_nobody_is_stopped_for_what_a_raise_made_of_a_jump() -> None:
         # 2 x 8.7 A and 22 A are 39.4 A.
         assert min(here.permits().values()) > 8
     assert here.permits()["c3"] == 16.0
+
+
+@pytest.mark.parametrize(("jumps", "both"), [(1, True), (4, False)])
+def test_one_jump_is_no_reason_to_keep_a_car_waiting(*, jumps: int, both: bool) -> None:
+    """A house that left no room for both once will hardly do so again; one that does so every two minutes will."""
+
+    def base(now_s: float) -> Loads:
+        high = now_s >= 200 and (now_s - 200) % 120 < 20 and now_s < 200 + 120 * jumps
+        return {"main": (24.0, 24.0, 24.0) if high else (8.0, 8.0, 8.0)}
+
+    here = Plant(
+        site=Site(
+            circuits=(Circuit(id="main", limit_a=(32.0, 32.0, 32.0), metered=True),),
+            connectors=tuple(
+                Connector(id=name, circuit="main", max_a=32.0) for name in ("c1", "c2")
+            ),
+            imbalance=None,
+        ),
+        cars={name: Car(wants_a=32.0) for name in ("c1", "c2")},
+        base=base,
+    )
+    here.run(218)
+    assert min(here.permits().values()) == 0
+    here.run(120 * (jumps - 1) + 62)
+    assert (min(here.permits().values()) >= 6) is both

@@ -20,7 +20,7 @@ excludes them:
 Most readings while nothing moves have one and the same interval of no width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from .frozen import frozen, replace
@@ -33,6 +33,9 @@ PEAK_S: Final = 600.0
 """So long a peak of the base load keeps cars from starting that it would have paused."""
 
 _MINUTE_S: Final = 60.0
+
+_ONE_EVENT: Final = 2
+"""One event of less than a minute is in so many of the minutes at the most."""
 
 AGREED_S: Final = 9.0
 """Readings of so long have to agree that there is room: a household's flicker is shorter."""
@@ -139,11 +142,28 @@ def estimate(
 
 
 def extremes(base: BaseLoad) -> tuple[PartVector, PartVector]:
-    """Return the lowest and the highest that the base load has lately been for certain, whatever the cars drew."""
-    low, high = base.low, base.high
-    for item in base.peaks:
-        low, high = _each(smaller, low, item.high), _each(larger, high, item.peak)
-    return low, high
+    """Return what the base load has lately fallen to and risen to again and again, for certain: whatever the cars drew.
+
+    What happened in two minutes may have been one event.
+    """
+    lowest, highest = base.low, base.high
+    if len(base.peaks) > _ONE_EVENT:
+        lows = zip(*(item.high for item in base.peaks), strict=True)
+        highs = zip(*(item.peak for item in base.peaks), strict=True)
+        lowest = _each(smaller, lowest, _reached(lows, -1))
+        highest = _each(larger, highest, _reached(highs, 1))
+    return lowest, highest
+
+
+def _reached(parts: Iterable[tuple[float | None, ...]], sign: int) -> PartVector:
+    """Return for each part what was reached more often than one event may have."""
+    one, two, three, four = (
+        sorted(known, key=lambda value: -sign * value)[_ONE_EVENT]
+        if len(known := [value for value in values if value is not None]) > _ONE_EVENT
+        else None
+        for values in parts
+    )
+    return one, two, three, four
 
 
 def emerged(base: BaseLoad, load: Sequence[float]) -> BaseLoad:
