@@ -329,7 +329,7 @@ def test_s1_a_report_at_the_permit_shows_that_the_car_has_followed() -> None:
     assert overload_as(single_phase_loop(base, 1.0), 60) < 10
 
 
-def test_nobody_is_stopped_for_what_a_raise_made_of_a_jump() -> None:
+def test_s1_nobody_is_stopped_for_what_a_raise_made_of_a_jump() -> None:
     """The house takes L3 as the cars follow a raise, and each answer has another step follow: none is an answer to it."""
     jumps_s = [inf]
     own = {"c1": PHASES, "c2": PHASES, "c3": PHASES[1:2]}
@@ -365,7 +365,9 @@ def test_nobody_is_stopped_for_what_a_raise_made_of_a_jump() -> None:
 
 
 @pytest.mark.parametrize(("jumps", "both"), [(1, True), (4, False)])
-def test_one_jump_is_no_reason_to_keep_a_car_waiting(*, jumps: int, both: bool) -> None:
+def test_s6_one_jump_is_no_reason_to_keep_a_car_waiting(
+    *, jumps: int, both: bool
+) -> None:
     """A house that left no room for both once will hardly do so again; one that does so every two minutes will."""
 
     def base(now_s: float) -> Loads:

@@ -21,6 +21,7 @@ _FEEDS_IN_A = -0.5
 """A meter that shows less while no car draws has something below it that feeds in."""
 
 _UNKNOWN_S = 540.0
+"""For so long after a start nobody knows whether something feeds in; a contradiction is told within 10 min."""
 
 _SHORT_A = 1.5
 
