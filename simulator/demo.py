@@ -11,7 +11,7 @@ from typing import Any
 
 from .commissioning import commission
 from .home_assistant import PASSWORD, PROJECT, USER, HomeAssistant, HomeAssistantError
-from .process import SimulatorProcess, free_port
+from .process import ReservedPort, SimulatorProcess
 from .site_file import load_site
 
 SITE_FILE = PROJECT / "simulator/sites/demo.yaml"
@@ -38,7 +38,8 @@ class Demo:
         self.folder = folder
         self.site_file = site_file
         self.name = name
-        self.ocpp_port = free_port(ocpp_port)
+        self._ports = [ReservedPort(ocpp_port), ReservedPort(home_assistant_port)]
+        self.ocpp_port = self._ports[0].number
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "simulator.log").unlink(missing_ok=True)
         self.simulator = SimulatorProcess(
@@ -48,7 +49,7 @@ class Demo:
         )
         self.home_assistant = HomeAssistant(
             folder / "home_assistant",
-            port=free_port(home_assistant_port),
+            port=self._ports[1].number,
             python=str(PROJECT / ".venv-demo/bin/python"),
             dashboard=DASHBOARD_FILE if site_file == SITE_FILE else None,
         )
@@ -92,6 +93,8 @@ class Demo:
         """Stop both."""
         await self.home_assistant.stop()
         await self.simulator.stop()
+        for port in self._ports:
+            port.release()
 
 
 def status_line(state: dict[str, Any]) -> str:

@@ -157,7 +157,7 @@ class HomeAssistant:
             except aiohttp.ClientError, HomeAssistantError:
                 await self._close_session()
             if self._process.returncode is not None or time.monotonic() > deadline:
-                tail = self.log_path.read_text().splitlines()[-20:]
+                tail = self.log_path.read_text().splitlines()[-200:]
                 raise HomeAssistantError(
                     "Home Assistant did not start:\n" + "\n".join(tail)
                 )

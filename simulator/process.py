@@ -15,17 +15,37 @@ STOP_TIMEOUT_S = 10
 REQUEST_TIMEOUT_S = 10
 
 
-def free_port(wanted: int | None = None) -> int:
-    """Return a port on loopback that is free now: the wanted one if it is, else any."""
-    for port in (wanted or 0, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+class ReservedPort:
+    """A free port on loopback: the wanted one if it is free, else any.
+
+    Until it is released a server that binds it by its number gets it, as long as it reuses addresses (each on
+    asyncio does); nobody gets it who asks for any port.
+    """
+
+    def __init__(self, wanted: int | None = None) -> None:
+        """Reserve it; raise OSError if no port is free."""
+        for port in (wanted or 0, 0):
+            self._socket = socket.socket()
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
+                self._socket.bind(("127.0.0.1", port))
             except OSError:
+                self._socket.close()
                 continue
-            return int(probe.getsockname()[1])
-    raise OSError("no port is free")
+            self.number = int(self._socket.getsockname()[1])
+            return
+        raise OSError("no port is free")
+
+    def release(self) -> None:
+        """Let others have it."""
+        self._socket.close()
+
+
+def free_port() -> int:
+    """Return a port on loopback that is free now."""
+    port = ReservedPort()
+    port.release()
+    return port.number
 
 
 class SimulatorProcess:
@@ -38,22 +58,23 @@ class SimulatorProcess:
         self.log_path = log_path
         self._process: asyncio.subprocess.Process | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._port: ReservedPort | None = None
 
     async def start(self) -> None:
         """Start it and wait until everything listens. The meters get free ports."""
-        port = free_port()
+        self._port = ReservedPort()
         with self.log_path.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "simulator", str(self.site_file)),
                 *("--csms", self.csms, "--meter-port-base", "0"),
-                *("--control-port", str(port)),
+                *("--control-port", str(self._port.number)),
                 cwd=PROJECT,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
         self._session = aiohttp.ClientSession(
-            f"http://127.0.0.1:{port}",
+            f"http://127.0.0.1:{self._port.number}",
             timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S),
         )
         async with asyncio.timeout(START_TIMEOUT_S):
@@ -71,6 +92,9 @@ class SimulatorProcess:
         if process and process.returncode is None:
             process.terminate()
             await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+        if self._port:
+            self._port.release()
+            self._port = None
 
     async def state(self) -> dict[str, Any]:
         """Return the truth about the site."""
