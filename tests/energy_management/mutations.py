@@ -670,7 +670,7 @@ STEP = [
         "controller.py::test_pv_reserve_and_thresholds_are_kept",
     ),
     Mutation(
-        "stop threshold", "surplus", "committed_w, settings.pv_stop_threshold_w", "committed_w, 0.0",
+        "stop threshold", "surplus", "else settings.pv_stop_threshold_w", "else 0.0",
         "rules.py::test_pv_stop_threshold_lets_so_much_be_imported",
     ),
     Mutation(

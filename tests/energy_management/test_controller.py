@@ -19,6 +19,7 @@ from custom_components.reev_ems.energy_management.decision import (
     SiteState,
 )
 from custom_components.reev_ems.energy_management.model import (
+    PHASES,
     ChargingMode,
     Circuit,
     Connector,
@@ -481,14 +482,14 @@ def test_s7_who_is_offline_leaves_no_surplus_before_its_draw_is_base_load() -> N
             "c0": Car(),
             "c1": Car(state=ConnectorState.AVAILABLE, wants_a=0, permit_a=0),
         },
-        base=lambda _: {"main": (-10.0, -10.0, -10.0)},
+        base=lambda _: {"main": (-7.5, -7.5, -7.5)},
     )
     plant.run(170)
     plant.before_step = _gone("c0")
     plant.run(65)
     plant.cars["c1"].state = ConnectorState.PLUGGED
     for _ in range(200):
-        # 6 A are imported, and once it fell to its floor 4 A are left: not enough for anybody.
+        # 8.5 A are imported, and once it fell to its floor 1.5 A are left: not enough for anybody.
         assert plant.tick().connectors["c1"].permit_a == 0
     assert plant.cars["c0"].draw_a == 6
 
@@ -768,6 +769,30 @@ def test_pv_reserve_and_thresholds_are_kept() -> None:
     assert permit_a(pv_reserve_w=1000, pv_start_threshold_w=500) == 0
 
 
+@pytest.mark.parametrize(
+    ("phases", "least_wh", "most_wh"),
+    [((Phase.L1,), 350, 500), (PHASES, 5, 30)],
+)
+def test_who_may_use_one_phase_is_asked_once_with_the_sun_for_one(
+    phases: tuple[Phase, ...], least_wh: float, most_wh: float
+) -> None:
+    """At 2 kW of sun a one-phase car charges; one on three phases stops within a minute and waits for its 4 kW."""
+    connector = Connector(id="c0", circuit="main", mode=ChargingMode.SOLAR)
+    plant = Plant(
+        site=one(connector, pv_surplus=True),
+        cars={"c0": Car(permit_a=0, phases=phases)},
+        base=lambda _: {"main": (-3.0, -3.0, -3.0)},
+    )
+    starts, before_a = 0, 0.0
+    for _ in range(900):
+        plant.tick()
+        permit_a = plant.permits()["c0"]
+        starts += permit_a > 0 and before_a == 0
+        before_a = permit_a
+    assert starts == 1
+    assert least_wh <= plant.cars["c0"].energy_wh <= most_wh
+
+
 def test_pv_starts_one_car_per_settle_time_and_keeps_what_another_waits_for() -> None:
     """Surplus for two: the second starts 15 s after the first; a third gets none of it."""
     site = Site(
@@ -782,7 +807,7 @@ def test_pv_starts_one_car_per_settle_time_and_keeps_what_another_waits_for() ->
     plant = Plant(
         site=site,
         cars={f"c{i}": Car(permit_a=0) for i in range(3)},
-        base=lambda _: {"main": (-14.0, -14.0, -14.0)},
+        base=lambda _: {"main": (-13.5, -13.5, -13.5)},
     )
     starts: dict[str, float] = {}
     for _ in range(200):

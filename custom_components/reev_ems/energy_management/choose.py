@@ -15,6 +15,8 @@ from .state import ConnectorMemory, ControllerState, Sun
 from .surplus import Applicant, SunPlan, plan_sun, surplus_w
 from .vectors import NOTHING, Vector, least, summed
 
+_MORE_PHASES = 1.5
+"""A car that draws more than so many times what it may on one phase uses another one."""
 _WAKING_S = 120.0
 """Cars that were paused take up to two minutes to charge again."""
 
@@ -330,10 +332,17 @@ def _surplus(
 def _applicant(plan: Layout, item: Seen, now_s: float) -> Applicant:
     outlet = item.outlet
     used = (0,) if outlet.connector.can_switch_phases else item.memory.used
+    ask_w = None
+    # What a charge point does not report nobody learns.
+    if used is None and outlet.phase_count > 1 and item.memory.draw:
+        one_w = outlet.load(item.allowed, (0,))[3]
+        if item.now.low[3] <= _MORE_PHASES * one_w:
+            ask_w = outlet.load(outlet.minimum, (0,))[3]
     return Applicant(
         connector=item.name,
         sun=item.memory.sun or Sun(since_s=now_s),
         minimum_w=outlet.load(outlet.minimum, used)[3],
+        ask_w=ask_w,
         budgets=budgets_of(item),
     )
 

@@ -74,6 +74,8 @@ class Sun:
     """When it was last switched on."""
     off_s: float | None = None
     """When it was last switched off."""
+    asked: bool = False
+    """Whether it was switched on to learn how many phases its car uses."""
 
 
 @frozen

@@ -7,6 +7,9 @@ start delay has his minimum reserved. One starts per settle time, because the me
 
 There is a budget for the site and one for every circuit with PV of its own. A connector needs room in all of its
 budgets, so that no group ever takes more than the site has.
+
+Where nobody knows how many phases a car uses, it is asked once in its session: it starts with what one phase needs, and
+stops as soon as it draws more than there is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,6 +29,8 @@ class Applicant:
     sun: Sun
     minimum_w: float
     """What it needs to charge at all, in W at the AC side."""
+    ask_w: float | None = None
+    """What it needs if its car uses one phase only; None: it is known how many, or nobody would learn it."""
     budgets: tuple[str, ...]
 
 
@@ -101,10 +106,13 @@ def plan_sun(
     running = {SunPhase.ON, SunPhase.STOPPING}
 
     def fits(
-        applicant: Applicant, taken_w: Mapping[str, float], spare_w: float
+        applicant: Applicant,
+        need_w: float,
+        taken_w: Mapping[str, float],
+        spare_w: float,
     ) -> bool:
         return all(
-            taken_w.get(budget, 0.0) + applicant.minimum_w
+            taken_w.get(budget, 0.0) + need_w
             <= free_w.get(budget, float("-inf")) + spare_w
             for budget in applicant.budgets
         )
@@ -117,9 +125,15 @@ def plan_sun(
         sun = applicant.sun
         if sun.phase not in running:
             continue
-        if fits(applicant, committed_w, settings.pv_stop_threshold_w):
-            if sun.phase is SunPhase.STOPPING:
-                sun = replace(sun, phase=SunPhase.ON, since_s=now_s)
+        # One that was only asked has to start still.
+        spare_w = (
+            -settings.pv_start_threshold_w
+            if sun.asked
+            else settings.pv_stop_threshold_w
+        )
+        if fits(applicant, applicant.minimum_w, committed_w, spare_w):
+            if sun.phase is SunPhase.STOPPING or sun.asked:
+                sun = replace(sun, phase=SunPhase.ON, since_s=now_s, asked=False)
         else:
             if sun.phase is SunPhase.ON:
                 sun = replace(sun, phase=SunPhase.STOPPING, since_s=now_s)
@@ -128,7 +142,7 @@ def plan_sun(
                 sun.since_s + settings.pv_stop_delay_s - now_s,
                 on_s + settings.min_on_s - now_s,
             )
-            if remaining_s <= 0:
+            if remaining_s <= 0 or (sun.asked and applicant.ask_w is None):
                 suns[applicant.connector] = Sun(
                     since_s=now_s, on_s=sun.on_s, off_s=now_s
                 )
@@ -144,12 +158,20 @@ def plan_sun(
         sun = suns.get(connector, applicant.sun)
         if sun.phase in running:
             continue
-        if not fits(applicant, wanted_w, -settings.pv_start_threshold_w):
-            if sun.phase is not SunPhase.IDLE:
-                sun = replace(sun, phase=SunPhase.IDLE, since_s=now_s)
-            suns[connector] = sun
-            waiting[connector] = Limit(kind=LimitKind.PV_WAITING)
-            continue
+        spare_w = -settings.pv_start_threshold_w
+        asked = False
+        if not fits(applicant, applicant.minimum_w, wanted_w, spare_w):
+            asked = (
+                applicant.ask_w is not None
+                and sun.on_s is None
+                and fits(applicant, applicant.ask_w, wanted_w, spare_w)
+            )
+            if not asked:
+                if sun.phase is not SunPhase.IDLE:
+                    sun = replace(sun, phase=SunPhase.IDLE, since_s=now_s)
+                suns[connector] = sun
+                waiting[connector] = Limit(kind=LimitKind.PV_WAITING)
+                continue
         take(applicant, wanted_w)
         if sun.phase is SunPhase.IDLE:
             sun = replace(sun, phase=SunPhase.ARMING, since_s=now_s)
@@ -159,7 +181,13 @@ def plan_sun(
             0.0 if started_s is None else started_s + settings.settle_s - now_s,
         )
         if remaining_s <= 0:
-            sun = Sun(phase=SunPhase.ON, since_s=now_s, on_s=now_s, off_s=sun.off_s)
+            sun = Sun(
+                phase=SunPhase.ON,
+                since_s=now_s,
+                on_s=now_s,
+                off_s=sun.off_s,
+                asked=asked,
+            )
             started_s = now_s
             take(applicant, committed_w)
         else:
