@@ -9,31 +9,25 @@ from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
 
-from .certificates import async_follow_certificates
+from .charge_points.certificates import async_follow_certificates
 from .const import CONF_OCPP_PORT, DOMAIN, MINOR_VERSION, VERSION
 from .coordinator import ReevConfigEntry, ReevCoordinator
-from .devices import async_register_devices, async_remove_stale_devices
-from .downloads import async_setup_downloads
-from .issues import async_port_is_free, async_remove_issues, async_tell_port_in_use
-from .learnt import async_setup_learnt
-from .listener import (
-    async_acquire_server,
-    async_release_server,
-    async_setup_shared,
-    async_stop_unused_server,
-    async_withdraw_offers,
-)
-from .meter_profiles import async_load_meter_profiles
-from .migration import async_migrate_modes
-from .passwords import async_follow_passwords
-from .people import async_forget_presented
-from .records import SESSIONS_FILE
-from .security import async_ssl_context, security_of_port
+from .parts.devices import (async_register_devices, async_remove_stale_devices)
+from .charge_points.downloads import async_setup_downloads
+from .issues.shown import (async_port_is_free, async_remove_issues, async_tell_port_in_use)
+from .charge_points.learnt import async_setup_learnt
+from .charge_points.listener import (async_acquire_server, async_release_server, async_setup_shared, async_stop_unused_server, async_withdraw_offers)
+from .readings.profiles import async_load_meter_profiles
+from .site.migration import async_migrate_modes
+from .charge_points.passwords import async_follow_passwords
+from .site.people import async_forget_presented
+from .site.records import SESSIONS_FILE
+from .charge_points.security import (async_ssl_context, security_of_port)
 from .services import async_setup_services
 from .sessions import NewerRecordsError
-from .stored_controls import async_remove_stored, async_stored_controls
-from .uploads import async_setup_uploads
-from .used_phases import UsedPhases
+from .site.stored_controls import (async_remove_stored, async_stored_controls)
+from .charge_points.uploads import async_setup_uploads
+from .site.used_phases import UsedPhases
 
 PLATFORMS = [
     Platform.BINARY_SENSOR,

@@ -4,7 +4,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 
 from .const import DOMAIN
-from .listener import DATA
+from .charge_points.listener import DATA
 
 
 async def async_pre_backup(hass: HomeAssistant) -> None:

@@ -69,7 +69,7 @@ from .flows.site import (
 )
 from .flows.user import UserSubentryFlow
 from .flows.user_group import UserGroupSubentryFlow
-from .texts import verbatim
+from .site.texts import verbatim
 
 
 class ReevConfigFlow(

@@ -11,7 +11,7 @@ from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
-from .charge_point_config import charge_point_config
+from .charge_points.config import charge_point_config
 from .const import (
     CONF_CONNECTORS,
     CONF_OCPP_PORT,
@@ -30,17 +30,17 @@ from .energy_management.observation import (
     Observation,
 )
 from .energy_management.outlets import layout
-from .external_limit import ExternalLimit
-from .handing_over import BaseLoads, async_hand_over
-from .history import History
-from .home_battery import observe_battery
-from .issues import async_update_issues
-from .learnt import LEARNT
-from .line_phases import async_line_phases
-from .listener import DATA, HandingOver, KeptOverReload, async_set_pairing
-from .measures import Measures
+from .site.external_limit import ExternalLimit
+from .charge_points.handing_over import (BaseLoads, async_hand_over)
+from .site.history import History
+from .site.home_battery import observe_battery
+from .issues.shown import async_update_issues
+from .charge_points.learnt import LEARNT
+from .readings.line_phases import async_line_phases
+from .charge_points.listener import (DATA, HandingOver, KeptOverReload, async_set_pairing)
+from .charge_points.measures import Measures
 from .meters import Load, MeterProfile
-from .names import connector_names
+from .site.names import connector_names
 from .ocpp_server import (
     Booted,
     ChargePoint,
@@ -52,18 +52,18 @@ from .ocpp_server import (
     Permit,
     SelfTested,
 )
-from .pace import Pace
-from .people import authorizer, people_of
-from .publisher import Publisher
-from .security import PortSecurity
-from .site import Controls, build_site, connector_id
-from .site_gateways import SiteGateways
-from .site_meters import MeterStatus, SiteMeters
-from .steady_limit import SteadyLimit
-from .stored_controls import controls_store
-from .structure import structure_of
-from .texts import async_grid_connection
-from .used_phases import UsedPhases, person_of
+from .site.pace import Pace
+from .site.people import (authorizer, people_of)
+from .parts.publisher import Publisher
+from .charge_points.security import PortSecurity
+from .site.build import (Controls, build_site, connector_id)
+from .readings.gateways import SiteGateways
+from .readings.meters import (MeterStatus, SiteMeters)
+from .parts.steady_limit import SteadyLimit
+from .site.stored_controls import controls_store
+from .site.structure import structure_of
+from .site.texts import async_grid_connection
+from .site.used_phases import (UsedPhases, person_of)
 
 type ReevConfigEntry = ConfigEntry[ReevCoordinator]
 

@@ -19,11 +19,11 @@ from .const import (
 from .coordinator import ReevConfigEntry
 from .energy_management.replay import record
 from .energy_management.serialise import to_json
-from .history import Step
-from .listener import DATA
+from .site.history import Step
+from .charge_points.listener import DATA
 from .ocpp_server import ChargePoint
-from .site import connector_id
-from .site_meters import MeterStatus
+from .site.build import connector_id
+from .readings.meters import MeterStatus
 
 TO_REDACT = {
     CONF_HOST,

@@ -19,7 +19,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .const import MEASURED_VALUE_INTERVAL_S
 from .coordinator import ReevCoordinator
-from .parts import SitePart
+from .parts.base import SitePart
 
 # Home Assistant takes 10,000 enabled entities of a config entry, and a charge point has 26 (without those for its
 # configuration and diagnosis and without details: 13). With this bound there is room for 500, also where the first ones

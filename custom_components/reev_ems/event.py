@@ -12,13 +12,8 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .access import masked
-from .charge_point_parts import (
-    ChargePointPart,
-    ConnectorPart,
-    charge_point_parts,
-    connector_parts,
-)
+from .site.access import masked
+from .parts.charge_point import (ChargePointPart, ConnectorPart, charge_point_parts, connector_parts)
 from .coordinator import ReevConfigEntry, ReevCoordinator
 from .energy_management.decision import Issue, IssueKind
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
@@ -30,8 +25,8 @@ from .ocpp_server import (
     TransactionStarted,
     UploadStatusChanged,
 )
-from .parts import SitePart, circuit_parts, site_part
-from .uploads import upload_signal
+from .parts.base import (SitePart, circuit_parts, site_part)
+from .charge_points.uploads import upload_signal
 
 PARALLEL_UPDATES = 0
 

@@ -31,10 +31,10 @@ from .const import (
 )
 from .coordinator import ReevConfigEntry
 from .flows.charge_point_setup import LOGIN_KEYS
-from .issues import REMEDY_FORM, REMEDY_WITHOUT_PASSWORD
-from .meter_correction import KEY_CORRECTION, proposed, set_right
+from .issues.shown import (REMEDY_FORM, REMEDY_WITHOUT_PASSWORD)
+from .readings.correction import (KEY_CORRECTION, proposed, set_right)
 from .ocpp_server import CallError
-from .records import RECORDS_DAMAGED
+from .site.records import RECORDS_DAMAGED
 
 
 async def async_create_fix_flow(

@@ -18,16 +18,16 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonObjectType
 import probatio
 
-from .access import async_is_administrator, own_user_id
-from .charge_point_actions import async_setup_charge_point_actions
-from .charge_point_parts import ConnectorPart, connector_parts
+from .site.access import (async_is_administrator, own_user_id)
+from .charge_points.actions import async_setup_charge_point_actions
+from .parts.charge_point import (ConnectorPart, connector_parts)
 from .const import DOMAIN
 from .coordinator import ReevConfigEntry
-from .listener import DATA
-from .names import connector_names
-from .reloading import async_loaded_entry
+from .charge_points.listener import DATA
+from .site.names import connector_names
+from .site.reloading import async_loaded_entry
 from .sessions import SessionRecord
-from .site import connector_id
+from .site.build import connector_id
 
 SERVICE_GET_DECISIONS = "get_decisions"
 SERVICE_GET_SESSIONS = "get_sessions"

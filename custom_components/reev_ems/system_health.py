@@ -7,7 +7,7 @@ from homeassistant.core import HomeAssistant, callback
 
 from .const import DOMAIN
 from .coordinator import ReevConfigEntry
-from .listener import DATA
+from .charge_points.listener import DATA
 
 
 @callback

@@ -15,11 +15,11 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .charge_point_parts import ChargePointPart, charge_point_parts
+from .parts.charge_point import (ChargePointPart, charge_point_parts)
 from .const import CONF_FIRMWARE, CONF_URL, CONF_VERSION
 from .coordinator import ReevConfigEntry
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
-from .errors import charge_point_errors
+from .charge_points.errors import charge_point_errors
 from .ocpp_server import Booted, ChargePointEvent, FirmwareStatusChanged
 
 # A charge point that does not answer must not keep the others waiting; each has a queue of its own.

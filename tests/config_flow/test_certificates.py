@@ -14,7 +14,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.reev_ems.certificates import MAX_CERTIFICATES
+from custom_components.reev_ems.charge_points.certificates import MAX_CERTIFICATES
 from custom_components.reev_ems.ocpp_server import tls
 from tests.ocpp_server.encrypted import Dialer, csr, pem
 

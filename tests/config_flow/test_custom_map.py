@@ -9,7 +9,7 @@ from homeassistant.util import slugify
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.reev_ems.meter_profiles import async_load_meter_profiles
+from custom_components.reev_ems.readings.profiles import async_load_meter_profiles
 from custom_components.reev_ems.meters import load_profiles
 from custom_components.reev_ems.meters.flaws import Flaw
 from tests.meters.wire import Device, ModbusServer

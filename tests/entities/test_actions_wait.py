@@ -5,7 +5,7 @@ from homeassistant.exceptions import ServiceValidationError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.reev_ems import reloading
+from custom_components.reev_ems.site import reloading
 from custom_components.reev_ems.ocpp_server.passwords import is_password
 
 from .charger import Charger

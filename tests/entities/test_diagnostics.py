@@ -18,7 +18,7 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.reev_ems import diagnostics
 from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.energy_management.replay import replay
-from custom_components.reev_ems.history import Step
+from custom_components.reev_ems.site.history import Step
 
 from .charger import Charger
 from .site import subentry_id

@@ -3,7 +3,7 @@
 from homeassistant.core import HomeAssistant
 import pytest
 
-from custom_components.reev_ems import history
+from custom_components.reev_ems.site import history
 from custom_components.reev_ems.energy_management.controller import (
     ControllerState,
     step,

@@ -14,7 +14,7 @@ from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.reev_ems import outages
+from custom_components.reev_ems.readings import outages
 from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.coordinator import SiteData
 from custom_components.reev_ems.energy_management.decision import (
@@ -24,11 +24,11 @@ from custom_components.reev_ems.energy_management.decision import (
     SiteState,
 )
 from custom_components.reev_ems.energy_management.model import Phase
-from custom_components.reev_ems.issues import async_update_issues
-from custom_components.reev_ems.listener import async_stop_unused_server
-from custom_components.reev_ems.meter_correction import proposed
+from custom_components.reev_ems.issues.shown import async_update_issues
+from custom_components.reev_ems.charge_points.listener import async_stop_unused_server
+from custom_components.reev_ems.readings.correction import proposed
 from custom_components.reev_ems.meters import Correction
-from custom_components.reev_ems.outages import Outage
+from custom_components.reev_ems.readings.outages import Outage
 
 from .charger import Charger
 from .site import entity_id, state, subentry_id

@@ -12,7 +12,7 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.reev_ems.learnt import STORAGE_DELAY_S
+from custom_components.reev_ems.charge_points.learnt import STORAGE_DELAY_S
 from custom_components.reev_ems.ocpp_server import Learnt
 from custom_components.reev_ems.ocpp_server.model import BootInfo, SelfTest
 from tests.config_flow.inputs import free_port

@@ -17,14 +17,9 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from custom_components.reev_ems.const import DOMAIN
-from custom_components.reev_ems.listener import (
-    CERTIFICATE_CHECK,
-    MOST_OFFERS,
-    PAIRING_OPEN,
-    RELEASE_GRACE,
-)
+from custom_components.reev_ems.charge_points.listener import (CERTIFICATE_CHECK, MOST_OFFERS, PAIRING_OPEN, RELEASE_GRACE)
 from custom_components.reev_ems.ocpp_server import tls
-from custom_components.reev_ems.security import PortSecurity, SecurityProfile
+from custom_components.reev_ems.charge_points.security import (PortSecurity, SecurityProfile)
 from tests.config_flow.inputs import open_reconfigure, security_input
 
 from .charger import Charger

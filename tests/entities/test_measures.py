@@ -8,11 +8,11 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.reev_ems import measures
+from custom_components.reev_ems.charge_points import measures
 from custom_components.reev_ems.coordinator import ReevCoordinator
 from custom_components.reev_ems.energy_management.decision import Action, Command
 from custom_components.reev_ems.energy_management.observation import ConnectorState
-from custom_components.reev_ems.listener import DATA
+from custom_components.reev_ems.charge_points.listener import DATA
 from custom_components.reev_ems.ocpp_server import ConnectorView
 from simulator.outlets import Outlet, Status
 from simulator.site import Site

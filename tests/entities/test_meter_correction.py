@@ -16,14 +16,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.energy_management.model import PHASES
-from custom_components.reev_ems.listener import DATA
-from custom_components.reev_ems.meter_correction import (
-    METER_CONTRADICTION,
-    correction_of,
-    issue_of,
-    proposal,
-    set_right,
-)
+from custom_components.reev_ems.charge_points.listener import DATA
+from custom_components.reev_ems.readings.correction import (METER_CONTRADICTION, correction_of, issue_of, proposal, set_right)
 from custom_components.reev_ems.meters import NO_CORRECTION, Correction
 from simulator.layouts import JANITZA_UMG604
 from simulator.modbus import Endpoint, Meter, MeterConfig

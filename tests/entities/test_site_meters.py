@@ -13,14 +13,10 @@ from custom_components.reev_ems.energy_management.observation import (
     MeterObservation,
     MeterReading,
 )
-from custom_components.reev_ems.listener import DATA
+from custom_components.reev_ems.charge_points.listener import DATA
 from custom_components.reev_ems.meters import Load
-from custom_components.reev_ems.site import Controls, build_site
-from custom_components.reev_ems.site_meters import (
-    MeterStatus,
-    SiteMeters,
-    connectors_below,
-)
+from custom_components.reev_ems.site.build import (Controls, build_site)
+from custom_components.reev_ems.readings.meters import (MeterStatus, SiteMeters, connectors_below)
 
 from .site import set_up
 

@@ -17,7 +17,7 @@ from pytest_homeassistant_custom_component.common import (
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from yarl import URL
 
-from custom_components.reev_ems import uploads
+from custom_components.reev_ems.charge_points import uploads
 
 from .charger import Charger
 from .site import state, subentry_id

@@ -26,9 +26,9 @@ from ..const import (
     CONF_URL,
     CONF_VERSION,
 )
-from ..downloads import async_bundle_link
+from ..charge_points.downloads import async_bundle_link
 from ..ocpp_server.passwords import hashed
-from ..security import PortSecurity
+from ..charge_points.security import PortSecurity
 from .charge_point_abilities import (
     ABILITIES_SCHEMA,
     abilities_error,

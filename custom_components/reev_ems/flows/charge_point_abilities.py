@@ -22,7 +22,7 @@ from ..const import SUBENTRY_CHARGE_POINT
 from ..ocpp_server.abilities import Way
 from ..ocpp_server.dialect import MEASURANDS
 from ..ocpp_server.profiles import Kind, Purpose, Unit
-from ..texts import verbatim
+from ..site.texts import verbatim
 from .fields import choice, out_of_range, unbounded
 
 SECTION_LIMITS = "limits"

@@ -42,9 +42,9 @@ from ..const import (
 )
 from ..energy_management.model import PHASES, ChargingMode, Connector, Supply
 from ..ocpp_server.passwords import hashed
-from ..passwords import PASSWORD_LENGTHS, generate_password
-from ..security import PortSecurity
-from ..validation import MINIMUM_LIMIT_A, is_charge_point_id
+from ..charge_points.passwords import (PASSWORD_LENGTHS, generate_password)
+from ..charge_points.security import PortSecurity
+from .validation import (MINIMUM_LIMIT_A, is_charge_point_id)
 from .fields import amperes, choice, circuit_choice, watts, whole_number
 from .site import (
     NEW_SUBENTRY,

@@ -16,7 +16,7 @@ from ..const import (
     ROOT_CIRCUIT,
     SUBENTRY_CIRCUIT,
 )
-from ..validation import is_below
+from .validation import is_below
 from .fields import (
     amperes,
     circuit_choice,

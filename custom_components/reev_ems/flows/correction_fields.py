@@ -12,7 +12,7 @@ import probatio
 
 from ..const import CONF_INVERT, CONF_INVERTED_PHASES, CONF_PHASE_ORDER, CONF_RATIO
 from ..energy_management.model import PHASES
-from ..meter_correction import stored
+from ..readings.correction import stored
 from .fields import number
 
 CORRECTION_FIELDS: dict[probatio.Marker, Any] = {

@@ -34,9 +34,9 @@ from ..const import (
     GENERATION_YES,
 )
 from ..energy_management.model import Site
-from ..site import ConnectorControls
-from ..texts import async_text
-from ..validation import limit_error, power_limit_error
+from ..site.build import ConnectorControls
+from ..site.texts import async_text
+from .validation import (limit_error, power_limit_error)
 
 SECTION_PHASE_LIMITS = "phase_limits"
 CONF_PHASE_LIMITS_A = ("limit_l1_a", "limit_l2_a", "limit_l3_a")

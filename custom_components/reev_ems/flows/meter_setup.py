@@ -25,9 +25,9 @@ from ..const import (
 )
 from ..energy_management.model import PHASES, PartPerPhase, PerPhase
 from ..energy_management.observation import MeterReading
-from ..listener import DATA
-from ..meter_correction import correction_of
-from ..meter_profiles import async_load_meter_profiles
+from ..charge_points.listener import DATA
+from ..readings.correction import correction_of
+from ..readings.profiles import async_load_meter_profiles
 from ..meters import (
     DetectedMeter,
     DetectionStep,

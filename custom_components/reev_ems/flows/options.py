@@ -29,8 +29,8 @@ from ..const import (
     DEFAULT_MARGIN_A,
 )
 from ..energy_management.model import FailsafeAction, Settings, SharingPolicy
-from ..external_limit import CONTACT_DOMAINS, NUMBER_DOMAINS
-from ..people import Access
+from ..site.external_limit import (CONTACT_DOMAINS, NUMBER_DOMAINS)
+from ..site.people import Access
 from .fields import (
     NOT_OUT_OF_RANGE,
     amperes,

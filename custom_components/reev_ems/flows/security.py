@@ -27,18 +27,9 @@ from ..const import (
     CONF_SECURITY,
     SUBENTRY_CHARGE_POINT,
 )
-from ..downloads import authority_link
-from ..security import (
-    PortSecurity,
-    SecurityProfile,
-    async_authority,
-    async_ssl_context,
-    certificates_folder,
-    file_errors,
-    security_of_port,
-    sites_of_port,
-)
-from ..validation import is_host
+from ..charge_points.downloads import authority_link
+from ..charge_points.security import (PortSecurity, SecurityProfile, async_authority, async_ssl_context, certificates_folder, file_errors, security_of_port, sites_of_port)
+from .validation import is_host
 from .fields import choice
 
 CONF_PROFILE = "security_profile"
