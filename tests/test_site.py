@@ -14,7 +14,7 @@ from custom_components.reev_ems.energy_management.controller import (
 )
 from custom_components.reev_ems.energy_management.observation import Observation
 from custom_components.reev_ems.energy_management.outlets import layout
-from custom_components.reev_ems.site.build import (Controls, ExternalSignal, build_site)
+from custom_components.reev_ems.site.build import Controls, ExternalSignal, build_site
 
 
 @pytest.fixture

@@ -7,7 +7,11 @@ import pytest
 from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.energy_management.decision import Limit, LimitKind
 from custom_components.reev_ems.flows.meter_texts import MeterTexts
-from custom_components.reev_ems.site.texts import (async_limit_text, async_number, phase_text)
+from custom_components.reev_ems.site.texts import (
+    async_limit_text,
+    async_number,
+    phase_text,
+)
 
 pytestmark = pytest.mark.usefixtures("enable_custom_integrations")
 

@@ -10,23 +10,34 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
 
 from .charge_points.certificates import async_follow_certificates
+from .charge_points.downloads import async_setup_downloads
+from .charge_points.learnt import async_setup_learnt
+from .charge_points.listener import (
+    async_acquire_server,
+    async_release_server,
+    async_setup_shared,
+    async_stop_unused_server,
+)
+from .charge_points.pairing import async_withdraw_offers
+from .charge_points.passwords import async_follow_passwords
+from .charge_points.security import async_ssl_context, security_of_port
+from .charge_points.uploads import async_setup_uploads
 from .const import CONF_OCPP_PORT, DOMAIN, MINOR_VERSION, VERSION
 from .coordinator import ReevConfigEntry, ReevCoordinator
-from .parts.devices import (async_register_devices, async_remove_stale_devices)
-from .charge_points.downloads import async_setup_downloads
-from .issues.shown import (async_port_is_free, async_remove_issues, async_tell_port_in_use)
-from .charge_points.learnt import async_setup_learnt
-from .charge_points.listener import (async_acquire_server, async_release_server, async_setup_shared, async_stop_unused_server, async_withdraw_offers)
+from .issues.shown import (
+    async_follow_issues,
+    async_port_is_free,
+    async_remove_issues,
+    async_tell_port_in_use,
+)
+from .parts.devices import async_register_devices, async_remove_stale_devices
 from .readings.profiles import async_load_meter_profiles
-from .site.migration import async_migrate_modes
-from .charge_points.passwords import async_follow_passwords
-from .site.people import async_forget_presented
-from .site.records import SESSIONS_FILE
-from .charge_points.security import (async_ssl_context, security_of_port)
 from .services import async_setup_services
 from .sessions import NewerRecordsError
-from .site.stored_controls import (async_remove_stored, async_stored_controls)
-from .charge_points.uploads import async_setup_uploads
+from .site.migration import async_migrate_modes
+from .site.people import async_forget_presented
+from .site.records import SESSIONS_FILE
+from .site.stored_controls import async_remove_stored, async_stored_controls
 from .site.used_phases import UsedPhases
 
 PLATFORMS = [
@@ -110,10 +121,11 @@ async def async_setup_entry(hass: HomeAssistant, entry: ReevConfigEntry) -> bool
     coordinator = ReevCoordinator(hass, entry, server, controls, used_phases)
     entry.runtime_data = coordinator
     entry.async_on_unload(entry.add_update_listener(_async_take_up))
+    async_follow_issues(coordinator)
     await coordinator.async_start(profiles)
     await async_register_devices(hass, coordinator)
     async_follow_passwords(coordinator)
-    async_follow_certificates(coordinator)
+    async_follow_certificates(hass, entry, server, coordinator.charge_points)
     async_withdraw_offers(hass, entry)
     for platform in PLATFORMS:
         # One by one: Home Assistant gives each a minute, and all together may take longer on a slow machine.

@@ -3,8 +3,8 @@
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 
-from .const import DOMAIN
 from .charge_points.listener import DATA
+from .const import DOMAIN
 
 
 async def async_pre_backup(hass: HomeAssistant) -> None:

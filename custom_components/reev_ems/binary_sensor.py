@@ -13,11 +13,23 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .parts.charge_point import (ChargePointPart, ConnectorPart, charge_point_parts, connector_parts)
 from .coordinator import ReevConfigEntry, ReevCoordinator
 from .energy_management.observation import ConnectorState
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
-from .parts.base import (GatewayPart, MeterPart, SitePart, gateway_parts, meter_parts, site_part)
+from .parts.base import (
+    GatewayPart,
+    MeterPart,
+    SitePart,
+    gateway_parts,
+    meter_parts,
+    site_part,
+)
+from .parts.charge_point import (
+    ChargePointPart,
+    ConnectorPart,
+    charge_point_parts,
+    connector_parts,
+)
 
 PARALLEL_UPDATES = 0
 

@@ -10,10 +10,15 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .parts.charge_point import (ChargePointPart, ConnectorPart, charge_point_parts, connector_parts)
+from .charge_points.errors import charge_point_errors
 from .coordinator import ReevConfigEntry, ReevCoordinator
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
-from .charge_points.errors import charge_point_errors
+from .parts.charge_point import (
+    ChargePointPart,
+    ConnectorPart,
+    charge_point_parts,
+    connector_parts,
+)
 
 # A charge point that does not answer must not keep the others waiting; each has a queue of its own.
 PARALLEL_UPDATES = 0

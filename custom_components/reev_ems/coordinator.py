@@ -12,6 +12,12 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
 from .charge_points.config import charge_point_config
+from .charge_points.handing_over import BaseLoads, HandingOver, async_hand_over
+from .charge_points.learnt import LEARNT
+from .charge_points.listener import DATA
+from .charge_points.measures import Measures
+from .charge_points.pairing import async_set_pairing
+from .charge_points.security import PortSecurity
 from .const import (
     CONF_CONNECTORS,
     CONF_OCPP_PORT,
@@ -30,17 +36,7 @@ from .energy_management.observation import (
     Observation,
 )
 from .energy_management.outlets import layout
-from .site.external_limit import ExternalLimit
-from .charge_points.handing_over import (BaseLoads, async_hand_over)
-from .site.history import History
-from .site.home_battery import observe_battery
-from .issues.shown import async_update_issues
-from .charge_points.learnt import LEARNT
-from .readings.line_phases import async_line_phases
-from .charge_points.listener import (DATA, HandingOver, KeptOverReload, async_set_pairing)
-from .charge_points.measures import Measures
 from .meters import Load, MeterProfile
-from .site.names import connector_names
 from .ocpp_server import (
     Booted,
     ChargePoint,
@@ -52,18 +48,23 @@ from .ocpp_server import (
     Permit,
     SelfTested,
 )
-from .site.pace import Pace
-from .site.people import (authorizer, people_of)
 from .parts.publisher import Publisher
-from .charge_points.security import PortSecurity
-from .site.build import (Controls, build_site, connector_id)
-from .readings.gateways import SiteGateways
-from .readings.meters import (MeterStatus, SiteMeters)
 from .parts.steady_limit import SteadyLimit
+from .readings.gateways import SiteGateways
+from .readings.line_phases import async_line_phases
+from .readings.meters import MeterStatus, SiteMeters
+from .site.build import Controls, build_site, connector_id
+from .site.external_limit import ExternalLimit
+from .site.history import History
+from .site.home_battery import observe_battery
+from .site.kept import KeptOverReload, async_keep, async_take_kept
+from .site.names import connector_names
+from .site.pace import Pace
+from .site.people import authorizer, people_of
 from .site.stored_controls import controls_store
 from .site.structure import structure_of
 from .site.texts import async_grid_connection
-from .site.used_phases import (UsedPhases, person_of)
+from .site.used_phases import UsedPhases, person_of
 
 type ReevConfigEntry = ConfigEntry[ReevCoordinator]
 
@@ -151,7 +152,7 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         shared = self.hass.data[DATA]
         self.profiles = profiles
         self._plan = layout(build_site(entry, self.controls))
-        kept = shared.kept.pop(entry.entry_id, None)
+        kept = async_take_kept(self.hass, entry.entry_id)
         if kept is not None and kept.server is self.server:
             # A server that stopped sent its charge points to their floors: to a new one all is to be said again.
             self._state = kept.state
@@ -188,7 +189,11 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         readings = {} if kept is None else kept.readings
         self._meters.start(self._plan.site, shared.gateways, profiles, readings)
 
-        entry.async_on_unload(self.async_add_listener(self.publisher.turn))
+        entry.async_on_unload(
+            self.async_add_listener(
+                lambda: self.publisher.turn(self.data.decision.at_s)
+            )
+        )
         await self._step()
         shared.handing_over[entry.entry_id] = HandingOver(
             self.server, self._async_hand_over
@@ -244,9 +249,6 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                 meters=dict(self._meters.statuses),
             )
         )
-        # The issues look at the data; one that is missed at the first step of a reload would be created anew.
-        if not self.outdated:
-            async_update_issues(self, decision.issues)
 
     def _observe(self, at_s: float) -> Observation:
         """Return all that is known now."""
@@ -409,15 +411,19 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
             else replace(memory, witness=None, is_false=False)
             for name, memory in self._state.meters.items()
         }
-        self.hass.data[DATA].kept[self.config_entry.entry_id] = KeptOverReload(
-            self.server,
-            replace(self._state, meters=meters),
-            {
-                subentry_id: status.reading
-                for subentry_id, status in same.items()
-                if status.reading
-            },
-            self._measures.pending,
+        async_keep(
+            self.hass,
+            self.config_entry.entry_id,
+            KeptOverReload(
+                self.server,
+                replace(self._state, meters=meters),
+                {
+                    subentry_id: status.reading
+                    for subentry_id, status in same.items()
+                    if status.reading
+                },
+                self._measures.pending,
+            ),
         )
 
     async def _async_save_controls(self) -> None:

@@ -9,6 +9,7 @@ from homeassistant.const import CONF_HOST, CONF_PASSWORD
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.device_registry import DeviceEntry
 
+from .charge_points.listener import DATA
 from .const import (
     CONF_FORMER_PASSWORD,
     CONF_ID_TAGS,
@@ -19,11 +20,10 @@ from .const import (
 from .coordinator import ReevConfigEntry
 from .energy_management.replay import record
 from .energy_management.serialise import to_json
-from .site.history import Step
-from .charge_points.listener import DATA
 from .ocpp_server import ChargePoint
-from .site.build import connector_id
 from .readings.meters import MeterStatus
+from .site.build import connector_id
+from .site.history import Step
 
 TO_REDACT = {
     CONF_HOST,

@@ -12,8 +12,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .site.access import masked
-from .parts.charge_point import (ChargePointPart, ConnectorPart, charge_point_parts, connector_parts)
+from .charge_points.uploads import upload_signal
 from .coordinator import ReevConfigEntry, ReevCoordinator
 from .energy_management.decision import Issue, IssueKind
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
@@ -25,8 +24,14 @@ from .ocpp_server import (
     TransactionStarted,
     UploadStatusChanged,
 )
-from .parts.base import (SitePart, circuit_parts, site_part)
-from .charge_points.uploads import upload_signal
+from .parts.base import SitePart, circuit_parts, site_part
+from .parts.charge_point import (
+    ChargePointPart,
+    ConnectorPart,
+    charge_point_parts,
+    connector_parts,
+)
+from .site.access import masked
 
 PARALLEL_UPDATES = 0
 

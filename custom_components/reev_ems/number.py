@@ -14,11 +14,11 @@ from homeassistant.const import UnitOfPower
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .parts.charge_point import (ConnectorPart, connector_parts)
 from .coordinator import ReevConfigEntry, ReevCoordinator
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
-from .parts.member import (MemberPart, member_parts)
-from .parts.base import (SitePart, site_part)
+from .parts.base import SitePart, site_part
+from .parts.charge_point import ConnectorPart, connector_parts
+from .parts.member import MemberPart, member_parts
 
 # Nothing is waited for: what is set takes effect in the next turn of the control loop.
 PARALLEL_UPDATES = 0

@@ -9,13 +9,13 @@ from homeassistant.components.select import SelectEntity, SelectEntityDescriptio
 from homeassistant.core import HomeAssistant, ServiceResponse
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .site.access import async_demand_own_tag
-from .parts.charge_point import (ConnectorPart, connector_parts)
+from .charge_points.errors import charge_point_errors
 from .const import DEFAULT_ID_TAG
 from .coordinator import ReevConfigEntry
 from .energy_management.model import ChargingMode
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
-from .charge_points.errors import charge_point_errors
+from .parts.charge_point import ConnectorPart, connector_parts
+from .site.access import async_demand_own_tag
 
 # A charge point that does not answer must not keep the others waiting; each has a queue of its own.
 PARALLEL_UPDATES = 0

@@ -8,13 +8,21 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 
-from .parts.charge_point import (charge_point_parts, connector_parts)
 from .const import LOGGER
 from .coordinator import ReevConfigEntry, ReevCoordinator
 from .entity import ReevEntity, async_add_by_subentry
+from .parts.base import SitePart, circuit_parts, gateway_parts, meter_parts, site_part
+from .parts.charge_point import charge_point_parts, connector_parts
 from .parts.gateway_descriptions import GATEWAY_SENSORS
-from .parts.base import (SitePart, circuit_parts, gateway_parts, meter_parts, site_part)
-from .parts.sensor_descriptions import (CHARGE_POINT_SENSORS, CIRCUIT_SENSORS, CONNECTOR_SENSORS, METER_SENSORS, SITE_SENSORS, ReevSensorDescription, connector_currents)
+from .parts.sensor_descriptions import (
+    CHARGE_POINT_SENSORS,
+    CIRCUIT_SENSORS,
+    CONNECTOR_SENSORS,
+    METER_SENSORS,
+    SITE_SENSORS,
+    ReevSensorDescription,
+    connector_currents,
+)
 
 PARALLEL_UPDATES = 0
 

@@ -18,16 +18,16 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonObjectType
 import probatio
 
-from .site.access import (async_is_administrator, own_user_id)
 from .charge_points.actions import async_setup_charge_point_actions
-from .parts.charge_point import (ConnectorPart, connector_parts)
+from .charge_points.listener import DATA
 from .const import DOMAIN
 from .coordinator import ReevConfigEntry
-from .charge_points.listener import DATA
+from .parts.charge_point import ConnectorPart, connector_parts
+from .sessions import SessionRecord
+from .site.access import async_is_administrator, own_user_id
+from .site.build import connector_id
 from .site.names import connector_names
 from .site.reloading import async_loaded_entry
-from .sessions import SessionRecord
-from .site.build import connector_id
 
 SERVICE_GET_DECISIONS = "get_decisions"
 SERVICE_GET_SESSIONS = "get_sessions"

@@ -9,12 +9,12 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .site.access import async_demand_administrator
-from .parts.charge_point import (ConnectorPart, connector_parts)
 from .coordinator import ReevConfigEntry, ReevCoordinator
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
-from .parts.member import (MemberPart, member_parts)
-from .parts.base import (CircuitPart, SitePart, circuit_parts, site_part)
+from .parts.base import CircuitPart, SitePart, circuit_parts, site_part
+from .parts.charge_point import ConnectorPart, connector_parts
+from .parts.member import MemberPart, member_parts
+from .site.access import async_demand_administrator
 
 # Nothing is waited for: what is set takes effect in the next turn of the control loop.
 PARALLEL_UPDATES = 0

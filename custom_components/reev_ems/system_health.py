@@ -5,9 +5,9 @@ from typing import Any
 from homeassistant.components import system_health
 from homeassistant.core import HomeAssistant, callback
 
+from .charge_points.listener import DATA
 from .const import DOMAIN
 from .coordinator import ReevConfigEntry
-from .charge_points.listener import DATA
 
 
 @callback

@@ -15,12 +15,12 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .parts.charge_point import (ChargePointPart, charge_point_parts)
+from .charge_points.errors import charge_point_errors
 from .const import CONF_FIRMWARE, CONF_URL, CONF_VERSION
 from .coordinator import ReevConfigEntry
 from .entity import ReevEntity, ReevEntityDescription, async_add_by_subentry
-from .charge_points.errors import charge_point_errors
 from .ocpp_server import Booted, ChargePointEvent, FirmwareStatusChanged
+from .parts.charge_point import ChargePointPart, charge_point_parts
 
 # A charge point that does not answer must not keep the others waiting; each has a queue of its own.
 PARALLEL_UPDATES = 0

@@ -7,13 +7,13 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.charge_points.config import charge_point_config
+from custom_components.reev_ems.charge_points.security import PortSecurity
 from custom_components.reev_ems.energy_management.model import Settings
 from custom_components.reev_ems.flows.charge_point_abilities import ABILITIES_SCHEMA
 from custom_components.reev_ems.ocpp_server.abilities import Way
 from custom_components.reev_ems.ocpp_server.model import BootInfo
 from custom_components.reev_ems.ocpp_server.profiles import Kind, Purpose, Unit
 from custom_components.reev_ems.ocpp_server.quirks import known
-from custom_components.reev_ems.charge_points.security import PortSecurity
 
 from .inputs import charge_point_input, connector_input, open_subentry, subentry_id
 

@@ -13,7 +13,7 @@ from custom_components.reev_ems.energy_management.model import (
     Supply,
 )
 from custom_components.reev_ems.ocpp_server.passwords import is_password
-from custom_components.reev_ems.site.build import (Controls, build_site)
+from custom_components.reev_ems.site.build import Controls, build_site
 
 from .inputs import (
     charge_point_input,

@@ -9,9 +9,9 @@ from homeassistant.util import slugify
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.reev_ems.readings.profiles import async_load_meter_profiles
 from custom_components.reev_ems.meters import load_profiles
 from custom_components.reev_ems.meters.flaws import Flaw
+from custom_components.reev_ems.readings.profiles import async_load_meter_profiles
 from tests.meters.wire import Device, ModbusServer
 
 from .inputs import (

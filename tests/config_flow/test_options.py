@@ -13,7 +13,7 @@ from custom_components.reev_ems.energy_management.model import (
     SharingPolicy,
 )
 from custom_components.reev_ems.flows.options import DEFAULTS
-from custom_components.reev_ems.site.build import (Controls, build_site)
+from custom_components.reev_ems.site.build import Controls, build_site
 
 from .inputs import open_options
 

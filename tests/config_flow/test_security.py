@@ -21,10 +21,13 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
+from custom_components.reev_ems.charge_points.security import (
+    PortSecurity,
+    security_of_port,
+)
 from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.ocpp_server import tls
 from custom_components.reev_ems.ocpp_server.passwords import is_hashed, is_password
-from custom_components.reev_ems.charge_points.security import (PortSecurity, security_of_port)
 from tests.entities.charger import Charger
 from tests.ocpp_server.encrypted import common_name, pem
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from custom_components.reev_ems.flows.validation import (is_below, is_charge_point_id)
+from custom_components.reev_ems.flows.validation import is_below, is_charge_point_id
 
 TREE = {"main": None, "garage": "main", "left": "garage", "roof": "main"}
 

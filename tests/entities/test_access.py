@@ -9,8 +9,8 @@ from homeassistant.exceptions import Unauthorized
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.reev_ems.site.access import masked
 from custom_components.reev_ems.const import DOMAIN
+from custom_components.reev_ems.site.access import masked
 from tests.config_flow.inputs import open_subentry
 
 from .charger import Charger

@@ -5,8 +5,8 @@ from homeassistant.exceptions import ServiceValidationError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.reev_ems.site import reloading
 from custom_components.reev_ems.ocpp_server.passwords import is_password
+from custom_components.reev_ems.site import reloading
 
 from .charger import Charger
 from .site import subentry_id

@@ -13,9 +13,9 @@ import probatio
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.reev_ems.charge_points.security import certificates_folder
 from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.ocpp_server.passwords import is_password
-from custom_components.reev_ems.charge_points.security import certificates_folder
 from tests.config_flow.inputs import open_subentry, user_input
 
 from .charger import Answer, Charger

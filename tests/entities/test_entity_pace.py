@@ -11,9 +11,7 @@ from homeassistant.helpers import entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.reev_ems.parts import (charge_point as charge_point_parts, publisher)
 from custom_components.reev_ems import entity
-from custom_components.reev_ems.parts.charge_point import ConnectorPart
 from custom_components.reev_ems.const import MEASURED_VALUE_INTERVAL_S
 from custom_components.reev_ems.coordinator import SiteData
 from custom_components.reev_ems.energy_management.decision import SiteState
@@ -23,7 +21,12 @@ from custom_components.reev_ems.energy_management.observation import (
     MeterObservation,
 )
 from custom_components.reev_ems.entity import ReevEntity
+from custom_components.reev_ems.parts import (
+    charge_point as charge_point_parts,
+    publisher,
+)
 from custom_components.reev_ems.parts.base import SitePart
+from custom_components.reev_ems.parts.charge_point import ConnectorPart
 from tests.config_flow.inputs import free_port
 from tests.meters.wire import ModbusServer
 

@@ -7,9 +7,9 @@ from homeassistant.core import Event, EventStateChangedData, HomeAssistant, call
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.reev_ems import (entity, event as event_platform)
-from custom_components.reev_ems.site import pace
+from custom_components.reev_ems import entity, event as event_platform
 from custom_components.reev_ems.ocpp_server import pace as messages_pace
+from custom_components.reev_ems.site import pace
 
 from .charger import Charger
 from .site import entity_id, state

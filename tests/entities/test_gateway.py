@@ -7,9 +7,9 @@ from homeassistant.helpers import issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.reev_ems.readings import gateways as site_gateways
 from custom_components.reev_ems.energy_management.decision import Issue, IssueKind
 from custom_components.reev_ems.issues.shown import async_update_issues
+from custom_components.reev_ems.readings import gateways as site_gateways
 from tests.meters.wire import ModbusServer
 
 from .site import set_up, state, subentry_id, until

@@ -10,6 +10,8 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.charge_points import handing_over
+from custom_components.reev_ems.charge_points.handing_over import BaseLoads
+from custom_components.reev_ems.charge_points.listener import RELEASE_GRACE
 from custom_components.reev_ems.const import DEFAULT_ID_TAG
 from custom_components.reev_ems.coordinator import ReevCoordinator
 from custom_components.reev_ems.energy_management.decision import (
@@ -18,8 +20,6 @@ from custom_components.reev_ems.energy_management.decision import (
     SiteState,
 )
 from custom_components.reev_ems.energy_management.handover import BaseLoad
-from custom_components.reev_ems.charge_points.handing_over import BaseLoads
-from custom_components.reev_ems.charge_points.listener import RELEASE_GRACE
 from simulator.site import Site
 
 from .site import until

@@ -3,7 +3,6 @@
 from homeassistant.core import HomeAssistant
 import pytest
 
-from custom_components.reev_ems.site import history
 from custom_components.reev_ems.energy_management.controller import (
     ControllerState,
     step,
@@ -16,6 +15,7 @@ from custom_components.reev_ems.energy_management.observation import (
     Observation,
 )
 from custom_components.reev_ems.energy_management.outlets import layout
+from custom_components.reev_ems.site import history
 
 SITE = Site(
     circuits=(Circuit(id="main", limit_a=(32.0, 32.0, 32.0), metered=True),),

@@ -8,7 +8,11 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.energy_management.observation import BatteryObservation
-from custom_components.reev_ems.site.home_battery import (POWER_LIFE_S, SOC_LIFE_S, observe_battery)
+from custom_components.reev_ems.site.home_battery import (
+    POWER_LIFE_S,
+    SOC_LIFE_S,
+    observe_battery,
+)
 
 POWER, SOC = "sensor.battery_power", "sensor.battery_soc"
 OPTIONS = {"battery_power": POWER, "battery_soc": SOC}

@@ -14,7 +14,7 @@ from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.reev_ems.readings import outages
+from custom_components.reev_ems.charge_points.listener import async_stop_unused_server
 from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.coordinator import SiteData
 from custom_components.reev_ems.energy_management.decision import (
@@ -25,9 +25,9 @@ from custom_components.reev_ems.energy_management.decision import (
 )
 from custom_components.reev_ems.energy_management.model import Phase
 from custom_components.reev_ems.issues.shown import async_update_issues
-from custom_components.reev_ems.charge_points.listener import async_stop_unused_server
-from custom_components.reev_ems.readings.correction import proposed
 from custom_components.reev_ems.meters import Correction
+from custom_components.reev_ems.readings import outages
+from custom_components.reev_ems.readings.correction import proposed
 from custom_components.reev_ems.readings.outages import Outage
 
 from .charger import Charger

@@ -20,7 +20,10 @@ from custom_components.reev_ems.energy_management.model import (
 )
 from custom_components.reev_ems.energy_management.observation import MeterReading
 from custom_components.reev_ems.issues.shown import async_update_issues
-from custom_components.reev_ems.readings.line_phases import (LinePhases, async_line_phases)
+from custom_components.reev_ems.readings.line_phases import (
+    LinePhases,
+    async_line_phases,
+)
 from custom_components.reev_ems.readings.meters import MeterStatus
 
 from .site import subentry_id

@@ -16,10 +16,17 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
+from custom_components.reev_ems.charge_points.listener import (
+    CERTIFICATE_CHECK,
+    RELEASE_GRACE,
+)
+from custom_components.reev_ems.charge_points.pairing import MOST_OFFERS, PAIRING_OPEN
+from custom_components.reev_ems.charge_points.security import (
+    PortSecurity,
+    SecurityProfile,
+)
 from custom_components.reev_ems.const import DOMAIN
-from custom_components.reev_ems.charge_points.listener import (CERTIFICATE_CHECK, MOST_OFFERS, PAIRING_OPEN, RELEASE_GRACE)
 from custom_components.reev_ems.ocpp_server import tls
-from custom_components.reev_ems.charge_points.security import (PortSecurity, SecurityProfile)
 from tests.config_flow.inputs import open_reconfigure, security_input
 
 from .charger import Charger

@@ -12,8 +12,8 @@ from custom_components.reev_ems.charge_points import measures
 from custom_components.reev_ems.coordinator import ReevCoordinator
 from custom_components.reev_ems.energy_management.decision import Action, Command
 from custom_components.reev_ems.energy_management.observation import ConnectorState
-from custom_components.reev_ems.charge_points.listener import DATA
 from custom_components.reev_ems.ocpp_server import ConnectorView
+from custom_components.reev_ems.site.kept import async_take_kept
 from simulator.outlets import Outlet, Status
 from simulator.site import Site
 
@@ -143,7 +143,7 @@ async def test_s13_connectors_are_taken_out_of_service_and_back(
     await set_up(hass, entry)
     assert not outlet(running, "CP201").operative
     assert await hass.config_entries.async_unload(entry.entry_id)
-    hass.data[DATA].kept.clear()
+    assert async_take_kept(hass, entry.entry_id) is not None
     await set_up(hass, entry)
     await until(lambda: outlet(running, "CP201").operative, "still out of service")
     await until(

@@ -16,9 +16,15 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.energy_management.model import PHASES
-from custom_components.reev_ems.charge_points.listener import DATA
-from custom_components.reev_ems.readings.correction import (METER_CONTRADICTION, correction_of, issue_of, proposal, set_right)
 from custom_components.reev_ems.meters import NO_CORRECTION, Correction
+from custom_components.reev_ems.readings.correction import (
+    METER_CONTRADICTION,
+    correction_of,
+    issue_of,
+    proposal,
+    set_right,
+)
+from custom_components.reev_ems.site.kept import async_take_kept
 from simulator.layouts import JANITZA_UMG604
 from simulator.modbus import Endpoint, Meter, MeterConfig
 from simulator.plant import Measurement
@@ -216,7 +222,7 @@ async def test_s14_what_was_read_with_other_settings_proves_nothing(
 
     def kept() -> tuple[bool, bool]:
         coordinator._keep()
-        found = hass.data[DATA].kept[site.entry_id]
+        found = async_take_kept(hass, site.entry_id)
         return bool(found.readings), found.state.meters["main"].witness is not None
 
     assert kept() == (True, True)

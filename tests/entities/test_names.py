@@ -12,11 +12,21 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 import yaml
 
 from custom_components.reev_ems.energy_management.decision import IssueKind
-from custom_components.reev_ems.issues.shown import (CHARGE_POINT_PROBLEMS, CIRCUIT_REMOVED, EXTERNAL_LIMIT_LOST, LIMIT_ABOVE_RATING, LINE_PHASES_DIFFER, METER_TROUBLES, METER_WITHOUT_CIRCUIT, PORT_IN_USE, SCHEDULE_WITHOUT_LIMIT)
+from custom_components.reev_ems.issues.shown import (
+    CHARGE_POINT_PROBLEMS,
+    CIRCUIT_REMOVED,
+    EXTERNAL_LIMIT_LOST,
+    LIMIT_ABOVE_RATING,
+    LINE_PHASES_DIFFER,
+    METER_TROUBLES,
+    METER_WITHOUT_CIRCUIT,
+    PORT_IN_USE,
+    SCHEDULE_WITHOUT_LIMIT,
+)
+from custom_components.reev_ems.meters.errors import Trouble
 from custom_components.reev_ems.readings.correction import METER_CONTRADICTIONS
 from custom_components.reev_ems.readings.profiles import ISSUE_FILE_REFUSED
-from custom_components.reev_ems.meters.errors import Trouble
-from custom_components.reev_ems.site.records import (RECORDS_DAMAGED, RECORDS_NOT_WRITTEN)
+from custom_components.reev_ems.site.records import RECORDS_DAMAGED, RECORDS_NOT_WRITTEN
 
 from .site import entity_id, state
 

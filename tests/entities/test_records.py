@@ -16,10 +16,10 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems import backup
-from custom_components.reev_ems.const import DOMAIN, MINOR_VERSION
 from custom_components.reev_ems.charge_points.listener import DATA
-from custom_components.reev_ems.site.records import SESSIONS_FILE
+from custom_components.reev_ems.const import DOMAIN, MINOR_VERSION
 from custom_components.reev_ems.sessions import database, tables
+from custom_components.reev_ems.site.records import SESSIONS_FILE
 from tests.config_flow.inputs import free_port
 from tests.meters.wire import ModbusServer
 

@@ -27,9 +27,9 @@ from custom_components.reev_ems.energy_management.observation import (
 )
 from custom_components.reev_ems.ocpp_server import SelfTest
 from custom_components.reev_ems.parts.base import meter_parts
-from custom_components.reev_ems.sensor import REGISTER_RESET_S
 from custom_components.reev_ems.parts.sensor_descriptions import METER_SENSORS
 from custom_components.reev_ems.readings.meters import MeterStatus
+from custom_components.reev_ems.sensor import REGISTER_RESET_S
 
 from .site import PROFILE, entity_id, set_up, state, subentry_id
 

@@ -16,10 +16,10 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.reev_ems.readings import sensors as sensor_meter
 from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.energy_management.decision import Issue, IssueKind
 from custom_components.reev_ems.issues.shown import async_update_issues
+from custom_components.reev_ems.readings import sensors as sensor_meter
 from custom_components.reev_ems.readings.meters import MeterStatus
 from tests.config_flow.inputs import free_port
 

@@ -8,15 +8,19 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.reev_ems.charge_points.listener import DATA
 from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.energy_management.observation import (
     MeterObservation,
     MeterReading,
 )
-from custom_components.reev_ems.charge_points.listener import DATA
 from custom_components.reev_ems.meters import Load
-from custom_components.reev_ems.site.build import (Controls, build_site)
-from custom_components.reev_ems.readings.meters import (MeterStatus, SiteMeters, connectors_below)
+from custom_components.reev_ems.readings.meters import (
+    MeterStatus,
+    SiteMeters,
+    connectors_below,
+)
+from custom_components.reev_ems.site.build import Controls, build_site
 
 from .site import set_up
 

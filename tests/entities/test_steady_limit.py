@@ -9,7 +9,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.coordinator import SiteData
 from custom_components.reev_ems.energy_management.decision import Limit, LimitKind
-from custom_components.reev_ems.parts.steady_limit import (HEIGHTS, SteadyLimit)
+from custom_components.reev_ems.parts.steady_limit import HEIGHTS, SteadyLimit
 
 from .site import entity_id, state
 from .test_sensor import decided

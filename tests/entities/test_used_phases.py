@@ -10,12 +10,12 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems import coordinator as loop
-from custom_components.reev_ems.site import used_phases
 from custom_components.reev_ems.energy_management.controller import step
 from custom_components.reev_ems.energy_management.observation import Observation
 from custom_components.reev_ems.ocpp_server import Transaction
+from custom_components.reev_ems.site import used_phases
 from custom_components.reev_ems.site.people import people_of
-from custom_components.reev_ems.site.used_phases import (UsedPhases, person_of)
+from custom_components.reev_ems.site.used_phases import UsedPhases, person_of
 
 from .charger import Charger
 from .site import set_up, subentry_id, until

@@ -25,8 +25,8 @@ from custom_components.reev_ems.meters.sensors import (
     COARSE_MARGIN_A,
     LOWEST_POWER_FACTOR,
 )
-from custom_components.reev_ems.readings.sensors import SILENT_S
 from custom_components.reev_ems.readings.gateways import POLL_S
+from custom_components.reev_ems.readings.sensors import SILENT_S
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "meters.md"

@@ -20,12 +20,19 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonObjectType
 import probatio
 
-from ..parts.charge_point import (ChargePointPart, charge_point_parts)
-from ..const import (CONF_ENABLED, CONF_ID_TAGS, CONF_PASSWORD, CONF_URL, DOMAIN, SUBENTRY_USER)
-from .errors import charge_point_errors
-from ..ocpp_server import (CallError, CertificateUse, LogKind)
-from .passwords import (PASSWORD_LENGTHS, async_change_password)
+from ..const import (
+    CONF_ENABLED,
+    CONF_ID_TAGS,
+    CONF_PASSWORD,
+    CONF_URL,
+    DOMAIN,
+    SUBENTRY_USER,
+)
+from ..ocpp_server import CallError, CertificateUse, LogKind
+from ..parts.charge_point import ChargePointPart, charge_point_parts
 from ..site.reloading import async_loaded_entry
+from .errors import charge_point_errors
+from .passwords import PASSWORD_LENGTHS, async_change_password
 from .security import async_authority
 from .uploads import async_receive_upload
 

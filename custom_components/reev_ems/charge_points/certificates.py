@@ -4,17 +4,21 @@ A certificate cannot be taken back, so that those that are good are kept with th
 is added again needs another certificate.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 
-from ..const import (ANY_CERTIFICATE, CONF_CERTIFICATES, CONF_CHARGE_POINT_ID, DOMAIN, SUBENTRY_CHARGE_POINT)
-from ..ocpp_server import (ChargePointEvent, Connected, tls)
+from ..const import (
+    ANY_CERTIFICATE,
+    CONF_CERTIFICATES,
+    CONF_CHARGE_POINT_ID,
+    DOMAIN,
+    SUBENTRY_CHARGE_POINT,
+)
+from ..ocpp_server import ChargePoint, ChargePointEvent, Connected, OcppServer, tls
 from .security import PortSecurity
-
-if TYPE_CHECKING:
-    # The coordinator imports the listener, which imports this module.
-    from ..coordinator import ReevCoordinator
 
 # One that is in use, and some that were made and not used yet: charge points may ask for one again and again.
 MAX_CERTIFICATES = 4
@@ -41,29 +45,35 @@ def async_note_certificate(
 
 
 @callback
-def async_follow_certificates(coordinator: ReevCoordinator) -> None:
-    """Let the older certificates of each charge point lapse that has shown a newer one."""
-    if not PortSecurity.of(coordinator.config_entry.data).takes_own_certificates:
+def async_follow_certificates(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    server: OcppServer,
+    charge_points: Mapping[str, ChargePoint],
+) -> None:
+    """Let the older certificates of each charge point (by subentry) lapse that has shown a newer one."""
+    if not PortSecurity.of(entry.data).takes_own_certificates:
         return
-    for subentry_id, charge_point in coordinator.charge_points.items():
+    for subentry_id, charge_point in charge_points.items():
 
         @callback
         def on_event(event: ChargePointEvent, subentry_id: str = subentry_id) -> None:
             """Look at the certificate of a new connection."""
             if isinstance(event, Connected):
-                _forget_older(coordinator, subentry_id)
+                _forget_older(hass, entry, server, subentry_id)
 
-        coordinator.config_entry.async_on_unload(charge_point.subscribe(on_event))
-        _forget_older(coordinator, subentry_id)
+        entry.async_on_unload(charge_point.subscribe(on_event))
+        _forget_older(hass, entry, server, subentry_id)
 
 
-def _forget_older(coordinator: ReevCoordinator, subentry_id: str) -> None:
+def _forget_older(
+    hass: HomeAssistant, entry: ConfigEntry[Any], server: OcppServer, subentry_id: str
+) -> None:
     """Drop what was made before the certificate that was shown."""
-    entry = coordinator.config_entry
     if (subentry := entry.subentries.get(subentry_id)) is None:
         return
     good: list[str] = [*subentry.data.get(CONF_CERTIFICATES, [ANY_CERTIFICATE])]
-    shown = coordinator.server.certificate_shown(subentry.data[CONF_CHARGE_POINT_ID])
+    shown = server.certificate_shown(subentry.data[CONF_CHARGE_POINT_ID])
     if shown is None:
         return
     if shown in good:
@@ -73,6 +83,6 @@ def _forget_older(coordinator: ReevCoordinator, subentry_id: str) -> None:
     else:
         return
     if kept != good:
-        coordinator.hass.config_entries.async_update_subentry(
+        hass.config_entries.async_update_subentry(
             entry, subentry, data={**subentry.data, CONF_CERTIFICATES: kept}
         )

@@ -3,9 +3,25 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..const import (ANY_CERTIFICATE, CONF_CERTIFICATES, CONF_CHARGE_POINT_ID, CONF_CONNECTORS, CONF_DEMANDS_CERTIFICATE, CONF_FORMER_PASSWORD, CONF_MAX_A, CONF_MAX_W, CONF_MIN_W, CONF_NUMBER, CONF_PASSWORD, CONF_PASSWORD_ON_TRIAL, CONF_PHASE_COUNT, CONF_QUIRKS, CONF_SUPPLY)
-from ..energy_management.model import (FailsafeAction, Settings, Supply)
-from ..ocpp_server import (ChargePointConfig, Floor)
+from ..const import (
+    ANY_CERTIFICATE,
+    CONF_CERTIFICATES,
+    CONF_CHARGE_POINT_ID,
+    CONF_CONNECTORS,
+    CONF_DEMANDS_CERTIFICATE,
+    CONF_FORMER_PASSWORD,
+    CONF_MAX_A,
+    CONF_MAX_W,
+    CONF_MIN_W,
+    CONF_NUMBER,
+    CONF_PASSWORD,
+    CONF_PASSWORD_ON_TRIAL,
+    CONF_PHASE_COUNT,
+    CONF_QUIRKS,
+    CONF_SUPPLY,
+)
+from ..energy_management.model import FailsafeAction, Settings, Supply
+from ..ocpp_server import ChargePointConfig, Floor
 from .security import PortSecurity
 
 

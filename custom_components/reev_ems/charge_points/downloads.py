@@ -15,9 +15,9 @@ from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.http import KEY_HASS, HomeAssistantView
 from homeassistant.util.hass_dict import HassKey
 
-from .certificates import async_note_certificate
 from ..const import DOMAIN
 from ..ocpp_server import tls
+from .certificates import async_note_certificate
 from .security import async_authority
 
 _AUTHORITY_URL = f"/api/{DOMAIN}/authority"

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
-from ..parts.charge_point import ChargePointPart
 from ..const import DOMAIN
 from ..ocpp_server import CallError
+from ..parts.charge_point import ChargePointPart
 
 # Nothing broke: what was asked for makes no sense now.
 _WRONG_USE = {"no_transaction", "unknown_connector", "unsupported"}

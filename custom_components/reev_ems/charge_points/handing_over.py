@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 import time
 from typing import Final
@@ -11,10 +11,10 @@ from homeassistant.core import callback
 
 from ..const import LOGGER
 from ..energy_management.decision import Decision
-from ..energy_management.handover import (BaseLoad, permits_to_keep)
-from ..energy_management.model import (PerPhase, Site, Supply)
+from ..energy_management.handover import BaseLoad, permits_to_keep
+from ..energy_management.model import PerPhase, Site, Supply
 from ..energy_management.observation import Observation
-from ..ocpp_server import (ChargePoint, Permit)
+from ..ocpp_server import ChargePoint, OcppServer, Permit
 
 # "The last minutes" of a base load, kept in parts of some seconds; known for less than a minute it is not known.
 KEPT_S: Final = 300.0
@@ -26,6 +26,14 @@ LIFE_S: Final = 900.0
 ACCEPT_S: Final = 5.0
 # Decisions that are older say nothing about now: the loop had failed, or stopped long ago.
 OLDEST_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class HandingOver:
+    """Lets the charge points of a config entry keep what fits without us."""
+
+    server: OcppServer
+    hand_over: Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)

@@ -5,9 +5,9 @@ from typing import Any
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.util.hass_dict import HassKey
 
-from ..const import (DOMAIN, LOGGER)
-from ..ocpp_server import (ChargePoint, ChargePointConfig, Learnt, OcppServer)
-from ..ocpp_server.events import (Booted, ChargePointEvent, LearntChanged)
+from ..const import DOMAIN, LOGGER
+from ..ocpp_server import ChargePoint, ChargePointConfig, Learnt, OcppServer
+from ..ocpp_server.events import Booted, ChargePointEvent, LearntChanged
 from ..site.storage import KnownStore
 
 STORAGE_VERSION = 1

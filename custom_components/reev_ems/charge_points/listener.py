@@ -5,38 +5,31 @@ server stops only when nobody has held it for a while, or with Home Assistant.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from ssl import SSLContext
 
-from homeassistant.config_entries import SOURCE_INTEGRATION_DISCOVERY, ConfigEntry
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
-from homeassistant.helpers import discovery_flow
 from homeassistant.helpers.event import async_call_later, async_track_time_interval
 from homeassistant.util.hass_dict import HassKey
 
-from .certificates import async_note_certificate
-from ..const import (CONF_CHARGE_POINT_ID, DOMAIN, LOGGER, SUBENTRY_CHARGE_POINT)
-from ..energy_management.controller import ControllerState
-from ..energy_management.decision import Action
-from ..energy_management.observation import MeterReading
+from ..const import LOGGER
 from ..meters import ModbusGateways
-from ..ocpp_server import (OcppServer, UnknownChargePoint)
-from ..site.records import async_session_log
-from .security import (PortSecurity, async_authority, async_renew_certificate, security_of_port)
+from ..ocpp_server import OcppServer
 from ..sessions import SessionLog
+from ..site.records import async_session_log
+from .certificates import async_note_certificate
+from .handing_over import HandingOver
+from .security import (
+    PortSecurity,
+    async_authority,
+    async_renew_certificate,
+    security_of_port,
+)
 
 # A reload takes well under a second; a charge point that loses its socket redials within minutes only.
 RELEASE_GRACE = timedelta(seconds=20)
-
-# Long enough to walk to the charger and restart it, short enough not to be forgotten open.
-PAIRING_OPEN = timedelta(minutes=5)
-
-# Offers that wait for a person; twice as many are made while pairing is open once, whatever knocks.
-MOST_OFFERS = 20
 
 # Certificates from files are renewed every few weeks, by whoever keeps them.
 CERTIFICATE_CHECK = timedelta(days=1)
@@ -56,27 +49,6 @@ class _Listener:
     cancel_pairing: CALLBACK_TYPE | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class KeptOverReload:
-    """What an entry that is being reloaded must not forget, or an edited name would put every car on its floor."""
-
-    server: OcppServer
-    """Whose charge points were told what the state remembers."""
-    state: ControllerState
-    readings: Mapping[str, MeterReading]
-    """The last reading of each meter, by its subentry."""
-    measures: Mapping[str, Action]
-    """What was still to be done against an overload, by connector."""
-
-
-@dataclass(frozen=True, slots=True)
-class HandingOver:
-    """Lets the charge points of a config entry keep what fits without us."""
-
-    server: OcppServer
-    hand_over: Callable[[], Awaitable[None]]
-
-
 @dataclass(slots=True)
 class SharedData:
     """What the config entries of this integration share."""
@@ -86,7 +58,6 @@ class SharedData:
     listeners: dict[int, _Listener] = field(default_factory=dict)
     acquiring: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Sites that share a port start at the same time, and one of them starts its server."""
-    kept: dict[str, KeptOverReload] = field(default_factory=dict)
     handing_over: dict[str, HandingOver] = field(default_factory=dict)
     """By config entry, also after it was unloaded."""
     adopted: dict[str, set[str]] = field(default_factory=dict)
@@ -203,85 +174,6 @@ async def async_stop_unused_server(
     listener = data.listeners.get(port)
     if listener and not listener.holders:
         await _async_stop(data, port)
-
-
-@callback
-def async_set_pairing(hass: HomeAssistant, entry_id: str, port: int, on: bool) -> None:
-    """Let unknown charge points introduce themselves to an entry; closes by itself."""
-    listener = hass.data[DATA].listeners[port]
-    if listener.cancel_pairing:
-        listener.cancel_pairing()
-        listener.cancel_pairing = None
-    listener.server.pairing = on
-    listener.pairing_for = entry_id if on else None
-    if on:
-        listener.server.on_unknown = partial(_offer, hass, entry_id, set())
-        listener.server.on_forgotten = partial(_withdraw, hass)
-
-        @callback
-        def close(_: object) -> None:
-            """Close what nobody closed."""
-            listener.cancel_pairing = None
-            async_set_pairing(hass, entry_id, port, False)
-
-        listener.cancel_pairing = async_call_later(hass, PAIRING_OPEN, close)
-
-
-@callback
-def _offer(
-    hass: HomeAssistant, entry_id: str, offered: set[str], unknown: UnknownChargePoint
-) -> None:
-    """Offer a charge point that knocked for adoption, unless there are too many offers already.
-
-    `offered` holds the ids that were offered since pairing was opened.
-    """
-    flows = hass.config_entries.flow
-    waiting = flows.async_progress_by_handler(
-        DOMAIN, match_context={"source": SOURCE_INTEGRATION_DISCOVERY}
-    )
-    if len(waiting) >= MOST_OFFERS or (
-        unknown.id not in offered and len(offered) >= 2 * MOST_OFFERS
-    ):
-        return
-    offered.add(unknown.id)
-    discovery_flow.async_create_flow(
-        hass,
-        DOMAIN,
-        context={"source": SOURCE_INTEGRATION_DISCOVERY},
-        data={
-            "entry_id": entry_id,
-            CONF_CHARGE_POINT_ID: unknown.id,
-            "vendor": unknown.vendor,
-            "model": unknown.model,
-        },
-    )
-
-
-@callback
-def _withdraw(hass: HomeAssistant, charge_point_id: str) -> None:
-    """Withdraw the offer of a charge point that knocks no more."""
-    flows = hass.config_entries.flow
-    unique_id = f"{SUBENTRY_CHARGE_POINT}_{charge_point_id}"
-    for offer in flows.async_progress_by_handler(
-        DOMAIN, match_context={"source": SOURCE_INTEGRATION_DISCOVERY}
-    ):
-        if offer["context"].get("unique_id") == unique_id:
-            flows.async_abort(offer["flow_id"])
-
-
-@callback
-def async_withdraw_offers(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Withdraw the offers of charge points that were added in another way: nobody can adopt them twice."""
-    added = {
-        subentry.unique_id
-        for subentry in entry.get_subentries_of_type(SUBENTRY_CHARGE_POINT)
-    }
-    flows = hass.config_entries.flow
-    for offer in flows.async_progress_by_handler(
-        DOMAIN, match_context={"source": SOURCE_INTEGRATION_DISCOVERY}
-    ):
-        if offer["context"].get("unique_id") in added:
-            flows.async_abort(offer["flow_id"])
 
 
 async def _async_stop(data: SharedData, port: int) -> None:

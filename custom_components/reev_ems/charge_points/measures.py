@@ -14,7 +14,7 @@ from homeassistant.core import HomeAssistant, callback
 
 from ..const import LOGGER
 from ..energy_management.decision import Action
-from ..ocpp_server import (CallError, ChargePoint)
+from ..ocpp_server import CallError, ChargePoint
 
 # As often as a permit that is not accepted is sent again.
 RETRY_S = 15.0

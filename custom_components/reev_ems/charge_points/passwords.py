@@ -4,11 +4,11 @@ import secrets
 
 from homeassistant.core import callback
 
-from ..parts.charge_point import (ChargePointPart, charge_point_parts)
-from ..const import (CONF_FORMER_PASSWORD, CONF_PASSWORD, CONF_PASSWORD_ON_TRIAL, LOGGER)
+from ..const import CONF_FORMER_PASSWORD, CONF_PASSWORD, CONF_PASSWORD_ON_TRIAL, LOGGER
 from ..coordinator import ReevCoordinator
-from ..ocpp_server import (CallError, ChargePointEvent, Connected, FloorAccepted)
-from ..ocpp_server.passwords import (hashed, is_hashed, is_password)
+from ..ocpp_server import CallError, ChargePointEvent, Connected, FloorAccepted
+from ..ocpp_server.passwords import hashed, is_hashed, is_password
+from ..parts.charge_point import ChargePointPart, charge_point_parts
 
 # OCPP 1.6 security white paper: an AuthorizationKey has 16 to 40 characters; older chargers send shorter ones.
 PASSWORD_LENGTHS = range(8, 41)

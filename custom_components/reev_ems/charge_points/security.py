@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 
-from ..const import (CONF_OCPP_PORT, CONF_SECURITY, DOMAIN)
+from ..const import CONF_OCPP_PORT, CONF_SECURITY, DOMAIN
 from ..ocpp_server import tls
 
 CERTIFICATES_FOLDER = ("reev_ems", "certificates")

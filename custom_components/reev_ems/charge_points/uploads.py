@@ -25,8 +25,8 @@ from homeassistant.helpers.network import NoURLAvailableError, get_url
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
+from ..const import DOMAIN, LOGGER
 from ..parts.charge_point import ChargePointPart
-from ..const import (DOMAIN, LOGGER)
 
 _URL = f"/api/{DOMAIN}/upload"
 

@@ -17,6 +17,8 @@ from homeassistant.helpers.selector import (
 )
 import probatio
 
+from ..charge_points.downloads import async_bundle_link
+from ..charge_points.security import PortSecurity
 from ..const import (
     CONF_CHARGE_POINT_ID,
     CONF_FIRMWARE,
@@ -26,9 +28,7 @@ from ..const import (
     CONF_URL,
     CONF_VERSION,
 )
-from ..charge_points.downloads import async_bundle_link
 from ..ocpp_server.passwords import hashed
-from ..charge_points.security import PortSecurity
 from .charge_point_abilities import (
     ABILITIES_SCHEMA,
     abilities_error,

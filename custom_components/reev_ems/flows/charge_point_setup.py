@@ -17,6 +17,8 @@ from homeassistant.helpers.selector import (
 )
 import probatio
 
+from ..charge_points.passwords import PASSWORD_LENGTHS, generate_password
+from ..charge_points.security import PortSecurity
 from ..const import (
     CONF_AUTOMATIC_MODE,
     CONF_CAN_SWITCH_PHASES,
@@ -42,9 +44,6 @@ from ..const import (
 )
 from ..energy_management.model import PHASES, ChargingMode, Connector, Supply
 from ..ocpp_server.passwords import hashed
-from ..charge_points.passwords import (PASSWORD_LENGTHS, generate_password)
-from ..charge_points.security import PortSecurity
-from .validation import (MINIMUM_LIMIT_A, is_charge_point_id)
 from .fields import amperes, choice, circuit_choice, watts, whole_number
 from .site import (
     NEW_SUBENTRY,
@@ -55,6 +54,7 @@ from .site import (
     existing_circuit,
     floor_problem,
 )
+from .validation import MINIMUM_LIMIT_A, is_charge_point_id
 
 CONF_CONNECTOR_COUNT = "connector_count"
 CONF_LINE_PHASES = "line_phases"

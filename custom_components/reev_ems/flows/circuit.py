@@ -16,7 +16,6 @@ from ..const import (
     ROOT_CIRCUIT,
     SUBENTRY_CIRCUIT,
 )
-from .validation import is_below
 from .fields import (
     amperes,
     circuit_choice,
@@ -38,6 +37,7 @@ from .site import (
     existing_circuit,
     floor_problem,
 )
+from .validation import is_below
 
 
 class CircuitSubentryFlow(ConfigSubentryFlow):

@@ -36,7 +36,7 @@ from ..const import (
 from ..energy_management.model import Site
 from ..site.build import ConnectorControls
 from ..site.texts import async_text
-from .validation import (limit_error, power_limit_error)
+from .validation import limit_error, power_limit_error
 
 SECTION_PHASE_LIMITS = "phase_limits"
 CONF_PHASE_LIMITS_A = ("limit_l1_a", "limit_l2_a", "limit_l3_a")

@@ -13,8 +13,8 @@ from homeassistant.helpers.selector import (
 )
 import probatio
 
-from ..const import CONF_METERS, CONF_UNIT_ID, SUBENTRY_GATEWAY, SUBENTRY_METER
 from ..charge_points.listener import DATA
+from ..const import CONF_METERS, CONF_UNIT_ID, SUBENTRY_GATEWAY, SUBENTRY_METER
 from ..meters import MeterError, ModbusGateways, TeltonikaGateway
 from .fields import modbus_unit, port_number
 from .meter_forms import DEFAULT_MODBUS_PORT, DEFAULT_UNIT_ID

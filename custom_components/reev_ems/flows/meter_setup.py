@@ -10,6 +10,7 @@ from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PORT
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.sun import is_up
 
+from ..charge_points.listener import DATA
 from ..const import (
     CONF_CIRCUIT,
     CONF_PHASE_ORDER,
@@ -25,9 +26,6 @@ from ..const import (
 )
 from ..energy_management.model import PHASES, PartPerPhase, PerPhase
 from ..energy_management.observation import MeterReading
-from ..charge_points.listener import DATA
-from ..readings.correction import correction_of
-from ..readings.profiles import async_load_meter_profiles
 from ..meters import (
     DetectedMeter,
     DetectionStep,
@@ -42,6 +40,8 @@ from ..meters import (
     parse_profile,
     probe_meter,
 )
+from ..readings.correction import correction_of
+from ..readings.profiles import async_load_meter_profiles
 from .correction_fields import CORRECTION_KEYS, shown_correction, stored_correction
 from .meter_forms import CONF_READ_AGAIN, CUSTOM_MODEL, PHASE_ORDERS
 from .meter_map import CONF_MAP, MAP_TEMPLATE, async_store_profile, new_profile

@@ -29,7 +29,7 @@ from ..const import (
     DEFAULT_MARGIN_A,
 )
 from ..energy_management.model import FailsafeAction, Settings, SharingPolicy
-from ..site.external_limit import (CONTACT_DOMAINS, NUMBER_DOMAINS)
+from ..site.external_limit import CONTACT_DOMAINS, NUMBER_DOMAINS
 from ..site.people import Access
 from .fields import (
     NOT_OUT_OF_RANGE,

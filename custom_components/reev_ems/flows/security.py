@@ -18,6 +18,17 @@ from homeassistant.helpers.selector import TextSelector, TextSelectorConfig
 import probatio
 from yarl import URL
 
+from ..charge_points.downloads import authority_link
+from ..charge_points.security import (
+    PortSecurity,
+    SecurityProfile,
+    async_authority,
+    async_ssl_context,
+    certificates_folder,
+    file_errors,
+    security_of_port,
+    sites_of_port,
+)
 from ..const import (
     CONF_CERTIFICATES,
     CONF_DEMANDS_CERTIFICATE,
@@ -27,10 +38,8 @@ from ..const import (
     CONF_SECURITY,
     SUBENTRY_CHARGE_POINT,
 )
-from ..charge_points.downloads import authority_link
-from ..charge_points.security import (PortSecurity, SecurityProfile, async_authority, async_ssl_context, certificates_folder, file_errors, security_of_port, sites_of_port)
-from .validation import is_host
 from .fields import choice
+from .validation import is_host
 
 CONF_PROFILE = "security_profile"
 CONF_SOURCE = "certificate_source"

@@ -18,7 +18,6 @@ import probatio
 from ..const import CONF_INVERT, CONF_PROFILE, CONF_SENSORS, CONF_WIRING, SENSORS_MODEL
 from ..energy_management.model import PHASES
 from ..energy_management.observation import MeterReading
-from ..readings.correction import correction_of
 from ..meters import (
     FOLLOWING_QUANTITIES,
     SENSOR_QUANTITIES,
@@ -26,7 +25,8 @@ from ..meters import (
     Resolutions,
     Wiring,
 )
-from ..readings.sensors import (kind_of, read_sensors, value_of)
+from ..readings.correction import correction_of
+from ..readings.sensors import kind_of, read_sensors, value_of
 from .correction_fields import CORRECTION_FIELDS, shown_correction, stored_correction
 from .fields import choice
 from .meter_texts import MeterTexts

@@ -14,13 +14,13 @@ from homeassistant.config_entries import (
 )
 from homeassistant.core import HomeAssistant
 
+from ..charge_points.listener import is_own_port
 from ..const import CONF_PARENT, DOMAIN, ROOT_CIRCUIT, SUBENTRY_CIRCUIT
 from ..energy_management.decision import IssueKind
 from ..energy_management.model import Site
 from ..energy_management.outlets import layout
-from ..charge_points.listener import is_own_port
-from ..site.build import (Controls, build_site)
-from ..site.texts import (async_grid_connection, async_number)
+from ..site.build import Controls, build_site
+from ..site.texts import async_grid_connection, async_number
 
 # Placeholders of a form that names no floor sum.
 NO_FLOOR_PROBLEM = {"over_circuit": "", "over_phase": "", "over_value": ""}

@@ -28,7 +28,7 @@ from ..const import (
     SUBENTRY_USER,
     SUBENTRY_USER_GROUP,
 )
-from ..site.people import (async_presented, tag_key)
+from ..site.people import async_presented, tag_key
 from .fields import DEFAULT_PRIORITY, name_error, named_choice, priority_slider
 from .site import names_of
 

@@ -4,25 +4,29 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 import time
-from typing import TYPE_CHECKING
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.util.hass_dict import HassKey
 
-from ..const import (CONF_CIRCUIT, CONF_PARENT, CONF_RATING_A, CONF_SENSORS, DOMAIN, ROOT_CIRCUIT, SUBENTRY_METER)
-from ..energy_management.decision import (Finding, Issue, IssueKind)
+from ..const import (
+    CONF_CIRCUIT,
+    CONF_PARENT,
+    CONF_RATING_A,
+    CONF_SENSORS,
+    DOMAIN,
+    ROOT_CIRCUIT,
+    SUBENTRY_METER,
+)
+from ..coordinator import ReevConfigEntry, ReevCoordinator
+from ..energy_management.decision import Finding, Issue, IssueKind
 from ..energy_management.model import PHASES
-from ..readings.correction import (change_of, issue_of, key_of, proposal)
 from ..meters import NO_CORRECTION
-from .patience import Patience
-from ..site.build import connector_id
+from ..readings.correction import change_of, issue_of, key_of, proposal
 from ..readings.meters import connectors_below
-from ..site.texts import (async_number, phase_text)
-
-if TYPE_CHECKING:
-    # The coordinator imports this module.
-    from ..coordinator import (ReevConfigEntry, ReevCoordinator)
+from ..site.build import connector_id
+from ..site.texts import async_number, phase_text
+from .patience import Patience
 
 # It works, and could work better. Everything else is an error: somebody gets less than he should, or a limit is broken.
 _WARNINGS = {IssueKind.IMBALANCE_RESIDUAL, IssueKind.NO_AUTONOMOUS_FALLBACK}
@@ -132,6 +136,19 @@ class _Shown:
 
 
 _SHOWN: HassKey[dict[str, _Shown]] = HassKey(f"{DOMAIN}_issues")
+
+
+@callback
+def async_follow_issues(coordinator: ReevCoordinator) -> None:
+    """Show from now on what is the matter at a site, as of each turn of its control loop."""
+
+    @callback
+    def turn() -> None:
+        """Look at the newest decision. An outdated entry is reloaded, and its issues stay until then."""
+        if coordinator.last_update_success and not coordinator.outdated:
+            async_update_issues(coordinator, coordinator.data.decision.issues)
+
+    coordinator.config_entry.async_on_unload(coordinator.async_add_listener(turn))
 
 
 @callback

@@ -12,12 +12,22 @@ from homeassistant.config_entries import ConfigSubentry
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import ChildDeviceInfo, DeviceInfo
 
-from ..const import (CONF_CIRCUIT, CONF_PROFILE, CONF_SENSORS, CONF_SERIAL, DOMAIN, ROOT_CIRCUIT, SUBENTRY_CIRCUIT, SUBENTRY_GATEWAY, SUBENTRY_METER)
-from ..coordinator import (ReevCoordinator, SiteData)
+from ..const import (
+    CONF_CIRCUIT,
+    CONF_PROFILE,
+    CONF_SENSORS,
+    CONF_SERIAL,
+    DOMAIN,
+    ROOT_CIRCUIT,
+    SUBENTRY_CIRCUIT,
+    SUBENTRY_GATEWAY,
+    SUBENTRY_METER,
+)
+from ..coordinator import ReevCoordinator, SiteData
 from ..energy_management.decision import CircuitDecision
-from ..energy_management.model import (Circuit, PartPerPhase)
+from ..energy_management.model import Circuit, PartPerPhase
 from ..energy_management.observation import MeterReading
-from ..meters import (FOLLOWING_QUANTITIES, GatewayStatus, MeterProfile)
+from ..meters import FOLLOWING_QUANTITIES, GatewayStatus, MeterProfile
 from ..readings.meters import MeterStatus
 from ..site.texts import async_model
 

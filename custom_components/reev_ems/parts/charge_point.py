@@ -7,16 +7,22 @@ from typing import TypeIs, override
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import ChildDeviceInfo, DeviceInfo
 
-from ..const import (CONF_CHARGE_POINT_ID, CONF_CONNECTORS, CONF_NUMBER, DOMAIN, SUBENTRY_CHARGE_POINT)
+from ..const import (
+    CONF_CHARGE_POINT_ID,
+    CONF_CONNECTORS,
+    CONF_NUMBER,
+    DOMAIN,
+    SUBENTRY_CHARGE_POINT,
+)
 from ..coordinator import ReevCoordinator
-from ..energy_management.decision import (ConnectorDecision, IssueKind, Limit)
-from ..energy_management.model import (Connector, Supply)
-from ..energy_management.observation import (ConnectorObservation, ConnectorState)
+from ..energy_management.decision import ConnectorDecision, IssueKind, Limit
+from ..energy_management.model import Connector, Supply
+from ..energy_management.observation import ConnectorObservation, ConnectorState
+from ..ocpp_server import ChargePoint, ConnectorView, SelfTest
+from ..site.build import ConnectorControls, connector_id
 from ..site.names import connector_name
-from ..ocpp_server import (ChargePoint, ConnectorView, SelfTest)
-from .base import (SubentryPart, circuit_of, site_circuits)
 from ..site.people import User
-from ..site.build import (ConnectorControls, connector_id)
+from .base import SubentryPart, circuit_of, site_circuits
 
 # Chargers sample every 10 s as configured, some only every minute whatever they are told; what is older than two
 # of those says nothing about now.

@@ -5,11 +5,11 @@ import asyncio
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 
-from .charge_point import (ChargePointPart, charge_point_parts, connector_parts)
 from ..const import DOMAIN
 from ..coordinator import ReevCoordinator
-from ..ocpp_server import (Booted, ChargePointEvent)
+from ..ocpp_server import Booted, ChargePointEvent
 from .base import site_part
+from .charge_point import ChargePointPart, charge_point_parts, connector_parts
 
 
 async def async_register_devices(

@@ -7,10 +7,16 @@ from typing import override
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceInfo
 
-from ..const import (CONF_ENABLED, CONF_PRIORITY, DOMAIN, SUBENTRY_USER, SUBENTRY_USER_GROUP)
+from ..const import (
+    CONF_ENABLED,
+    CONF_PRIORITY,
+    DOMAIN,
+    SUBENTRY_USER,
+    SUBENTRY_USER_GROUP,
+)
 from ..coordinator import ReevCoordinator
-from .base import (MANUFACTURER, SubentryPart, site_part)
 from ..site.texts import async_model
+from .base import MANUFACTURER, SubentryPart, site_part
 
 MEMBERS = (SUBENTRY_USER, SUBENTRY_USER_GROUP)
 

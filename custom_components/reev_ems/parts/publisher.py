@@ -8,14 +8,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count, islice
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
 from homeassistant.core import HomeAssistant, callback
-
-if TYPE_CHECKING:
-    # The coordinator imports this module, and entities import the coordinator.
-    from ..entity import ReevEntity
-    from .base import SitePart
 
 # Chargers and meters must not wait for states to be written: after so many parts and entities others have their turn.
 # To see whether a part has news costs 15 µs, a look 5 µs, with a state to write 100 µs; a site of a few charge points is
@@ -26,15 +21,35 @@ SLICE = 150
 LOOK_S = 30.0
 
 
-type _Entity = ReevEntity[Any]
+class Shown(Protocol):
+    """A part of the site that entities show."""
+
+    @property
+    def key(self) -> str:
+        """Return what tells this part from all others, for ever."""
+
+    @property
+    def fingerprint(self) -> Hashable:
+        """Return a value that changes whenever an entity may need writing; None: that cannot be told so easily."""
+
+
+class Looking(Protocol):
+    """An entity: it looks whether it has something to write."""
+
+    @property
+    def part(self) -> Shown:
+        """Return the part that it shows."""
+
+    def look(self) -> None:
+        """Write the state if it is due."""
 
 
 @dataclass(slots=True)
 class _Group:
     """The entities of one part of the site."""
 
-    part: SitePart
-    entities: dict[_Entity, None] = field(default_factory=dict)
+    part: Shown
+    entities: dict[Looking, None] = field(default_factory=dict)
     fingerprint: Hashable = None
     looked_s: float = 0.0
 
@@ -47,14 +62,16 @@ class Publisher:
         self._hass = hass
         self._groups: dict[tuple[type, str], _Group] = {}
         self._unchecked: dict[tuple[type, str], None] = {}
-        self._queue: dict[_Entity, None] = {}
-        self._held: list[tuple[float, int, _Entity]] = []
-        self._holding: dict[_Entity, float] = {}
+        self._queue: dict[Looking, None] = {}
+        self._held: list[tuple[float, int, Looking]] = []
+        self._holding: dict[Looking, float] = {}
         self._order = count()
         self._is_working = False
+        self._now_s = 0.0
+        """The time of the last turn, on the clock of the decisions."""
 
     @callback
-    def add(self, entity: _Entity) -> Callable[[], None]:
+    def add(self, entity: Looking) -> Callable[[], None]:
         """Let an entity look from now on; return what ends it."""
         part = entity.part
         group = self._groups.setdefault((type(part), part.key), _Group(part))
@@ -62,22 +79,23 @@ class Publisher:
         return partial(self._remove, group, entity)
 
     @callback
-    def _remove(self, group: _Group, entity: _Entity) -> None:
+    def _remove(self, group: _Group, entity: Looking) -> None:
         """Forget an entity."""
         group.entities.pop(entity, None)
         self._queue.pop(entity, None)
         self._holding.pop(entity, None)
 
     @callback
-    def hold(self, entity: _Entity, until_s: float) -> None:
+    def hold(self, entity: Looking, until_s: float) -> None:
         """Let an entity look again when the value that it has is due, on the clock of the decisions."""
         if self._holding.get(entity) != until_s:
             self._holding[entity] = until_s
             heappush(self._held, (until_s, next(self._order), entity))
 
     @callback
-    def turn(self) -> None:
+    def turn(self, now_s: float) -> None:
         """Let those look for whom something is new or due; what is left over from before comes first."""
+        self._now_s = now_s
         self._unchecked |= dict.fromkeys(self._groups)
         if self._is_working:
             return
@@ -93,7 +111,7 @@ class Publisher:
         if not group.entities:
             return
         fingerprint = group.part.fingerprint
-        now_s = group.part.data.decision.at_s
+        now_s = self._now_s
         if (
             fingerprint is None
             or fingerprint != group.fingerprint

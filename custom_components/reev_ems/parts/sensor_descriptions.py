@@ -20,14 +20,21 @@ from homeassistant.const import (
 )
 from homeassistant.helpers.typing import StateType
 
-from .charge_point import (SELF_TEST_NOT_RUN, SELF_TEST_RESULTS, SELF_TEST_RUNNING, STATUS_CONNECTED, ChargePointPart, ConnectorPart)
-from ..energy_management.decision import (IssueKind, LimitKind, SiteState)
-from ..energy_management.model import (PHASES, PartPerPhase)
-from ..energy_management.observation import (ConnectorState, MeterReading)
+from ..energy_management.decision import IssueKind, LimitKind, SiteState
+from ..energy_management.model import PHASES, PartPerPhase
+from ..energy_management.observation import ConnectorState, MeterReading
 from ..entity import ReevEntityDescription
 from ..issues.shown import CHARGE_POINT_PROBLEMS
-from .base import (UNKNOWN_PER_PHASE, MeterPart, SitePart)
 from ..site.texts import async_limit_text
+from .base import UNKNOWN_PER_PHASE, MeterPart, SitePart
+from .charge_point import (
+    SELF_TEST_NOT_RUN,
+    SELF_TEST_RESULTS,
+    SELF_TEST_RUNNING,
+    STATUS_CONNECTED,
+    ChargePointPart,
+    ConnectorPart,
+)
 
 NO_PROBLEM = "none"
 NOBODY = "nobody"

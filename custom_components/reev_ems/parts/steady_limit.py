@@ -7,7 +7,7 @@ change of a state is an entry in Home Assistant's activity list, and none of the
 from dataclasses import dataclass
 from typing import Final
 
-from ..energy_management.decision import (Limit, LimitKind)
+from ..energy_management.decision import Limit, LimitKind
 
 # Two raises of the energy management are 15 s apart unless somebody set another time.
 RAISE_WAIT_SHOWN_AFTER_S: Final = 30.0

@@ -4,10 +4,17 @@ from collections.abc import Iterable, Mapping
 import json
 from typing import Any, Final
 
-from ..const import (CONF_INVERT, CONF_INVERTED_PHASES, CONF_PHASE_ORDER, CONF_RATIO, CONF_SENSORS, CONF_WIRING)
-from ..energy_management.decision import (Finding, Issue)
-from ..energy_management.model import (PHASES, Phase)
-from ..meters import (NO_CORRECTION, Correction, Wiring)
+from ..const import (
+    CONF_INVERT,
+    CONF_INVERTED_PHASES,
+    CONF_PHASE_ORDER,
+    CONF_RATIO,
+    CONF_SENSORS,
+    CONF_WIRING,
+)
+from ..energy_management.decision import Finding, Issue
+from ..energy_management.model import PHASES, Phase
+from ..meters import NO_CORRECTION, Correction, Wiring
 
 # The translation key of the issue that a meter contradicts what is behind it, and of what would set it right.
 METER_CONTRADICTION: Final = "meter_contradiction"

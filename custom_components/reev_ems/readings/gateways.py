@@ -8,8 +8,8 @@ from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant
 
-from ..const import (CONF_METERS, CONF_UNIT_ID, SUBENTRY_GATEWAY)
-from ..meters import (GatewayStatus, MeterError, ModbusGateways, TeltonikaGateway)
+from ..const import CONF_METERS, CONF_UNIT_ID, SUBENTRY_GATEWAY
+from ..meters import GatewayStatus, MeterError, ModbusGateways, TeltonikaGateway
 from .outages import Outage
 
 # Sooner than a meter's silence becomes a repair issue, whose text tells whether the gateway lives.

@@ -7,8 +7,8 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.util.hass_dict import HassKey
 
-from ..const import (CONF_CIRCUIT, CONF_PHASE_ORDER, CONF_SENSORS, DOMAIN, SUBENTRY_METER)
-from ..energy_management.model import (PHASES, Connector, PartPerPhase, Phase, Site)
+from ..const import CONF_CIRCUIT, CONF_PHASE_ORDER, CONF_SENSORS, DOMAIN, SUBENTRY_METER
+from ..energy_management.model import PHASES, Connector, PartPerPhase, Phase, Site
 from ..meters import LinePhaseLearner
 from .meters import MeterStatus
 

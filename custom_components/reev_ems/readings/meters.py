@@ -10,11 +10,31 @@ from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant, callback
 
-from ..const import (CONF_CIRCUIT, CONF_POLL_S, CONF_PROFILE, CONF_SENSORS, CONF_SERIAL, CONF_UNIT_ID, CONF_WIRING, SUBENTRY_METER)
+from ..const import (
+    CONF_CIRCUIT,
+    CONF_POLL_S,
+    CONF_PROFILE,
+    CONF_SENSORS,
+    CONF_SERIAL,
+    CONF_UNIT_ID,
+    CONF_WIRING,
+    SUBENTRY_METER,
+)
 from ..energy_management.model import Site
-from ..energy_management.observation import (MeterObservation, MeterReading)
+from ..energy_management.observation import MeterObservation, MeterReading
+from ..meters import (
+    FrozenWatch,
+    IntervalWatch,
+    Load,
+    MeterError,
+    MeterPoller,
+    MeterProfile,
+    MeterReader,
+    ModbusGateways,
+    Trouble,
+    Wiring,
+)
 from .correction import correction_of
-from ..meters import (FrozenWatch, IntervalWatch, Load, MeterError, MeterPoller, MeterProfile, MeterReader, ModbusGateways, Trouble, Wiring)
 from .outages import Outage
 from .sensors import SensorMeter
 

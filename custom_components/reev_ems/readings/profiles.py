@@ -8,7 +8,7 @@ from homeassistant.helpers import issue_registry as ir
 
 from ..const import DOMAIN
 from ..flows.meter_texts import MeterTexts
-from ..meters import (MeterProfile, ProfileError, load_profiles)
+from ..meters import MeterProfile, ProfileError, load_profiles
 
 ISSUE_FILE_REFUSED = "meter_file_refused"
 

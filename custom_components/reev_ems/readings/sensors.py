@@ -35,8 +35,8 @@ from homeassistant.util.unit_conversion import (
 )
 
 from ..energy_management.observation import MeterReading
-from ..meters import (Correction, MeterError, Resolutions, Trouble)
-from ..meters.sensors import (Wiring, combine)
+from ..meters import Correction, MeterError, Resolutions, Trouble
+from ..meters.sensors import Wiring, combine
 
 # An integration writes the sensors of one measurement one after the other.
 BURST_S = 0.1

@@ -6,8 +6,8 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import Context, HomeAssistant, callback
 from homeassistant.exceptions import Unauthorized
 
-from ..const import (CONF_PERSON, DEFAULT_ID_TAG, SUBENTRY_USER)
-from .people import (People, tag_key)
+from ..const import CONF_PERSON, DEFAULT_ID_TAG, SUBENTRY_USER
+from .people import People, tag_key
 
 # Everybody may see this much of a tag: enough to tell two cards apart, too little to charge with.
 _SHOWN_CHARACTERS = 2

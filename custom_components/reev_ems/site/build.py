@@ -6,8 +6,55 @@ from typing import Any, Self, TypeIs
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 
-from ..const import (CONF_AUTOMATIC_MODE, CONF_BATTERY_PRIORITY_SOC_PCT, CONF_CAN_SWITCH_PHASES, CONF_CHARGE_POINT_ID, CONF_CIRCUIT, CONF_CONNECTORS, CONF_GENERATION, CONF_HARD_LIMIT, CONF_IMBALANCE_LIMIT_A, CONF_LIMIT_A, CONF_LIMIT_W, CONF_MARGIN_A, CONF_MAX_A, CONF_MAX_W, CONF_MIN_A, CONF_MIN_W, CONF_NUMBER, CONF_PARENT, CONF_PHASE_COUNT, CONF_PHASES, CONF_POLL_S, CONF_RESERVE_A, CONF_SENSORS, CONF_SHARING, CONF_SUPPLY, DEFAULT_MARGIN_A, GENERATION_NO, GENERATION_YES, ROOT_CIRCUIT, SUBENTRY_CHARGE_POINT, SUBENTRY_CIRCUIT, SUBENTRY_METER, SUBENTRY_USER_GROUP)
-from ..energy_management.model import (ChargingMode, Circuit, Connector, FailsafeAction, ImbalanceLimit, PerPhase, Phase, Settings, SharingPolicy, Site, Supply, UserGroup)
+from ..const import (
+    CONF_AUTOMATIC_MODE,
+    CONF_BATTERY_PRIORITY_SOC_PCT,
+    CONF_CAN_SWITCH_PHASES,
+    CONF_CHARGE_POINT_ID,
+    CONF_CIRCUIT,
+    CONF_CONNECTORS,
+    CONF_GENERATION,
+    CONF_HARD_LIMIT,
+    CONF_IMBALANCE_LIMIT_A,
+    CONF_LIMIT_A,
+    CONF_LIMIT_W,
+    CONF_MARGIN_A,
+    CONF_MAX_A,
+    CONF_MAX_W,
+    CONF_MIN_A,
+    CONF_MIN_W,
+    CONF_NUMBER,
+    CONF_PARENT,
+    CONF_PHASE_COUNT,
+    CONF_PHASES,
+    CONF_POLL_S,
+    CONF_RESERVE_A,
+    CONF_SENSORS,
+    CONF_SHARING,
+    CONF_SUPPLY,
+    DEFAULT_MARGIN_A,
+    GENERATION_NO,
+    GENERATION_YES,
+    ROOT_CIRCUIT,
+    SUBENTRY_CHARGE_POINT,
+    SUBENTRY_CIRCUIT,
+    SUBENTRY_METER,
+    SUBENTRY_USER_GROUP,
+)
+from ..energy_management.model import (
+    ChargingMode,
+    Circuit,
+    Connector,
+    FailsafeAction,
+    ImbalanceLimit,
+    PerPhase,
+    Phase,
+    Settings,
+    SharingPolicy,
+    Site,
+    Supply,
+    UserGroup,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,10 @@ from typing import Any
 from homeassistant.const import STATE_OFF, STATE_ON
 from homeassistant.core import HomeAssistant
 
-from ..const import (CONF_EXTERNAL_LIMIT_INVERT, CONF_EXTERNAL_LIMIT_SOURCE)
+from ..const import CONF_EXTERNAL_LIMIT_INVERT, CONF_EXTERNAL_LIMIT_SOURCE
 from ..energy_management.grid_limit import minimum_power_w
 from ..readings.sensors import value_of
-from .build import (Controls, ExternalSignal)
+from .build import Controls, ExternalSignal
 
 CONTACT_DOMAINS = ("binary_sensor", "input_boolean", "switch")
 NUMBER_DOMAINS = ("input_number", "number", "sensor")

@@ -8,7 +8,7 @@ from typing import Any
 from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT, PERCENTAGE
 from homeassistant.core import HomeAssistant, State
 
-from ..const import (CONF_BATTERY_INVERT, CONF_BATTERY_POWER, CONF_BATTERY_SOC)
+from ..const import CONF_BATTERY_INVERT, CONF_BATTERY_POWER, CONF_BATTERY_SOC
 from ..energy_management.observation import BatteryObservation
 from ..readings.sensors import value_of
 

@@ -5,10 +5,16 @@ from typing import Any
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 
-from ..const import (CONF_AUTOMATIC_MODE, CONF_CHARGE_POINT_ID, CONF_CONNECTORS, CONF_NUMBER, SUBENTRY_CHARGE_POINT)
+from ..const import (
+    CONF_AUTOMATIC_MODE,
+    CONF_CHARGE_POINT_ID,
+    CONF_CONNECTORS,
+    CONF_NUMBER,
+    SUBENTRY_CHARGE_POINT,
+)
 from ..energy_management.model import ChargingMode
 from .build import connector_id
-from .stored_controls import (async_store_controls, async_stored_controls)
+from .stored_controls import async_store_controls, async_stored_controls
 
 _SOLAR_MODES = {ChargingMode.SOLAR, ChargingMode.SOLAR_MIN}
 

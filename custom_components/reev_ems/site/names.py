@@ -4,7 +4,12 @@ from typing import Any
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 
-from ..const import (CONF_CHARGE_POINT_ID, CONF_CONNECTORS, CONF_NUMBER, SUBENTRY_CHARGE_POINT)
+from ..const import (
+    CONF_CHARGE_POINT_ID,
+    CONF_CONNECTORS,
+    CONF_NUMBER,
+    SUBENTRY_CHARGE_POINT,
+)
 from .build import connector_id
 
 

@@ -11,8 +11,19 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
-from ..const import (CONF_AUTHORIZATION, CONF_ENABLED, CONF_GROUP, CONF_ID_TAGS, CONF_LOCAL_LISTS, CONF_PRIORITY, DEFAULT_ID_TAG, DOMAIN, SUBENTRY_USER, SUBENTRY_USER_GROUP)
-from ..ocpp_server import (Authorization, AuthorizationStatus, User as RecordedUser)
+from ..const import (
+    CONF_AUTHORIZATION,
+    CONF_ENABLED,
+    CONF_GROUP,
+    CONF_ID_TAGS,
+    CONF_LOCAL_LISTS,
+    CONF_PRIORITY,
+    DEFAULT_ID_TAG,
+    DOMAIN,
+    SUBENTRY_USER,
+    SUBENTRY_USER_GROUP,
+)
+from ..ocpp_server import Authorization, AuthorizationStatus, User as RecordedUser
 
 # Enough for a handful of cards held to a reader one after the other, to be given to users at the desk.
 MAX_PRESENTED = 20

@@ -7,7 +7,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
 from ..const import DOMAIN
-from ..sessions import (Condition, SessionLog)
+from ..sessions import Condition, SessionLog
 
 SESSIONS_FILE = "reev_ems_sessions.db"
 

@@ -5,7 +5,14 @@ from typing import Any
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 
-from ..const import (CONF_CERTIFICATES, CONF_ENABLED, CONF_PRIORITY, SUBENTRY_CHARGE_POINT, SUBENTRY_USER, SUBENTRY_USER_GROUP)
+from ..const import (
+    CONF_CERTIFICATES,
+    CONF_ENABLED,
+    CONF_PRIORITY,
+    SUBENTRY_CHARGE_POINT,
+    SUBENTRY_USER,
+    SUBENTRY_USER_GROUP,
+)
 
 # Numbers and switches move these, automations and charge points too; a reload would make every entity unavailable for
 # a moment.

@@ -3,7 +3,7 @@
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.translation import LOCALE_EN, async_get_cached_translations
 
-from ..const import (DOMAIN, ROOT_CIRCUIT)
+from ..const import DOMAIN, ROOT_CIRCUIT
 from ..energy_management.decision import Limit
 
 

@@ -5,9 +5,9 @@ from typing import Any
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.storage import Store
 
-from ..const import (DEFAULT_ID_TAG, DOMAIN)
-from ..ocpp_server import (ANYBODY, Transaction)
-from .people import (People, tag_key)
+from ..const import DEFAULT_ID_TAG, DOMAIN
+from ..ocpp_server import ANYBODY, Transaction
+from .people import People, tag_key
 
 STORAGE_VERSION = 1
 # It is learnt once per session, and what is lost in a power cut the next session shows again.
