@@ -23,8 +23,7 @@ SOURCE = "\n".join(
     path.read_text(encoding="utf-8")
     for path in (
         FOLDER / "config_flow.py",
-        FOLDER / "security.py",
-        FOLDER / "validation.py",
+        FOLDER / "charge_points" / "security.py",
         FOLDER / "meters" / "errors.py",
         *sorted((FOLDER / "flows").glob("*.py")),
     )

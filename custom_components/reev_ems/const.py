@@ -26,7 +26,7 @@ SUBENTRY_USER_GROUP: Final = "user_group"
 CONF_LIMIT_A: Final = "limit_a"
 CONF_LIMIT_W: Final = "limit_w"
 CONF_OCPP_PORT: Final = "ocpp_port"
-# The port has it, hence all sites that share the port have the same (security.py).
+# The port has it, hence all sites that share the port have the same (charge_points/security.py).
 CONF_SECURITY: Final = "security"
 
 # Config entry: options; beside these, every field of energy_management.model.Settings under its own name.
@@ -90,7 +90,7 @@ CONF_PASSWORD_ON_TRIAL: Final = "password_on_trial"
 CONF_FORMER_PASSWORD: Final = "former_password"
 # It shows a certificate of its own instead, where the port does not demand one of all.
 CONF_DEMANDS_CERTIFICATE: Final = "demands_certificate"
-# The serial numbers of those that were made for it and are still good, the one in use first (certificates.py).
+# The serial numbers of those that were made for it and are still good, the one in use first (charge_points/certificates.py).
 CONF_CERTIFICATES: Final = "certificates"
 # In their place: any that is in its name, made before they were kept.
 ANY_CERTIFICATE: Final = "*"

@@ -16,7 +16,7 @@ PASSWORD_LENGTHS = range(8, 41)
 # As hex digits it is right for all: 1.6 demands them, for 2.x it is text of 16 to 40 characters.
 _GENERATED_BYTES = 16
 
-# It goes on without the password that it was given (issues.py).
+# It goes on without the password that it was given (issues/shown.py).
 PASSWORD_UNUSED = "password_unused"
 
 # After these nobody knows whether the charge point has taken its new password.

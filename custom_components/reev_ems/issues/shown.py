@@ -85,10 +85,10 @@ SCHEDULE_WITHOUT_LIMIT = "schedule_without_limit"
 # The site's port for charge points belongs to another program.
 PORT_IN_USE = "ocpp_port_in_use"
 
-# The source of the external limit says nothing, see external_limit.py.
+# The source of the external limit says nothing, see site/external_limit.py.
 EXTERNAL_LIMIT_LOST = "external_limit_lost"
 
-# A wiring that the cars show, see line_phases.py.
+# A wiring that the cars show, see readings/line_phases.py.
 LINE_PHASES_DIFFER = "line_phases_differ"
 # A circuit's limit that its meter cannot measure, by whichever of the two was changed last.
 LIMIT_ABOVE_RATING = "limit_above_rating"
