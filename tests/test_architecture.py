@@ -1,4 +1,4 @@
-"""The one-way streets between the rooms (DESIGN section 3)."""
+"""The one-way streets between the rooms (docs/architecture.md)."""
 
 import ast
 from collections.abc import Iterator
@@ -9,6 +9,12 @@ import pytest
 
 INTEGRATION = Path(__file__).parent.parent / "custom_components/reev_ems"
 ROOMS = ("energy_management", "meters", "ocpp_server", "sessions")
+# What Home Assistant looks for by its name, and what all of ours share.
+TOP_FLOOR = {
+    *("__init__", "config_flow", "backup", "diagnostics", "repairs", "services"),
+    *("system_health", "binary_sensor", "button", "event", "number", "select"),
+    *("sensor", "switch", "update", "const", "coordinator", "entity"),
+}
 
 
 def imports_of(file: Path) -> Iterator[str]:
@@ -79,6 +85,30 @@ def test_the_face_holds_no_rules() -> None:
         if name.startswith(".energy_management") and name.split(".")[2] not in public
     ]
     assert found == []
+
+
+def test_nothing_else_lies_on_the_top_floor() -> None:
+    """Whoever looks for something finds it in the wing that is for it."""
+    assert {file.stem for file in INTEGRATION.glob("*.py")} == TOP_FLOOR
+
+
+def test_no_circles() -> None:
+    """On the Home Assistant side no modules import each other, however long the way round."""
+    modules = {
+        ".".join(file.relative_to(INTEGRATION).with_suffix("").parts): file
+        for file in INTEGRATION.rglob("*.py")
+        if file.relative_to(INTEGRATION).parts[0] not in ROOMS
+        and file.stem != "__init__"
+    }
+    left = {
+        name: {target[1:] for target in imports_of(file)} & modules.keys()
+        for name, file in modules.items()
+    }
+    while ground := {
+        name for name, targets in left.items() if not targets & left.keys()
+    }:
+        left = {name: left[name] for name in left.keys() - ground}
+    assert left == {}
 
 
 def test_simulator_is_a_peer_on_the_wire() -> None:

@@ -46,6 +46,40 @@ def test_every_page_is_found_from_the_readme() -> None:
     assert {page for page in pages if f"({page}" not in readme} == set()
 
 
+def test_rules_that_are_named_are_written_down() -> None:
+    """A reader of "(S7)" finds what it says."""
+    rules = set(
+        re.findall(
+            r"^\*\*(S\d+) ", (PROJECT / "docs/safety.md").read_text(), re.MULTILINE
+        )
+    )
+    assert len(rules) == 14
+    named = {
+        f"S{number}"
+        for folder in ("custom_components", "simulator", "tests", "docs")
+        for kind in ("*.py", "*.md", "*.yaml")
+        for file in (PROJECT / folder).rglob(kind)
+        for number in re.findall(r"(?:\(S|test_s)(\d+)[,_)]", file.read_text())
+    }
+    assert named == rules
+
+
+def test_architecture_names_what_is_there() -> None:
+    """Every file that the page names exists, in the room in which it says so."""
+    text = (PROJECT / "docs/architecture.md").read_text()
+    integration = PROJECT / "custom_components/reev_ems"
+    missing = []
+    for line in text.splitlines():
+        room = Path()
+        for name in re.findall(r"`([a-z_0-9/]+(?:\.(?:py|yaml)|/))`", line):
+            if not any((place / name).exists() for place in (PROJECT, integration)):
+                if not (integration / room / name).exists():
+                    missing.append(name)
+            elif "/" in name:
+                room = Path(name).parent
+    assert missing == []
+
+
 def documented_options() -> Iterator[tuple[str, str, str, str]]:
     """Yield section, label, default and range of each row of the table of options."""
     text = (PROJECT / "docs/settings.md").read_text()

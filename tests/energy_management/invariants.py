@@ -1,4 +1,4 @@
-"""What has to hold for every allocation (DESIGN section 6), checked with rows that the allocation did not make."""
+"""What has to hold for every allocation, checked with rows that the allocation did not make."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

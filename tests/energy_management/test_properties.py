@@ -1,4 +1,4 @@
-"""The invariants of DESIGN section 6 over random sites."""
+"""The invariants of the allocation over random sites."""
 
 from collections import Counter
 from dataclasses import replace

@@ -68,7 +68,7 @@ def refusal(*lines: object) -> str:
 
 
 def test_each_observation_is_answered() -> None:
-    """The line of DESIGN section 7."""
+    """A line of a run."""
     found = answers(SITE, *(observed(float(second)) for second in range(40)))
     assert len(found) == 40
     assert found[0] == {

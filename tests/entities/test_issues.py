@@ -178,15 +178,12 @@ async def test_imbalance_that_comes_and_goes_with_the_house(
     hass: HomeAssistant, entry: MockConfigEntry, push: Push
 ) -> None:
     """It is shown when it lasts, in amperes that can be understood, and not closed by each kettle that is switched off."""
-    coordinator = entry.runtime_data
     for _ in range(5):
-        for issues in ([UNEVEN], []):
-            push(20.0)
-            async_update_issues(coordinator, issues)
+        for issues in ((UNEVEN,), ()):
+            push(20.0, decision={"issues": issues})
             assert shown(hass) == {}
     for _ in range(4):
-        push(20.0)
-        async_update_issues(coordinator, [UNEVEN])
+        push(20.0, decision={"issues": (UNEVEN,)})
     placeholders = shown(hass)["imbalance_residual"].translation_placeholders
     assert placeholders
     assert [placeholders[key] for key in ("high", "difference", "low", "allowed")] == [
@@ -195,12 +192,10 @@ async def test_imbalance_that_comes_and_goes_with_the_house(
         "L3",
         "20",
     ]
-    for issues, is_shown in (([], True), ([UNEVEN], True), ([], True)):
-        push(600.0)
-        async_update_issues(coordinator, issues)
+    for issues, is_shown in (((), True), ((UNEVEN,), True), ((), True)):
+        push(600.0, decision={"issues": issues})
         assert ("imbalance_residual" in shown(hass)) is is_shown
-    push(901.0)
-    async_update_issues(coordinator, [])
+    push(901.0, decision={"issues": ()})
     assert shown(hass) == {}
 
 

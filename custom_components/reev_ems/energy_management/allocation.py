@@ -2,7 +2,7 @@
 
 `allocate(case)` is pure and deterministic: the same case gives the same answer in any order of its parts. In
 sequence: the rows (rows.py), admission at the minimum (admission.py), the common water level per class (filling.py),
-whole steps (quantising.py). DESIGN section 6 says what the policies mean:
+whole steps (quantising.py). What the policies mean:
 
 - `equal`: priority decides admission, all admitted share one level;
 - `priority`: everybody's minimum first, then class by class;

@@ -138,7 +138,7 @@ class ImbalanceLimit:
 
 @frozen
 class Settings:
-    """Every timing and threshold of the rules (DESIGN sections 4 to 6)."""
+    """Every timing and threshold of the rules (docs/settings.md)."""
 
     meter_hold_s: float = 5.0
     """Meter age above which nothing below its circuit is raised (S3)."""

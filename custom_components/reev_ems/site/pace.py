@@ -6,7 +6,7 @@ import time
 
 from homeassistant.core import callback
 
-# Without any event a step runs this often, so that ages are noticed (DESIGN section 4).
+# Without any event a step runs this often, so that ages are noticed.
 STEP_INTERVAL_S = 1.0
 # After a step readings and events wait for this many times what it took: a quarter and a tenth of a core at most, and
 # nothing to notice at sites of usual size, where a step takes milliseconds.
