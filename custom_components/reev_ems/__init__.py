@@ -34,10 +34,10 @@ from .parts.devices import async_register_devices, async_remove_stale_devices
 from .readings.profiles import async_load_meter_profiles
 from .services import async_setup_services
 from .sessions import NewerRecordsError
+from .site.controls import async_remove_stored, async_stored_controls
 from .site.migration import async_migrate_modes
 from .site.people import async_forget_presented
 from .site.records import SESSIONS_FILE
-from .site.stored_controls import async_remove_stored, async_stored_controls
 from .site.used_phases import UsedPhases
 
 PLATFORMS = [

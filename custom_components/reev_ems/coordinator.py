@@ -53,7 +53,8 @@ from .parts.steady_limit import SteadyLimit
 from .readings.gateways import SiteGateways
 from .readings.line_phases import async_line_phases
 from .readings.meters import MeterStatus, SiteMeters
-from .site.build import Controls, build_site, connector_id
+from .site.build import Shortcomings, build_settings, build_site, connector_id
+from .site.controls import Controls, controls_store
 from .site.external_limit import ExternalLimit
 from .site.history import History
 from .site.home_battery import observe_battery
@@ -61,7 +62,6 @@ from .site.kept import KeptOverReload, async_keep, async_take_kept
 from .site.names import connector_names
 from .site.pace import Pace
 from .site.people import authorizer, people_of
-from .site.stored_controls import controls_store
 from .site.structure import structure_of
 from .site.texts import async_grid_connection
 from .site.used_phases import UsedPhases, person_of
@@ -151,7 +151,6 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
         entry = self.config_entry
         shared = self.hass.data[DATA]
         self.profiles = profiles
-        self._plan = layout(build_site(entry, self.controls))
         kept = async_take_kept(self.hass, entry.entry_id)
         if kept is not None and kept.server is self.server:
             # A server that stopped sent its charge points to their floors: to a new one all is to be said again.
@@ -169,8 +168,8 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                 self._connectors[item_id] = (charge_point, number)
                 self._places[item_id] = (subentry.subentry_id, number)
             entry.async_on_unload(charge_point.subscribe(self._on_charge_point_event))
-        # A person may have said so, without anything happening at a charge point.
-        self._note_abilities()
+        self._lacking = self._shortcomings()
+        self._plan = layout(build_site(entry, self.controls, self._lacking))
         self._take_up_people()
         adopted = {charge_point.id for charge_point in self.charge_points.values()}
         for gone in shared.adopted.get(entry.entry_id, set()) - adopted:
@@ -363,22 +362,20 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
                 self._meters.statuses,
             )
 
-    def _note_abilities(self) -> None:
-        """Remember which charge points do not fall to their floor by themselves (S7), and which a 0 does not pause.
-
-        What a self-test found, and what is known of a model, is kept with what was learnt: unknown means that nothing
-        speaks against it any more. What one has shown may be true of all of its model.
-        """
+    def _shortcomings(self) -> Shortcomings:
+        """Return what the charge points are known not to do, as of now (S7)."""
         points = self.charge_points.values()
-        controls = replace(
-            self.controls,
-            without_fallback=tuple(
-                sorted(it.id for it in points if it.autonomous_fallback is False)
-            ),
-            without_pause=tuple(sorted(it.id for it in points if not it.obeys_pause)),
+        return Shortcomings(
+            frozenset(it.id for it in points if it.autonomous_fallback is False),
+            frozenset(it.id for it in points if not it.obeys_pause),
         )
-        if controls != self.controls:
-            self._change(controls)
+
+    def _note_abilities(self) -> None:
+        """Decide anew where a charge point has shown something else than before; all of its model may be like that."""
+        lacking = self._shortcomings()
+        if lacking != self._lacking:
+            self._lacking = lacking
+            self._decide_anew()
 
     @callback
     def _note_service(self, item_id: str, in_service: bool) -> None:
@@ -502,7 +499,8 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
     def _charge_point_config(self, subentry: ConfigSubentry) -> ChargePointConfig:
         """Return what the OCPP server has to know of a charge point."""
         security = PortSecurity.of(self.config_entry.data)
-        return charge_point_config(subentry.data, self._plan.site.settings, security)
+        settings = build_settings(self.config_entry.options)
+        return charge_point_config(subentry.data, settings, security)
 
     def _take_up_people(self) -> None:
         """Take up the users, and let their charge points ask for them.
@@ -520,8 +518,14 @@ class ReevCoordinator(DataUpdateCoordinator[SiteData]):
     def _change(self, controls: Controls) -> None:
         """Take changed controls, keep them, and decide anew at once."""
         self._keep_controls(controls)
+        self._decide_anew()
+
+    def _decide_anew(self) -> None:
+        """Take what was changed into the plan, and step at once."""
         if not self.outdated:
-            self._plan = layout(build_site(self.config_entry, controls))
+            self._plan = layout(
+                build_site(self.config_entry, self.controls, self._lacking)
+            )
         self._pace.news()
 
     def _keep_controls(self, controls: Controls) -> None:

@@ -13,7 +13,8 @@ from custom_components.reev_ems.energy_management.model import (
     Supply,
 )
 from custom_components.reev_ems.ocpp_server.passwords import is_password
-from custom_components.reev_ems.site.build import Controls, build_site
+from custom_components.reev_ems.site.build import build_site
+from custom_components.reev_ems.site.controls import Controls
 
 from .inputs import (
     charge_point_input,

@@ -6,7 +6,8 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.reev_ems.site.build import Controls, build_site
+from custom_components.reev_ems.site.build import build_site
+from custom_components.reev_ems.site.controls import Controls
 
 from .inputs import (
     charge_point_input,

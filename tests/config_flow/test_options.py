@@ -13,7 +13,8 @@ from custom_components.reev_ems.energy_management.model import (
     SharingPolicy,
 )
 from custom_components.reev_ems.flows.options import DEFAULTS
-from custom_components.reev_ems.site.build import Controls, build_site
+from custom_components.reev_ems.site.build import build_site
+from custom_components.reev_ems.site.controls import Controls
 
 from .inputs import open_options
 

@@ -8,7 +8,8 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.energy_management.model import UserGroup
-from custom_components.reev_ems.site.build import Controls, build_site
+from custom_components.reev_ems.site.build import build_site
+from custom_components.reev_ems.site.controls import Controls
 from custom_components.reev_ems.site.people import authorizer, people_of
 
 from .inputs import (

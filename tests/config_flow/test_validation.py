@@ -2,7 +2,8 @@
 
 import pytest
 
-from custom_components.reev_ems.flows.validation import is_below, is_charge_point_id
+from custom_components.reev_ems.energy_management.tree import is_below
+from custom_components.reev_ems.flows.validation import is_charge_point_id
 
 TREE = {"main": None, "garage": "main", "left": "garage", "roof": "main"}
 

@@ -13,7 +13,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.reev_ems.const import DOMAIN
 from custom_components.reev_ems.coordinator import ReevCoordinator
 from custom_components.reev_ems.issues.shown import async_update_issues
-from custom_components.reev_ems.site.build import Controls
+from custom_components.reev_ems.site.controls import Controls
 from custom_components.reev_ems.site.external_limit import LOST_AFTER_S, ExternalLimit
 from simulator.site import Site
 

@@ -20,7 +20,8 @@ from custom_components.reev_ems.readings.meters import (
     SiteMeters,
     connectors_below,
 )
-from custom_components.reev_ems.site.build import Controls, build_site
+from custom_components.reev_ems.site.build import build_site
+from custom_components.reev_ems.site.controls import Controls
 
 from .site import set_up
 

@@ -14,6 +14,7 @@ from .decision import Decision, SiteState
 from .frozen import frozen
 from .model import PHASES, Circuit, Connector, FailsafeAction, PerPhase, Site, Supply
 from .observation import ConnectorState, Observation
+from .tree import is_below, parents_of
 
 RESERVE = 0.1
 """The share of a limit by which the base load may rise at least: the highest of some minutes says little about the next."""
@@ -134,9 +135,11 @@ def _rows(
     bookings: list[_Booking],
 ) -> Iterator[_Row]:
     """Yield every limit of the site."""
-    parents = {circuit.id: circuit.parent for circuit in site.circuits}
+    parents = parents_of(site.circuits)
     for circuit in site.circuits:
-        below = [it for it in bookings if _is_below(it.connector, circuit.id, parents)]
+        below = [
+            it for it in bookings if is_below(parents, it.connector.circuit, circuit.id)
+        ]
         rooms = _rooms(site, circuit, base.get(circuit.id))
         for index, room in enumerate(rooms):
             if room is not None:
@@ -244,16 +247,6 @@ def _load(site: Site, connector: Connector, used: int | None) -> _PerWatt:
     phases = connector.phases[: used or None]
     l1, l2, l3 = (1.0 if phase in phases else 0.0 for phase in PHASES)
     return l1, l2, l3, len(phases) * site.voltage_v
-
-
-def _is_below(
-    connector: Connector, circuit: str, parents: Mapping[str, str | None]
-) -> bool:
-    """Return whether a connector's current flows through a circuit."""
-    here: str | None = connector.circuit
-    while here is not None and here != circuit:
-        here = parents[here]
-    return here is not None
 
 
 def _permit(connector: Connector, decision: Decision) -> float:

@@ -1,6 +1,6 @@
 """The tree of circuits: who lies below whom."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 from .model import Circuit
 
@@ -56,3 +56,23 @@ def paths_to_root(circuits: Iterable[Circuit]) -> dict[str, tuple[Circuit, ...]]
         for below in reversed(climbed):
             above = paths[below] = (by_id[below], *above)
     return paths
+
+
+def parents_of(circuits: Iterable[Circuit]) -> dict[str, str | None]:
+    """Return the tree as child to parent."""
+    return {circuit.id: circuit.parent for circuit in circuits}
+
+
+def climb(parents: Mapping[str, str | None], circuit: str) -> Iterator[str]:
+    """Yield a circuit and those above it, the grid connection last; a circle of a damaged configuration ends."""
+    seen: set[str] = set()
+    here: str | None = circuit
+    while here is not None and here not in seen:
+        yield here
+        seen.add(here)
+        here = parents.get(here)
+
+
+def is_below(parents: Mapping[str, str | None], circuit: str, top: str) -> bool:
+    """Return whether the current of a circuit flows through `top`, or it is `top` itself."""
+    return top in climb(parents, circuit)

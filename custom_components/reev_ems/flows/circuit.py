@@ -16,6 +16,7 @@ from ..const import (
     ROOT_CIRCUIT,
     SUBENTRY_CIRCUIT,
 )
+from ..energy_management.tree import is_below
 from .fields import (
     amperes,
     circuit_choice,
@@ -37,7 +38,6 @@ from .site import (
     existing_circuit,
     floor_problem,
 )
-from .validation import is_below
 
 
 class CircuitSubentryFlow(ConfigSubentryFlow):

@@ -34,7 +34,7 @@ from ..const import (
     GENERATION_YES,
 )
 from ..energy_management.model import Site
-from ..site.build import ConnectorControls
+from ..site.controls import ConnectorControls
 from ..site.texts import async_text
 from .validation import limit_error, power_limit_error
 

@@ -19,7 +19,8 @@ from ..const import CONF_PARENT, DOMAIN, ROOT_CIRCUIT, SUBENTRY_CIRCUIT
 from ..energy_management.decision import IssueKind
 from ..energy_management.model import Site
 from ..energy_management.outlets import layout
-from ..site.build import Controls, build_site
+from ..site.build import build_site
+from ..site.controls import Controls
 from ..site.texts import async_grid_connection, async_number
 
 # Placeholders of a form that names no floor sum.

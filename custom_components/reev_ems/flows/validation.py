@@ -1,6 +1,5 @@
 """Checks of single values that a person enters, before they are saved."""
 
-from collections.abc import Mapping
 from ipaddress import ip_address
 import math
 import re
@@ -45,15 +44,3 @@ def power_limit_error(limit_w: float, voltage_v: float) -> str | None:
 def is_charge_point_id(text: str) -> bool:
     """Return whether a text can be the identity at the end of a charge point's URL."""
     return _CHARGE_POINT_ID.fullmatch(text) is not None
-
-
-def is_below(parents: Mapping[str, str | None], circuit: str, top: str) -> bool:
-    """Return whether a circuit is `top` itself or lies below it, in a tree given as child to parent."""
-    seen = set()
-    current: str | None = circuit
-    while current is not None and current not in seen:
-        if current == top:
-            return True
-        seen.add(current)
-        current = parents.get(current)
-    return False

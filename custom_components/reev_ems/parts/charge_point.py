@@ -19,7 +19,8 @@ from ..energy_management.decision import ConnectorDecision, IssueKind, Limit
 from ..energy_management.model import Connector, Supply
 from ..energy_management.observation import ConnectorObservation, ConnectorState
 from ..ocpp_server import ChargePoint, ConnectorView, SelfTest
-from ..site.build import ConnectorControls, connector_id
+from ..site.build import connector_id
+from ..site.controls import ConnectorControls
 from ..site.names import connector_name
 from ..site.people import User
 from .base import SubentryPart, circuit_of, site_circuits

@@ -9,6 +9,7 @@ from homeassistant.util.hass_dict import HassKey
 
 from ..const import CONF_CIRCUIT, CONF_PHASE_ORDER, CONF_SENSORS, DOMAIN, SUBENTRY_METER
 from ..energy_management.model import PHASES, Connector, PartPerPhase, Phase, Site
+from ..energy_management.tree import climb, parents_of
 from ..meters import LinePhaseLearner
 from .meters import MeterStatus
 
@@ -111,9 +112,8 @@ def _meter_above(
     site: Site, circuit_id: str, meters: Mapping[str, MeterStatus]
 ) -> MeterStatus | None:
     """Return the nearest meter that a circuit's current flows through."""
-    parents = {circuit.id: circuit.parent for circuit in site.circuits}
     by_circuit = {status.circuit: status for status in meters.values()}
-    circuit: str | None = circuit_id
-    while circuit is not None and circuit not in by_circuit:
-        circuit = parents.get(circuit)
-    return None if circuit is None else by_circuit[circuit]
+    for circuit in climb(parents_of(site.circuits), circuit_id):
+        if (status := by_circuit.get(circuit)) is not None:
+            return status
+    return None

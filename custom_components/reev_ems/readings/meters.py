@@ -22,6 +22,7 @@ from ..const import (
 )
 from ..energy_management.model import Site
 from ..energy_management.observation import MeterObservation, MeterReading
+from ..energy_management.tree import is_below, parents_of
 from ..meters import (
     FrozenWatch,
     IntervalWatch,
@@ -204,12 +205,9 @@ class SiteMeters:
 
 def connectors_below(site: Site, circuit_id: str) -> frozenset[str]:
     """Return the connectors whose current flows through a circuit."""
-    parents = {circuit.id: circuit.parent for circuit in site.circuits}
-
-    def is_below(circuit: str | None) -> bool:
-        """Walk towards the grid connection."""
-        while circuit is not None and circuit != circuit_id:
-            circuit = parents.get(circuit)
-        return circuit is not None
-
-    return frozenset(item.id for item in site.connectors if is_below(item.circuit))
+    parents = parents_of(site.circuits)
+    return frozenset(
+        item.id
+        for item in site.connectors
+        if is_below(parents, item.circuit, circuit_id)
+    )

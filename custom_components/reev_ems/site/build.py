@@ -1,8 +1,8 @@
 """The site that a config entry describes, in the words of the energy management."""
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self, TypeIs
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 
@@ -55,130 +55,20 @@ from ..energy_management.model import (
     Supply,
     UserGroup,
 )
+from .controls import Controls
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExternalSignal:
-    """What the source of the external limit said last."""
+@dataclass(frozen=True, slots=True)
+class Shortcomings:
+    """What charge points, by their ids, are known not to do: shown by a self-test or in use, or known of their model."""
 
-    source: str
-    """The entity."""
-    inverted: bool
-    """How it was read."""
-    limited: bool
-    limit_w: float | None = None
-    """The limit that it gives; None: it only says that there is one."""
+    without_fallback: frozenset[str] = frozenset()
+    """They do not fall to their floor by themselves (S7)."""
+    without_pause: frozenset[str] = frozenset()
+    """A permit of 0 does not pause their cars."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectorControls:
-    """What a person or an automation set for a connector."""
-
-    mode: ChargingMode = ChargingMode.AUTOMATIC
-    priority: int = 5
-    enabled: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Controls:
-    """Everything that is switched by entities, not by forms; outlives restarts in Home Assistant's storage."""
-
-    load_management: bool = True
-    pv_surplus: bool = False
-    follows_pv: Mapping[str, bool] = field(default_factory=dict)
-    """PV switch of a circuit, by its id."""
-    connectors: Mapping[str, ConnectorControls] = field(default_factory=dict)
-    without_fallback: tuple[str, ...] = ()
-    """Charge points that did not fall to their floor by themselves when that was tested (S7)."""
-    without_pause: tuple[str, ...] = ()
-    """Charge points whose cars a permit of 0 does not pause."""
-    out_of_service: tuple[str, ...] = ()
-    """Connectors that were taken out of service against an overload: to be put back, also after a restart (S13)."""
-    external_limit: bool = False
-    """Whether a person limits the charging power."""
-    external_limit_w: float | None = None
-    """To how much, also where a source only says that there is a limit; None: nobody set it."""
-    external_signal: ExternalSignal | None = None
-    """Kept, since a limit must not end because its source is silent (S3)."""
-
-    def connector(self, connector_id: str) -> ConnectorControls:
-        """Return the controls of a connector; nobody touched them yet: the defaults."""
-        return self.connectors.get(connector_id, ConnectorControls())
-
-    def with_connector(self, connector_id: str, **changes: Any) -> Self:
-        """Return a copy in which fields of one connector are changed."""
-        changed = replace(self.connector(connector_id), **changes)
-        return replace(self, connectors={**self.connectors, connector_id: changed})
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Return what `dataclasses.asdict` stored, also of a newer version: what is not understood has its default."""
-        flags = ("load_management", "pv_surplus", "external_limit")
-        limit_w = data.get("external_limit_w")
-        return cls(
-            **{name: data[name] for name in flags if isinstance(data.get(name), bool)},
-            follows_pv={
-                circuit: on
-                for circuit, on in _mapping(data.get("follows_pv")).items()
-                if isinstance(on, bool)
-            },
-            connectors={
-                item_id: _connector_controls(_mapping(item))
-                for item_id, item in _mapping(data.get("connectors")).items()
-            },
-            without_fallback=_strings(data.get("without_fallback")),
-            without_pause=_strings(data.get("without_pause")),
-            out_of_service=_strings(data.get("out_of_service")),
-            external_limit_w=limit_w if _is_number(limit_w) else None,
-            external_signal=_signal(_mapping(data.get("external_signal"))),
-        )
-
-
-def _connector_controls(item: Mapping[str, Any]) -> ConnectorControls:
-    """Return stored controls of a connector, as far as they are known."""
-    found = ConnectorControls()
-    if item.get("mode") in set(ChargingMode):
-        found = replace(found, mode=ChargingMode(item["mode"]))
-    if isinstance(item.get("priority"), int) and 1 <= item["priority"] <= 10:
-        found = replace(found, priority=item["priority"])
-    if isinstance(item.get("enabled"), bool):
-        found = replace(found, enabled=item["enabled"])
-    return found
-
-
-def _signal(item: Mapping[str, Any]) -> ExternalSignal | None:
-    """Return a stored signal of the external limit, if it is understood."""
-    source, inverted, limited = (
-        item.get(name) for name in ("source", "inverted", "limited")
-    )
-    if (
-        not isinstance(source, str)
-        or not isinstance(inverted, bool)
-        or not isinstance(limited, bool)
-    ):
-        return None
-    limit_w = item.get("limit_w")
-    return ExternalSignal(
-        source=source,
-        inverted=inverted,
-        limited=limited,
-        limit_w=limit_w if _is_number(limit_w) else None,
-    )
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _strings(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple):
-        return ()
-    return tuple(item for item in value if isinstance(item, str))
-
-
-def _is_number(value: object) -> TypeIs[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
+_NONE = Shortcomings()
 
 _REGISTER_AGE_S = 2.0
 """Meters measure over 0.2 to 1 s and refresh their registers as often (data sheets of the built-in profiles)."""
@@ -221,7 +111,9 @@ def _meter_lag_s(meters: Sequence[Mapping[str, Any]]) -> float:
     )
 
 
-def build_site(entry: ConfigEntry[Any], controls: Controls) -> Site:
+def build_site(
+    entry: ConfigEntry[Any], controls: Controls, lacking: Shortcomings = _NONE
+) -> Site:
     """Return the site of a config entry with all its subentries."""
     options = entry.options
     # A circuit that was removed leaves what named it hanging; the grid connection's limit holds for that in any case.
@@ -262,7 +154,10 @@ def build_site(entry: ConfigEntry[Any], controls: Controls) -> Site:
             connector
             for subentry in entry.get_subentries_of_type(SUBENTRY_CHARGE_POINT)
             for connector in _connectors(
-                subentry, controls, _known(subentry.data[CONF_CIRCUIT], known)
+                subentry,
+                controls,
+                lacking,
+                _known(subentry.data[CONF_CIRCUIT], known),
             )
         ),
         user_groups=tuple(
@@ -308,7 +203,10 @@ def _known(circuit_id: str, known: Container[str]) -> str:
 
 
 def _connectors(
-    subentry: ConfigSubentry, controls: Controls, circuit_id: str
+    subentry: ConfigSubentry,
+    controls: Controls,
+    lacking: Shortcomings,
+    circuit_id: str,
 ) -> list[Connector]:
     """Return the connectors of a charge point."""
     connectors = []
@@ -334,8 +232,8 @@ def _connectors(
                 automatic_mode=ChargingMode(
                     item.get(CONF_AUTOMATIC_MODE, ChargingMode.SOLAR)
                 ),
-                autonomous_fallback=charge_point_id not in controls.without_fallback,
-                obeys_pause=charge_point_id not in controls.without_pause,
+                autonomous_fallback=charge_point_id not in lacking.without_fallback,
+                obeys_pause=charge_point_id not in lacking.without_pause,
                 can_switch_phases=item.get(CONF_CAN_SWITCH_PHASES, False),
                 **limits,
             )

@@ -14,7 +14,7 @@ from homeassistant.core import HomeAssistant
 from ..const import CONF_EXTERNAL_LIMIT_INVERT, CONF_EXTERNAL_LIMIT_SOURCE
 from ..energy_management.grid_limit import minimum_power_w
 from ..readings.sensors import value_of
-from .build import Controls, ExternalSignal
+from .controls import Controls, ExternalSignal
 
 CONTACT_DOMAINS = ("binary_sensor", "input_boolean", "switch")
 NUMBER_DOMAINS = ("input_number", "number", "sensor")

@@ -14,7 +14,7 @@ from ..const import (
 )
 from ..energy_management.model import ChargingMode
 from .build import connector_id
-from .stored_controls import async_store_controls, async_stored_controls
+from .controls import async_store_controls, async_stored_controls
 
 _SOLAR_MODES = {ChargingMode.SOLAR, ChargingMode.SOLAR_MIN}
 
