@@ -12,6 +12,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems.const import DOMAIN
+from custom_components.reev_ems.ocpp_server import ChargePoint, Transaction
 from tests.config_flow.inputs import free_port
 
 PROFILE = "janitza_umg604"
@@ -161,6 +162,12 @@ def free_port_entry(
         options={},
         subentries_data=subentries,
     )
+
+
+def charges(entry: MockConfigEntry, name: str) -> None:
+    """Let a session run at the first connector of a charge point."""
+    point: ChargePoint = entry.runtime_data.charge_points[subentry_id(entry, name)]
+    point.connectors[1].transaction = Transaction(id=1, started_at=point.now())
 
 
 async def until(condition: Callable[[], bool], what: str = "not so") -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -11,6 +12,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.reev_ems import entity
 from custom_components.reev_ems.const import DOMAIN
+from custom_components.reev_ems.ocpp_server import Permit
+from custom_components.reev_ems.ocpp_server.profiles import Purpose
 from simulator.commands import execute
 from simulator.site import Site
 
@@ -109,6 +112,41 @@ async def test_session(
     assert event.attributes["event_type"] == "ended"
     assert event.attributes["energy_wh"] == 1000
     assert event.attributes["reason"] == "Local"
+
+
+@pytest.mark.parametrize("holds_without", [False, True])
+async def test_a_permit_is_shown_where_something_holds_it(
+    hass: HomeAssistant, entry: MockConfigEntry, charger: Charger, holds_without: bool
+) -> None:
+    """A car that charges without a session is permitted nothing that anybody was told, unless a profile acts without one."""
+    charge_point = entry.runtime_data.charge_points[subentry_id(entry, LEFT)]
+    await until(lambda: charge_point.floor_accepted, "no failsafe")
+    if holds_without:
+        charge_point.steering.abilities = replace(
+            charge_point.steering.abilities, working_purpose=Purpose.MAXIMUM
+        )
+    item_id = "CP-LEFT:1"
+
+    def permitted() -> float | None:
+        decision = entry.runtime_data.data.decision.connectors.get(item_id)
+        return decision.permit_a if decision else None
+
+    await charger.status("Charging")
+    await shows(hass, entry, "sensor", "1_status", "charging")
+    await until(lambda: bool(permitted()), "nothing is permitted")
+    # The floor is no news to it, and is not sent by itself.
+    charge_point.permit(1, Permit(limit_a=permitted()))
+    shown = "unknown" if not holds_without else str(permitted())
+    await shows(hass, entry, "sensor", "1_permit", shown)
+    told = state(hass, entry, "sensor", LEFT, "1_permit").attributes["accepted"]
+    assert (told is not None) is holds_without
+
+    transaction_id = await charger.start(meter_wh=1000, tag="CARD-1")
+    await shows(hass, entry, "sensor", "1_permit", str(permitted()))
+    await charger.stop(transaction_id, 1001)
+    await until(lambda: bool(permitted()), "nothing is permitted")
+    if not holds_without:
+        await shows(hass, entry, "sensor", "1_permit", "unknown")
 
 
 async def test_disconnected(hass: HomeAssistant, entry: MockConfigEntry) -> None:

@@ -30,7 +30,7 @@ from custom_components.reev_ems.parts.charge_point import ConnectorPart
 from tests.config_flow.inputs import free_port
 from tests.meters.wire import ModbusServer
 
-from .site import entity_id, set_up, site_entry, state, subentry_id
+from .site import charges, entity_id, set_up, site_entry, state, subentry_id
 
 type Push = Callable[..., SiteData]
 
@@ -242,6 +242,7 @@ async def test_state_and_permit_are_written_at_once(
     written: Callable[[str], list[str]],
 ) -> None:
     """Every change of what was decided is in the state machine within the same turn, however close together."""
+    charges(entry, "Garage left")
     states = written(entity_id(hass, entry, "sensor", "Depot", "state"))
     permits = written(entity_id(hass, entry, "sensor", "Garage left", "1_permit"))
     data = push(10.0, decision={"state": SiteState.REGULATING})

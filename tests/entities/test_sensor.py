@@ -31,7 +31,7 @@ from custom_components.reev_ems.parts.sensor_descriptions import METER_SENSORS
 from custom_components.reev_ems.readings.meters import MeterStatus
 from custom_components.reev_ems.sensor import REGISTER_RESET_S
 
-from .site import PROFILE, entity_id, set_up, state, subentry_id
+from .site import PROFILE, charges, entity_id, set_up, state, subentry_id
 
 type Push = Callable[..., SiteData]
 
@@ -130,6 +130,8 @@ async def test_permit_in_the_unit_of_the_supply(
     hass: HomeAssistant, entry: MockConfigEntry, push: Push
 ) -> None:
     """AC is allowed amperes, DC watts."""
+    for name in ("Garage left", "Fast charger"):
+        charges(entry, name)
     data = push(DUE_S)
     data = push(decision=decided(data, "CP-LEFT:1", permit_a=13.4))
     push(decision=decided(data, "CP-DC:1", permit_w=32000.0))

@@ -69,6 +69,11 @@ async def event(client: WireChargePoint, kind: str, **more: Any) -> None:
     state = more.pop("state", "Charging")
     energy_wh = more.pop("energy_wh")
     at = more.pop("at", None)
+    samples: list[dict[str, Any]] = [{"value": energy_wh}]
+    if "power_w" in more:
+        power = {"value": more.pop("power_w"), "measurand": "Power.Active.Import"}
+        samples.append(power)
+    info = {"transactionId": "T1"} | ({"chargingState": state} if state else {})
     await client.ask(
         "TransactionEvent",
         eventType=kind,
@@ -76,8 +81,8 @@ async def event(client: WireChargePoint, kind: str, **more: Any) -> None:
         triggerReason="MeterValuePeriodic",
         seqNo=1,
         evse={"id": 1},
-        transactionInfo={"transactionId": "T1", "chargingState": state},
-        meterValue=[{"timestamp": iso(at), "sampledValue": [{"value": energy_wh}]}],
+        transactionInfo=info,
+        meterValue=[{"timestamp": iso(at), "sampledValue": samples}],
     )
 
 
@@ -107,3 +112,44 @@ async def test_s11_ended_and_still_charging_201(
     await event(client, "Ended", energy_wh=4000)
     first, second = await store.history()
     assert (first.energy_wh, second.energy_wh) == (1, 1000)
+
+
+@pytest.mark.parametrize(
+    ("power_w", "rise_wh", "goes_on"),
+    [(11000, 0, True), (0, 500, True), (0, 0, False), (60, 1, False)],
+)
+async def test_s11_ended_and_still_charging_201_without_its_state(
+    adopt: Any, dial: Any, store: SessionLog, power_w: int, rise_wh: int, goes_on: bool
+) -> None:
+    """The charging state needs not be in each event: power or a rising register shows that a car charges."""
+    point, recorder = adopt()
+    client = await dial(protocols=("ocpp2.0.1",))
+    await client.ask(
+        "StatusNotification",
+        timestamp=iso(),
+        connectorStatus="Occupied",
+        evseId=1,
+        connectorId=1,
+    )
+    await event(client, "Started", energy_wh=1000)
+    await event(client, "Ended", energy_wh=1001)
+    point.permit(1, Permit(limit_a=9))
+    view = point.connectors[1]
+    for each in (1, 2):
+        values = {"energy_wh": 1001 + each * rise_wh, "power_w": power_w}
+        await event(client, "Updated", state=None, **values)
+        assert view.transaction is None
+    await asyncio.sleep(0.4)
+    values = {"energy_wh": 1001 + 3 * rise_wh, "power_w": power_w}
+    await event(client, "Updated", state=None, **values)
+    assert len(await store.history()) == 1 + goes_on
+    if not goes_on:
+        assert (view.transaction, view.state) == (None, "finishing")
+        return
+    await recorder.wait(PermitAccepted)
+    sent = client.sent("SetChargingProfile")[-1]["chargingProfile"]
+    assert sent["transactionId"] == "T1"
+    assert view.state == "charging"
+    # Nobody says that it pauses because nothing is said.
+    await event(client, "Updated", state=None, **values)
+    assert view.state == "charging"

@@ -17,7 +17,7 @@ from simulator.site import Site, running_site
 from simulator.site_file import parse_site
 
 from ..simulator.sites import charge_point, site
-from .wire import soon
+from .wire import iso, soon
 
 KINDS: dict[str, dict[str, Any]] = {
     f"{quirk}{name}": {"protocol": protocol, "quirks": {quirk: True}}
@@ -105,3 +105,75 @@ def test_s2_a_power_that_is_told_is_believed(between: Measured | None) -> None:
         ).power_w
     assert (value == 0) is (between is not None)
     assert known.contradict is (between is None)
+
+
+@pytest.mark.parametrize(
+    ("current_a", "power_w", "believed_a", "believed_w"),
+    [
+        (0.0, 11000.0, None, 11000.0),
+        (16.0, 0.0, 16.0, None),
+        (0.1, 20.0, None, None),
+        (16.0, 11000.0, 16.0, 11000.0),
+    ],
+)
+async def test_s2_power_and_current_are_judged_apart(
+    adopt: Any,
+    dial: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    current_a: float,
+    power_w: float,
+    believed_a: float | None,
+    believed_w: float | None,
+) -> None:
+    """What the register contradicts is never shown, from the first reading on, and is named; the other one counts."""
+    monkeypatch.setattr(registers, "_SHORTEST_S", 0.2)
+    point, _ = adopt()
+    client = await dial()
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    await client.start()
+    await client.status("Charging")
+    view = point.connectors[1]
+    for reading in range(4):
+        await asyncio.sleep(0.3)
+        energy_wh = 1000.0 + 3.0 * (loop.time() - began_s)
+        samples = [
+            {"value": f"{energy_wh}"},
+            {"value": f"{power_w}", "measurand": "Power.Active.Import"},
+            *(
+                {"value": f"{current_a}", "measurand": "Current.Import", "phase": phase}
+                for phase in ("L1", "L2", "L3")
+            ),
+        ]
+        await client.ask(
+            "MeterValues",
+            connectorId=1,
+            meterValue=[{"timestamp": iso(), "sampledValue": samples}],
+        )
+        assert view.current_a == (believed_a and (believed_a,) * 3)
+        if believed_w is not None or reading == 0:
+            assert view.power_w == believed_w
+        else:
+            # 3 Wh a second.
+            assert view.power_w == pytest.approx(10800.0, rel=0.2)
+    contradicts = (current_a, power_w) != (16.0, 11000.0)
+    assert point.problems == (("power_contradicts",) if contradicts else ())
+
+
+def test_s2_a_little_that_is_right_is_believed() -> None:
+    """Electronics take some power; a register that shows it, roughly, contradicts nothing."""
+    known = Registers()
+    for at in range(10):
+        little = Measured(
+            current_a=(0.4, 0.0, 0.0), power_w=95.0, energy_wh=float(at * 95 // 120)
+        )
+        assert known.checked(1, little, at * 30.0) is little
+    assert not known.contradict
+
+
+def test_s2_a_transaction_of_long_ago_is_no_base() -> None:
+    """What was charged hours ago says nothing about a car that draws nothing now."""
+    known = Registers()
+    zero = Measured(current_a=(0.0, 0.0, 0.0), power_w=0.0, energy_wh=9000.0)
+    known.began(1, 1000.0, 0.0, 3600.0)
+    assert known.checked(1, zero, 3600.0) is zero

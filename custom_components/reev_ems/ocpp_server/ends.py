@@ -6,9 +6,14 @@ somebody else's message: where a car still charges, fresh values with the id of 
 
 from collections import OrderedDict
 
+from .measurands import Measured
+from .registers import LEAST_W
+
 GOES_ON_S = 10.0
 """So long after an end the values of a transaction are its last ones."""
 _REMEMBERED = 32
+_ROUNDING_WH = 1.0
+"""A register may show so much more the next time though nothing flows."""
 
 
 class Ends[Id: (int, str)]:
@@ -36,3 +41,16 @@ class Ends[Id: (int, str)]:
         """Whether a value of a transaction, as old as `age_s`, shows that it goes on after its end."""
         ended_s = self._ended_s.get(transaction)
         return ended_s is not None and now_s - max(0.0, age_s) - ended_s >= GOES_ON_S
+
+
+def draws(measured: Measured, before_wh: float | None) -> bool:
+    """Whether a measurement shows a car that charges, by itself or by a register that has risen since before."""
+    return (
+        (measured.power_w or 0.0) >= LEAST_W
+        or measured.drawing_phases is not None
+        or (
+            measured.energy_wh is not None
+            and before_wh is not None
+            and measured.energy_wh > before_wh + _ROUNDING_WH
+        )
+    )

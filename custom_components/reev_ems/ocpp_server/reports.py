@@ -325,7 +325,10 @@ class Reports:
         ):
             return
         self.runs(connector, transaction)
-        self._registers.forget(connector_id)
+        began_s = connector.began_at_s or 0.0
+        self._registers.began(
+            connector_id, transaction.meter_start_wh, began_s, self.clock()
+        )
         if _nothing_measured(connector):
             _unmeasured(connector)
         self.steering.phases.forget(connector)

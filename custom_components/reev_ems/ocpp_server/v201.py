@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, override
 from ..energy_management.observation import ConnectorState
 from . import fields, measurands
 from .dialect import HEARTBEAT_S
-from .ends import Ends
+from .ends import Ends, draws
 from .model import (
     Authorization,
     AuthorizationStatus,
@@ -215,8 +215,12 @@ class V201(Requests201):
         if evse is None:
             evse = await self._evse_of(remote_id)
         values = measurands.gathered(fields.mappings(payload, "meterValue"))
+        charging = fields.text(info, "chargingState")
+        if charging is None and remote_id in self._ends and self._draws(evse, values):
+            # It needs not be told again in each event.
+            charging = "Charging"
         transaction = await self._transaction(
-            remote_id, evse, kind, point.our_time(at), payload
+            remote_id, evse, kind, point.our_time(at), payload, charging
         )
         if kind == "Ended":
             self._ends.note(remote_id, point.clock())
@@ -228,7 +232,6 @@ class V201(Requests201):
             point.transaction_started(evse, transaction)
         await self._record(evse, transaction.id, values)
         if evse is not None:
-            charging = fields.text(info, "chargingState")
             running = (
                 point.connectors[evse].transaction if evse in point.connectors else None
             )
@@ -272,6 +275,12 @@ class V201(Requests201):
             user_name=user.name if user else None,
         )
 
+    def _draws(self, evse: int | None, values: list[Mapping[str, object]]) -> bool:
+        """Whether measured values, the newest known ones behind them, show that a car charges."""
+        connector = self.point.connectors.get(evse or 0)
+        before_wh = connector.energy_wh if connector else None
+        return any(draws(self._read(evse, value), before_wh) for value in values)
+
     async def _evse_of(self, remote_id: str) -> int | None:
         """Return where a transaction runs: only one of its events has to say so."""
         for connector in self.point.connectors.values():
@@ -297,6 +306,7 @@ class V201(Requests201):
         kind: str | None,
         at: datetime,
         payload: Payload,
+        charging: str | None,
     ) -> Transaction:
         """Return the transaction of an event; the first that arrives is its beginning, until an earlier one does."""
         point = self.point
@@ -312,8 +322,7 @@ class V201(Requests201):
             if await point.transactions.is_over(point.id, known):
                 self._ends.note(remote_id, point.clock())
             age_s = (point.now() - at).total_seconds()
-            info = fields.mapping(payload, "transactionInfo")
-            if info.get("chargingState") == "Charging" and self._ends.goes_on(
+            if charging == "Charging" and self._ends.goes_on(
                 remote_id, point.clock(), age_s
             ):
                 self._ends.forget(remote_id)

@@ -238,10 +238,20 @@ class ConnectorPart(ChargePointPart):
 
     @property
     def permit(self) -> float | None:
-        """Return what it is allowed, in A per phase (AC) or W (DC)."""
-        if (decision := self.decision) is None:
+        """Return what it is allowed, in A per phase (AC) or W (DC); None also where nothing can hold it."""
+        if (decision := self.decision) is None or not self._holds_permit:
             return None
         return decision.permit_w if self.is_dc else decision.permit_a
+
+    @property
+    def _holds_permit(self) -> bool:
+        """Return whether it has a session to which the permit goes, paused or not, or took the permit without one."""
+        view, paused = self.view, self.charge_point.steering.pauses
+        return (
+            view.transaction is not None
+            or view.permit is not None
+            or self.number in paused
+        )
 
     @property
     def accepted_permit(self) -> float | None:
