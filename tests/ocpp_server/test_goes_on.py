@@ -153,3 +153,65 @@ async def test_s11_ended_and_still_charging_201_without_its_state(
     # Nobody says that it pauses because nothing is said.
     await event(client, "Updated", state=None, **values)
     assert view.state == "charging"
+
+
+async def values_without_id(
+    client: WireChargePoint, power_w: int, energy_wh: int, **more: int
+) -> None:
+    """Send power and energy register, OCPP 1.6, without the id of a transaction or with one that is none."""
+    samples = [
+        {"value": str(energy_wh)},
+        {"value": str(power_w), "measurand": "Power.Active.Import"},
+    ]
+    sample = {"timestamp": iso(), "sampledValue": samples}
+    await client.ask("MeterValues", connectorId=1, meterValue=[sample], **more)
+
+
+@pytest.mark.parametrize(
+    ("more", "power_w", "rise_wh", "status", "goes_on"),
+    [
+        ({}, 11000, 500, "Charging", True),
+        ({"transactionId": 0}, 11000, 500, "Charging", True),
+        ({"transactionId": -1}, 0, 500, "Charging", True),
+        ({}, 0, 0, "Charging", False),
+        ({}, 11000, 500, "SuspendedEV", False),
+    ],
+)
+async def test_s11_ended_and_still_charging_16_without_an_id(
+    adopt: Any,
+    dial: Any,
+    store: SessionLog,
+    more: dict[str, int],
+    power_w: int,
+    rise_wh: int,
+    status: str,
+    goes_on: bool,
+) -> None:
+    """A car that charges on after its end has a session also where its values say none; it is steered, and ends."""
+    point, recorder = adopt()
+    client = await dial()
+    transaction_id = await client.start()
+    await client.ask(
+        "StopTransaction", transactionId=transaction_id, meterStop=1001, timestamp=iso()
+    )
+    await values_without_id(client, 0, 1001)
+    await client.status(status)
+    point.permit(1, Permit(limit_a=9))
+    for each in (1, 2):
+        await values_without_id(client, power_w, 1001 + each * rise_wh, **more)
+        assert point.connectors[1].transaction is None
+    await asyncio.sleep(0.4)
+    for each in (3, 4):
+        await values_without_id(client, power_w, 1001 + each * rise_wh, **more)
+    assert len(await store.history()) == 1 + goes_on
+    assert (point.connectors[1].transaction is not None) is goes_on
+    if not goes_on:
+        return
+    await recorder.wait(PermitAccepted)
+    assert client.profiles("TxProfile")[-1]["transactionId"] == transaction_id
+    await client.ask(
+        "StopTransaction", transactionId=transaction_id, meterStop=4501, timestamp=iso()
+    )
+    assert point.connectors[1].transaction is None
+    first, second = await store.history()
+    assert (first.energy_wh, second.energy_wh) == (1, 2000)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, override
 from ..energy_management.observation import ConnectorState
 from . import fields, measurands
 from .dialect import HEARTBEAT_S
-from .ends import Ends
+from .ends import Ends, draws
 from .model import Authorization, BootInfo, ConnectorView, Payload, Transaction
 from .transactions import transaction_of
 from .v16_requests import Requests16
@@ -48,6 +48,8 @@ class V16(Requests16):
         """Speak for a charge point."""
         super().__init__(point)
         self._ends: Ends[int] = Ends()
+        self._ended_last: dict[int, int] = {}
+        """By connector: the id on the wire of the transaction that ended there last."""
         self._confirmed: deque[int] = deque(maxlen=_REMEMBERED)
         """Sessions of which it has spoken itself since this program began."""
         self._handlers: dict[str, Callable[[Payload], Awaitable[Payload]]] = {
@@ -221,6 +223,10 @@ class V16(Requests16):
         if transaction_id is not None and not known:
             session_id = await self._keep_end(transaction_id, payload)
         if session_id is not None:
+            for connector in point.connectors.values():
+                running = connector.transaction
+                if transaction_id and running is not None and running.id == session_id:
+                    self._ended_last[connector.connector_id] = transaction_id
             point.session_ended(session_id, meter_stop_wh, reason)
         id_tag = fields.text(payload, "idTag")
         return {} if id_tag is None else {"idTagInfo": {"status": "Accepted"}}
@@ -256,6 +262,8 @@ class V16(Requests16):
         point = self.point
         connector_id = fields.required_integer(payload, "connectorId")
         transaction_id = fields.integer(payload, "transactionId")
+        if transaction_id is None or transaction_id <= 0:
+            transaction_id = self._goes_on_as(connector_id, payload) or transaction_id
         session_id = None
         if transaction_id is not None:
             await self._recover(connector_id, transaction_id, payload)
@@ -272,6 +280,20 @@ class V16(Requests16):
             if session_id is not None:
                 await self._record(session_id, measured, at)
         return {}
+
+    def _goes_on_as(self, connector_id: int, payload: Payload) -> int | None:
+        """Return the ended transaction that values without an id belong to: a car charges on after it."""
+        connector = self.point.connectors.get(connector_id)
+        if (
+            connector is None
+            or connector.transaction is not None
+            or connector.state is not ConnectorState.CHARGING
+        ):
+            return None
+        first = next(iter(fields.mappings(payload, "meterValue")), {})
+        if not draws(self._read(connector_id, first), connector.energy_wh):
+            return None
+        return self._ended_last.get(connector_id)
 
     def _confirm(self, session_id: int) -> None:
         if session_id not in self._confirmed:
