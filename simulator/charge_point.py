@@ -35,6 +35,8 @@ from .profiles import (
 )
 from .quirks import Quirks
 
+_OLD_START_S = 1262304000.0
+"""2010-01-01, the earliest time that MicroOcpp knows (MIN_TIME)."""
 _REMOTE_START_WAIT_S = 60.0
 _MOST_IN_BOOKS = 1000
 
@@ -325,11 +327,19 @@ class ChargePoint(ABC):
 
     def effective_profiles(self) -> tuple[ChargingProfile, ...]:
         """Return the profiles as this charge point understands them."""
-        return (
+        profiles = (
             self.store.without_durations()
             if self.quirks.ignores_duration
             else self.store.profiles
         )
+        if self.quirks.old_starts_are_none:
+            profiles = tuple(
+                replace(profile, start_at=None)
+                if profile.start_at is not None and profile.start_at <= _OLD_START_S
+                else profile
+                for profile in profiles
+            )
+        return profiles
 
     # The parts of a tick.
 

@@ -24,6 +24,8 @@ class Quirks:
     """Rejects relative schedules."""
     relative_only: bool = False
     """Rejects absolute schedules."""
+    old_starts_are_none: bool = False
+    """Takes an absolute start up to 2010 for none and counts from the start of the session, as MicroOcpp does."""
     stack_zero_only: bool = False
     """Rejects every stack level above 0."""
     single_period: bool = False

@@ -87,6 +87,30 @@ async def test_s4_a_clock_that_is_set_while_a_car_charges(
     assert await follow(server, running, PERMIT_A + 1) <= PERMIT_A + 1.1
 
 
+@pytest.mark.parametrize("quirk", ["relative_only", "old_starts_are_none"])
+async def test_s4_a_clock_that_is_set_back_where_no_schedule_has_begun(
+    server: OcppServer, monkeypatch: pytest.MonkeyPatch, quirk: str
+) -> None:
+    """Floor and permit count from a start that its clock has yet to reach: all the same it is limited again soon."""
+    monkeypatch.setattr(clock, "STEP_CONFIRMED_S", 0.5)
+    monkeypatch.setattr(composite, "READ_AFTER_S", 0.3)
+    point = server.adopt(ChargePointConfig(id="CP", meter_interval_s=1))
+    config = parse_site(
+        site(charge_point("CP", quirks={quirk: True})),
+        csms=f"ws://127.0.0.1:{server.port}",
+    )
+    async with running_site(config) as running:
+        await follow(server, running, PERMIT_A)
+        running.charge_points["CP"].quirks.clock_offset_s = -3600.0
+        await asyncio.sleep(0.1)
+        await follow(server, running, PERMIT_A + 1)
+        await soon(lambda: running.charge_points["CP"].outlets[0].transaction)
+        assert point.connectors[1].transaction is not None
+        for _ in range(20):
+            await asyncio.sleep(0.05)
+            assert drawn(running)[0] <= PERMIT_A + 1.1
+
+
 @pytest.mark.parametrize("step_h", [1, -1, 24])
 async def test_s5_our_own_clock_is_set(
     server: OcppServer, running: Site, step_h: float

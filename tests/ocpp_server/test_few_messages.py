@@ -39,8 +39,9 @@ async def test_profiles_that_are_not_implemented(
 async def test_permits_that_are_not_implemented(
     adopt: Any, dial: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where only the floor was taken the ladder ends at its first step, too."""
+    """Where only the floor was taken the ladder ends at its first step, too; nothing still ends the session."""
     monkeypatch.setattr(steering, "_TRANSACTION_FRESH_S", 0.0)
+    monkeypatch.setattr(steering, "_PERMIT_RETRY_S", 0.05)
     point, _ = adopt()
     client = await dial()
     await soon(lambda: point.floor_accepted)
@@ -49,7 +50,13 @@ async def test_permits_that_are_not_implemented(
     await client.start()
     point.permit(1, Permit(limit_a=9))
     await soon(lambda: point.problems == ("profile_rejected",))
+    for limit_a in (8, 9, 10):
+        await asyncio.sleep(0.1)
+        point.permit(1, Permit(limit_a=limit_a))
+    await asyncio.sleep(0.1)
     assert len(client.sent("SetChargingProfile")) == before + 1
+    point.permit(1, Permit(limit_a=0))
+    await soon(lambda: client.sent("RemoteStopTransaction"))
 
 
 async def test_messages_that_cannot_be_asked_for(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import fields
 from .events import ScheduleMismatch
-from .model import CallError, Permit
+from .model import CallError, ConnectorView, Permit
 from .profiles import Unit
 
 if TYPE_CHECKING:
@@ -94,6 +94,15 @@ class ReadBack:
         self._due_s.pop(connector_id, None)
         self._resends.pop(connector_id, None)
 
+    def look_again(self) -> None:
+        """Its clock was set: what it accepted may have ended, or may not begin for an hour."""
+        for connector_id in self._agreed:
+            self._due_s[connector_id] = self._point.clock() + READ_AFTER_S
+        self._agreed.clear()
+        self._asked_s.clear()
+        self._resends.clear()
+        self._wake.set()
+
     def clear(self) -> None:
         """It is another charge point now, or steered in another way."""
         self.differing.clear()
@@ -154,16 +163,24 @@ class ReadBack:
             unit=unit,
         )
         sent = self._resends.get(connector_id, 0)
+        floor = point.steering.floor_of(connector, unit)
+        nothing = not 0 <= in_force <= floor * TOLERANCE + _SLACK[unit]
         if sent < 2 and connector_id not in self.differing:
             # Told in the other kind, and if that did not help either, as before.
-            floor = point.steering.floor_of(connector, unit)
-            nothing = not 0 <= in_force <= floor * TOLERANCE + _SLACK[unit]
             point.steering.turn_kind(floor_too=nothing)
             self._asked_s.pop(connector_id, None)
         if sent:
             self.differing[connector_id] = mismatch
             self._note()
         point.emit(mismatch)
+        if sent == 2 and nothing and _draws_more(connector, limit, unit):
+            # A schedule that counts from a start which its clock has yet to reach acts in a session that begins now.
+            _LOGGER.warning(
+                "%s connector %s: no limit acts; its session is begun anew",
+                point.id,
+                connector_id,
+            )
+            await point.stop_until_permitted(connector_id)
         if sent < _MOST_RESENDS:
             self._resends[connector_id] = sent + 1
             point.steering.renew(connector_id)
@@ -175,3 +192,10 @@ class ReadBack:
 
     def _note(self) -> None:
         self._point.problem("schedule_differs", present=bool(self.differing))
+
+
+def _draws_more(connector: ConnectorView, limit: float, unit: Unit) -> bool:
+    """Whether a connector was measured above what it was told, by more than a measurement may be wrong."""
+    drawn = (connector.power_w,) if unit is Unit.WATT else connector.current_a or ()
+    most = limit * TOLERANCE + _SLACK[unit]
+    return any(each is not None and each > most for each in drawn)

@@ -8,6 +8,7 @@ from typing import Protocol
 from ..energy_management.model import Supply
 from ..energy_management.observation import ConnectorState
 from . import clock, quirks
+from .composite import ReadBack
 from .events import (
     ChargePointEvent,
     FirmwareStatusChanged,
@@ -63,6 +64,7 @@ class Reports:
     """The views of a charge point's connectors, written by what the dialects report."""
 
     steering: Steering
+    read_back: ReadBack
     zero: Zero
 
     def __init__(self, config: ChargePointConfig, host: Host) -> None:
@@ -170,6 +172,7 @@ class Reports:
             # What is measured from now on is new, whatever the clock says.
             self._newest_sample.clear()
             self.steering.install_floor()
+            self.read_back.look_again()
         if abs(self._offset.seconds - before_s) > _OFFSET_STEP_S:
             for connector_id in self.connectors:
                 self.steering.renew(connector_id)

@@ -75,6 +75,8 @@ class Steering:
         self._not_before_s: dict[int, float] = {}
         self._held_until_s: dict[int, float] = {}
         self._ladder_again_s = 0.0
+        self._unknown_until_s = 0.0
+        """Until then profiles of permits are not tried: they are not implemented."""
         self._patience_s = _CALL_TIMEOUT_S
         self._wake = asyncio.Event()
 
@@ -178,7 +180,7 @@ class Steering:
         """Wait for nothing any more: the charge point has connected or booted, and may have lost what it was told."""
         self._due |= set(self._wanted)
         self._sent.clear()
-        self._ladder_again_s = 0.0
+        self._ladder_again_s = self._unknown_until_s = 0.0
         self._floors.not_before_s = 0.0
         self._not_before_s.clear()
         self._wake.set()
@@ -274,10 +276,14 @@ class Steering:
         if connector.transaction is None and connector_id in self.pauses:
             await self._start_again(session, connector, wanted)
             return
+        unknown = point.clock() < self._unknown_until_s
         if self.abilities.way is not Way.PROFILE or (
-            _is_zero(wanted.permit) and not point.obeys_pause
+            _is_zero(wanted.permit) and (unknown or not point.obeys_pause)
         ):
             await self._send_otherwise(session, connector, wanted)
+            return
+        if unknown:
+            self._not_before_s[connector_id] = self._unknown_until_s
             return
         status, told = "", (0.0, Unit.AMPERE)
         sent: Profile
@@ -334,6 +340,8 @@ class Steering:
             )
             if not fresh:
                 point.problem("profile_rejected", present=True)
+            if status == UNKNOWN_ACTION:
+                self._unknown_until_s = point.clock() + _LADDER_REST_S
             if not first_only:
                 self._ladder_again_s = point.clock() + _LADDER_REST_S
             if not fresh and _is_zero(wanted.permit):

@@ -411,6 +411,8 @@ class V201(Requests201):
     async def _meter(self, payload: Payload) -> Payload:
         evse = fields.required_integer(payload, "evseId")
         values = measurands.gathered(fields.mappings(payload, "meterValue"))
+        for value in values:
+            self.point.saw_time(fields.moment(value, "timestamp"))
         await self._record(evse, None, values)
         return {}
 
