@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from custom_components.reev_ems.ocpp_server import (
+    CallError,
     Permit,
     PermitAccepted,
     charge_point,
@@ -154,6 +155,34 @@ async def test_another_version_is_agreed_on_anew(adopt: Any, dial: Any) -> None:
     await client.ask("Heartbeat")
 
 
+@pytest.mark.parametrize(
+    ("offered", "hangs_up"),
+    [(("ocpp2.0.1", "ocpp1.6"), True), (("ocpp2.0.1",), False)],
+)
+async def test_a_model_that_works_in_another_version(
+    adopt: Any, dial: Any, offered: tuple[str, ...], hangs_up: bool
+) -> None:
+    """What it is tells the charge point only after the version is agreed on: it connects again, if it offered that one."""
+    point, _ = adopt()
+    client = await dial(protocols=offered)
+    await client.call(
+        "BootNotification",
+        {
+            "reason": "PowerUp",
+            "chargingStation": {"vendorName": "FOXESS", "model": "A011KP1"},
+        },
+    )
+    if not hangs_up:
+        await soon(lambda: point.floor_accepted)
+        assert point.version == "2.0.1"
+        return
+    assert await client.closed() == 1001
+    client = await dial(protocols=offered)
+    await client.boot("FOXESS", "A011KP1")
+    await soon(lambda: point.floor_accepted)
+    assert point.version == "1.6"
+
+
 def test_foxess_and_autel() -> None:
     """What is known of them is found by what they say of themselves."""
     table = quirks.load()
@@ -192,3 +221,32 @@ async def test_a_start_that_waits_and_a_restart_before_it(
     client.handlers["RemoteStartTransaction"] = lambda _: {"status": "Accepted"}
     await soon(lambda: len(client.sent("RemoteStartTransaction")) == 2)
     assert len(client.sent("Reset")) == 1
+
+
+@pytest.mark.parametrize("resets", [True, False])
+async def test_a_start_by_a_person_after_a_restart(
+    adopt: Any, dial: Any, monkeypatch: pytest.MonkeyPatch, resets: bool
+) -> None:
+    """Where a model takes no start after a session until it was restarted, a person's start leads to that, too."""
+    monkeypatch.setattr(steering, "START_WAIT_S", 0.2)
+    point, _ = adopt(quirks={"reset_when_finished": resets})
+    client = await dial()
+    transaction_id = await client.start()
+    await client.ask(
+        "StopTransaction", transactionId=transaction_id, meterStop=1, timestamp=iso()
+    )
+    await client.status("Finishing")
+    client.handlers["RemoteStartTransaction"] = lambda _: {"status": "Rejected"}
+    if not resets:
+        with pytest.raises(CallError, match="Rejected"):
+            await point.remote_start(1, "CARD")
+        assert not client.sent("Reset")
+        return
+    assert await point.remote_start(1, "CARD") == "Accepted"
+    assert len(client.sent("Reset")) == 1
+    client.handlers["RemoteStartTransaction"] = lambda _: {"status": "Accepted"}
+    await client.boot()
+    await client.status("Finishing")
+    point.permit(1, Permit(limit_a=10))
+    await soon(lambda: len(client.sent("RemoteStartTransaction")) == 2)
+    assert client.sent("RemoteStartTransaction")[-1]["idTag"] == "CARD"

@@ -278,15 +278,9 @@ class ChargePoint(RemoteControl, Reports):
             self.password_told = False
             self.problem("password_unused", present=False)
         if config.quirks != before.quirks:
-            agreed = self.quirks.ocpp_version
             self._forget()
             self._know_model()
-            if self._session is not None and self.quirks.ocpp_version not in {
-                None,
-                agreed,
-                self.version,
-            }:
-                self._start(self.close("another OCPP version"))
+            self._agree_on_version()
         if places or config.floor != before.floor or not self._asked:
             self.steering.install_floor()
         if (
@@ -551,6 +545,7 @@ class ChargePoint(RemoteControl, Reports):
         self._introduced = True
         if info != known:
             self._know_model()
+            self._agree_on_version()
         repeated = self._booted.is_set() and info == known
         self._booted.set()
         asked, self._boot_asked = self._boot_asked, False
@@ -587,6 +582,16 @@ class ChargePoint(RemoteControl, Reports):
                 "%s: the settings of its abilities are wrong: %s", self.id, error
             )
         self.steering.abilities = self.quirks.applied_to(self.steering.abilities)
+
+    def _agree_on_version(self) -> None:
+        """Let it connect again where it offers the version in which its model is known to work."""
+        wanted = self.quirks.ocpp_version
+        if (
+            self._session is not None
+            and wanted != self.version
+            and wanted in self._session.offered
+        ):
+            self._start(self.close("another OCPP version"))
 
     def _forget(self) -> None:
         """Ask again what it can do."""

@@ -104,13 +104,34 @@ class Pauses:
         """Go on with the session that was ended; returns whether it will try. Raises CallError."""
         id_, point = connector.connector_id, self._point
         start = point.dialect.remote_start(id_, self._tags[id_])
-        if await self._ask(session, start, urgent=True):
-            return True
+        # Where it is restarted the next attempt comes when it is back.
+        return await self._ask(
+            session, start, urgent=True
+        ) or await self._leave_finishing(session)
+
+    async def start_after_restart(
+        self, session: Session, connector: ConnectorView, tag: str
+    ) -> bool:
+        """Restart a charge point that refused a start; returns whether that helps, and the start comes then.
+
+        Raises CallError.
+        """
+        if (
+            connector.state is not ConnectorState.FINISHING
+            or not await self._leave_finishing(session)
+        ):
+            return False
+        self._tags[connector.connector_id] = tag
+        self._point.taught()
+        return True
+
+    async def _leave_finishing(self, session: Session) -> bool:
+        """Restart a model that takes no start in *Finishing* otherwise, if nobody else charges there."""
+        point = self._point
         if not point.quirks.reset_when_finished or any(
             each.transaction for each in point.connectors.values()
         ):
             return False
-        # The next attempt comes when it is back.
         return await self._ask(session, point.dialect.reset(hard=False), urgent=False)
 
     async def _ask(self, session: Session, request: Request, *, urgent: bool) -> bool:

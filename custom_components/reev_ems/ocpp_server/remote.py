@@ -20,6 +20,7 @@ from .session import CALL_TIMEOUT_S
 if TYPE_CHECKING:
     from .dialect import Dialect, Request
     from .session import Session
+    from .steering import Steering
 
 _NEGATIVE = frozenset(
     {"rejected", "notsupported", "notimplemented", "unlockfailed", "failed", "faulted", "occupied", "unavailable",
@@ -31,13 +32,22 @@ class RemoteControl:
     """The requests of a charge point."""
 
     dialect: Dialect
+    steering: Steering
     connectors: Mapping[int, ConnectorView]
     _session: Session | None
 
     async def remote_start(self, connector_id: int, id_tag: str) -> str:
-        """Start charging for an id tag. Raises CallError."""
-        self._connector(connector_id)
-        return await self._command(self.dialect.remote_start(connector_id, id_tag))
+        """Start charging for an id tag, after a restart where its model takes no other. Raises CallError."""
+        connector = self._connector(connector_id)
+        try:
+            return await self._command(self.dialect.remote_start(connector_id, id_tag))
+        except CallError as error:
+            if error.key != "rejected" or self._session is None:
+                raise
+            pauses = self.steering.pauses
+            if not await pauses.start_after_restart(self._session, connector, id_tag):
+                raise
+            return "Accepted"
 
     async def remote_stop(self, connector_id: int) -> str:
         """Stop the transaction of a connector. Raises CallError."""

@@ -285,6 +285,11 @@ class OcppServer:
             guest,
             charge_point_id=charge_point_id,
             version=version,
+            offered={
+                _PROTOCOLS.get(name.strip().lower(), "")
+                for names in offered
+                for name in names.split(",")
+            },
             schemas=self._schemas[version],
             turns=self._turns,
             pace=pace,

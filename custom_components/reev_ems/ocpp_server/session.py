@@ -6,7 +6,7 @@ bounded, a flood is slowed down, and each call that waits is failed when the soc
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 import json
 import logging
@@ -122,14 +122,19 @@ class Session:
         *,
         charge_point_id: str,
         version: str,
+        offered: Collection[str] = (),
         schemas: Schemas,
         turns: Turns,
         pace: Pace,
     ) -> None:
-        """Take over an open connection; `run` serves it."""
+        """Take over an open connection; `run` serves it.
+
+        `offered` are the OCPP versions among which the charge point let us choose.
+        """
         self.peer = peer
         self.charge_point_id = charge_point_id
         self.version = version
+        self.offered = offered
         self.address: str | None = (connection.remote_address or (None,))[0]
         self.throttled = 0
         self.malformed = 0
