@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 
 from homeassistant.components.select import DOMAIN as SELECT_DOMAIN
-from homeassistant.const import ATTR_CONFIG_ENTRY_ID
+from homeassistant.const import ATTR_CONFIG_ENTRY_ID, ATTR_ENTITY_ID, ENTITY_MATCH_ALL
 from homeassistant.core import (
+    EntityServiceResponse,
     HomeAssistant,
     ServiceCall,
     ServiceResponse,
@@ -13,7 +14,13 @@ from homeassistant.core import (
 )
 from homeassistant.exceptions import Unauthorized
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers.service import async_register_platform_entity_service
+from homeassistant.helpers.entity import Entity
+from homeassistant.helpers.entity_platform import async_get_platforms
+from homeassistant.helpers.service import (
+    async_extract_config_entry_ids,
+    entity_service_call,
+)
+from homeassistant.helpers.typing import VolDictType
 from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonObjectType
 import probatio
@@ -27,7 +34,7 @@ from .sessions import SessionRecord
 from .site.access import async_is_administrator, own_user_id
 from .site.build import connector_id
 from .site.names import connector_names
-from .site.reloading import async_loaded_entry
+from .site.reloading import async_loaded_entry, async_wait_for_reload
 
 SERVICE_GET_DECISIONS = "get_decisions"
 SERVICE_GET_SESSIONS = "get_sessions"
@@ -88,62 +95,71 @@ def async_setup_services(hass: HomeAssistant) -> None:
         schema=SESSIONS_SCHEMA,
         supports_response=SupportsResponse.ONLY,
     )
-    # Every connector has exactly one select, and nothing else has.
-    async_register_platform_entity_service(
+    _register(hass, SERVICE_REMOTE_START, {probatio.Optional(ATTR_ID_TAG): ID_TAG})
+    _register(hass, SERVICE_REMOTE_STOP, None)
+    _register(
         hass,
-        DOMAIN,
-        SERVICE_REMOTE_START,
-        entity_domain=SELECT_DOMAIN,
-        schema={probatio.Optional(ATTR_ID_TAG): ID_TAG},
-        func="async_remote_start",
-    )
-    async_register_platform_entity_service(
-        hass,
-        DOMAIN,
-        SERVICE_REMOTE_STOP,
-        entity_domain=SELECT_DOMAIN,
-        schema=None,
-        func="async_remote_stop",
-    )
-    async_register_platform_entity_service(
-        hass,
-        DOMAIN,
         SERVICE_SET_AVAILABILITY,
-        entity_domain=SELECT_DOMAIN,
-        schema={probatio.Required(ATTR_AVAILABLE): cv.boolean},
-        func="async_set_availability",
+        {probatio.Required(ATTR_AVAILABLE): cv.boolean},
     )
-    async_register_platform_entity_service(
+    _register(
         hass,
-        DOMAIN,
         SERVICE_SELF_TEST,
-        entity_domain=SELECT_DOMAIN,
-        schema=None,
-        func="async_self_test",
+        None,
         supports_response=SupportsResponse.OPTIONAL,
     )
-    async_register_platform_entity_service(
+    _register(
         hass,
-        DOMAIN,
         SERVICE_RESERVE,
-        entity_domain=SELECT_DOMAIN,
-        schema={
+        {
             probatio.Required(ATTR_ID_TAG): ID_TAG,
             probatio.Optional(ATTR_DURATION, default=DEFAULT_RESERVATION): probatio.All(
                 cv.time_period, cv.positive_timedelta
             ),
         },
-        func="async_reserve",
     )
-    async_register_platform_entity_service(
-        hass,
-        DOMAIN,
-        SERVICE_CANCEL_RESERVATION,
-        entity_domain=SELECT_DOMAIN,
-        schema=None,
-        func="async_cancel_reservation",
-    )
+    _register(hass, SERVICE_CANCEL_RESERVATION, None)
     async_setup_charge_point_actions(hass)
+
+
+@callback
+def _register(
+    hass: HomeAssistant,
+    name: str,
+    schema: VolDictType | None,
+    *,
+    supports_response: SupportsResponse = SupportsResponse.NONE,
+) -> None:
+    """Register an action on connectors, which their selects carry out: every connector has one, and nothing else has.
+
+    While a site is being reloaded its entities are gone: the action waits for them instead of reaching nobody.
+    """
+
+    @callback
+    def selects() -> dict[str, Entity]:
+        """Return those of all connectors."""
+        return {
+            entity_id: entity
+            for platform in async_get_platforms(hass, DOMAIN)
+            if platform.domain == SELECT_DOMAIN
+            for entity_id, entity in platform.entities.items()
+        }
+
+    async def handle(call: ServiceCall) -> EntityServiceResponse | None:
+        """Carry it out once the sites that it is about are loaded."""
+        meant = await async_extract_config_entry_ids(call)
+        await async_wait_for_reload(
+            hass, None if call.data.get(ATTR_ENTITY_ID) == ENTITY_MATCH_ALL else meant
+        )
+        return await entity_service_call(hass, selects, f"async_{name}", call)
+
+    hass.services.async_register(
+        DOMAIN,
+        name,
+        handle,
+        cv.make_entity_service_schema(schema),
+        supports_response,
+    )
 
 
 async def _get_decisions(call: ServiceCall) -> ServiceResponse:

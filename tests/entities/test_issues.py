@@ -277,7 +277,7 @@ async def test_a_port_that_is_taken(
 def test_what_flaps_is_named_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Down once, up once; eleven times in two minutes are four lines, and a long time later it begins anew."""
+    """Down once, up once; eleven times in two minutes are five lines, and each end of it is one more."""
     now_s = 1000.0
     monkeypatch.setattr(outages.time, "monotonic", lambda: now_s)
     caplog.set_level("INFO")
@@ -296,9 +296,31 @@ def test_what_flaps_is_named_once(
         "Gateway Roof answers again",
     ]
     assert "comes and goes" in lines[-1]
-    now_s += 301
-    outage.down("no answer")
-    assert "does not answer" in caplog.records[-1].getMessage()
+    for minutes, tell, ending in (
+        (4, outage.up, ""),
+        (2, outage.up, "Gateway Roof answers steadily again"),
+        (60, lambda: outage.down("no answer"), "does not answer: no answer"),
+        (1, lambda: outage.down("no answer"), ""),
+    ):
+        now_s += 60 * minutes
+        before = len(caplog.records)
+        tell()
+        told = [record.getMessage() for record in caplog.records[before:]]
+        assert len(told) == bool(ending)
+        assert all(line.endswith(ending) for line in told)
+    for _ in range(3):
+        outage.up()
+        outage.down("no answer")
+    before = len(caplog.records)
+    for seconds, lines in ((100, 0), (201, 1), (500, 0)):
+        now_s += seconds
+        outage.down("no route")
+        assert len(caplog.records) == before + lines
+        before += lines
+    assert (
+        caplog.records[-1].getMessage()
+        == "Gateway Roof does not answer any more: no route"
+    )
 
 
 async def test_an_ongoing_issue_is_written_once(

@@ -1,6 +1,7 @@
 """Actions that come while a site is being reloaded: they wait for it."""
 
 import asyncio
+from collections.abc import Collection
 from contextlib import suppress
 
 from homeassistant.core import HomeAssistant
@@ -13,6 +14,17 @@ from ..coordinator import ReevConfigEntry
 RELOAD_WAIT_S = 30
 
 
+async def async_wait_for_reload(
+    hass: HomeAssistant, entry_ids: Collection[str] | None
+) -> None:
+    """Wait until sites (None: all) are not being loaded any more, or for as long as an action waits."""
+    for entry in hass.config_entries.async_entries(DOMAIN, include_ignore=False):
+        if entry_ids is None or entry.entry_id in entry_ids:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RELOAD_WAIT_S), entry.setup_lock:
+                    pass
+
+
 async def async_loaded_entry(
     hass: HomeAssistant, entry_id: str | None
 ) -> ReevConfigEntry:
@@ -20,10 +32,6 @@ async def async_loaded_entry(
 
     Raises ServiceValidationError if there is no such site, or if it is not loaded in the end.
     """
-    for entry in hass.config_entries.async_entries(DOMAIN, include_ignore=False):
-        if entry_id in {None, entry.entry_id}:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(RELOAD_WAIT_S), entry.setup_lock:
-                    pass
+    await async_wait_for_reload(hass, None if entry_id is None else {entry_id})
     found: ReevConfigEntry = async_get_config_entry(hass, DOMAIN, entry_id)
     return found
