@@ -326,6 +326,41 @@ def test_s13_measures_can_be_forbidden() -> None:
     ]
 
 
+def test_s14_a_sun_that_nobody_told_of_is_no_fault_of_the_meter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It rises while a car charges, until the meter shows less than the car draws: our own steps tell what that is."""
+    monkeypatch.setattr("tests.energy_management.loop.step", step_and_test_meters)
+    loop = Loop(one())
+    loop.step(700)
+    states = set()
+    for minute in range(40):
+        loop.base_a = (2.0 - 0.5 * minute,) * 3
+        decision = loop.step(60)
+        states.add(str(decision.state))
+        assert not decision.issues
+    assert states <= {"regulating", "holding"}
+    assert str(decision.state) == "regulating"
+    assert decision.connectors["c0"].permit_a == 16
+
+
+def test_s14_nothing_is_raised_before_the_meter_has_shown_the_first_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Turned around from the beginning it says that there is room without end."""
+    monkeypatch.setattr("tests.energy_management.loop.step", step_and_test_meters)
+    loop = Loop(one())
+    most_a = 0.0
+    for _ in range(300):
+        car_a = (loop.connectors["c0"].current_a or (0.0,))[0] or 0.0
+        loop.base_a = (-2.0 - 2 * car_a,) * 3
+        decision = loop.step()
+        most_a = max(most_a, decision.connectors["c0"].permit_a or 0.0)
+    assert most_a <= 8
+    (issue,) = decision.issues
+    assert str(issue.finding) == "reversed"
+
+
 @pytest.mark.parametrize("generation", [None, False, True])
 def test_s14_a_meter_that_shows_less_than_the_cars_draw_is_not_believed(
     generation: bool | None, monkeypatch: pytest.MonkeyPatch
@@ -333,9 +368,9 @@ def test_s14_a_meter_that_shows_less_than_the_cars_draw_is_not_believed(
     """One of its transformers is turned around: held at once, failsafe with an issue, unless something feeds in."""
     monkeypatch.setattr("tests.energy_management.loop.step", step_and_test_meters)
     loop = Loop(one(circuits=(replace(MAIN, generation=generation),)))
-    # Where nobody said whether something feeds in, ten minutes show it.
     loop.step(700)
-    loop.base_a = (2.0 - 32.0, 2.0, 2.0)
+    # L1 carries 18 A, and is shown as -18 A.
+    loop.base_a = (2.0 - 36.0, 2.0, 2.0)
     held = loop.step()
     decision = loop.step(8)
     if generation:

@@ -80,7 +80,7 @@ def found(
             energy_stops_s=BREAKS_S if energy_stops else None,
         ),
         report_s=report_s,
-        may_generate=sunny,
+        feeds_in=sunny,
     )
     for at_s, testimony in site.run(int(BREAKS_S + within_s) + 1):
         if testimony.finding is not None:
@@ -232,7 +232,7 @@ def test_a_still_meter_is_not_probed_again_and_again(step_ends_s: float) -> None
 
 NOW: dict[str, object] = {
     "charging": True,
-    "may_generate": False,
+    "feeds_in": False,
     "energy_import_wh": None,
     "settings": Settings(),
 }
@@ -289,15 +289,15 @@ def test_s14_a_contradicting_step_holds_only_while_a_car_charges() -> None:
     before: PartVector = (-18.0, -17.0, -19.0, -12420.0)
     less: Vector = (6.0, 6.0, 6.0, 4140.0)
     after: PartVector = (-8.0, -7.0, -9.0, -5520.0)
-    testimony = heard(*[before] * 30, may_generate=True)
+    testimony = heard(*[before] * 30, feeds_in=True)
     assert not testimony.doubt
     for at_s in range(30, 60):
-        testimony = hear(testimony.witness, float(at_s), after, less, may_generate=True)
+        testimony = hear(testimony.witness, float(at_s), after, less, feeds_in=True)
     assert testimony.doubt and testimony.finding is None
     paused: Vector = (0.0, 0.0, 0.0, 0.0)
     for charging in (True, False):
         next_one = hear(
-            testimony.witness, 60.0, after, paused, may_generate=True, charging=charging
+            testimony.witness, 60.0, after, paused, feeds_in=True, charging=charging
         )
         assert next_one.doubt is charging
 
@@ -348,7 +348,7 @@ def test_the_memory_goes_to_json_and_back() -> None:
         cars=[Car(), Car(phases=(0,))],
         house=House(base_a=-8.0),
         meter=Meter(lag_s=3, fault=gains(-1, -1, -1)),
-        may_generate=True,
+        feeds_in=True,
     )
     for _, testimony in site.run(700):
         text = json.dumps(to_json(testimony.witness), allow_nan=False)

@@ -177,7 +177,7 @@ class Site:
     report_s: int = 30
     limit_a: float = 40.0
     solar: bool = False
-    may_generate: bool = False
+    feeds_in: bool = False
     restless: bool = False
     """Whether cars taper, stop and wake by themselves, and charge points go offline."""
     tells_at_once: bool = True
@@ -237,7 +237,7 @@ class Site:
                 charging=any(
                     car.reported_a > 1 and not car.offline for car in self.cars
                 ),
-                may_generate=self.may_generate,
+                feeds_in=self.feeds_in,
                 energy_import_wh=float(round(self.meter.energy_wh, -1)),
                 settings=self.settings,
                 reported_s=fresh_s,
@@ -352,7 +352,7 @@ def honest(house: str, lag_s: int, report_s: int, whole: bool, seed: int) -> Sit
         report_s=report_s,
         limit_a=45.0,
         solar=sunny and seed % 2 == 0,
-        may_generate=sunny,
+        feeds_in=sunny,
         restless=True,
         seed=seed,
         started_s=25000.0,

@@ -88,7 +88,7 @@ def take(
         if not item.steered:
             held_at = None
         elif held_at is not None and held_at < target.value:
-            value = min(value, held_at)
+            value = held_at
             limit = Limit(kind=LimitKind.METER_DOUBT, circuit=item.outlet.metered[0])
         elif target.value <= value or not plan.site.load_management:
             value = target.value

@@ -25,6 +25,7 @@ from .frozen import frozen, replace
 from .model import Settings
 from .truth_level import amperes, currents, kept_floors, levelled, stilled, stood_still
 from .truth_memory import (
+    DOUBT,
     LONGEST_S,
     ROUTINE_S,
     STEP_A,
@@ -38,8 +39,6 @@ from .truth_memory import (
 from .truth_steps import MARK_S, marked, moved, shown_by_s, suspects, tracked, weighed
 from .vectors import PartVector, Vector
 
-_DOUBT = 2.5
-"""Score at which a meter is doubted: one clear step."""
 _GOOD_STEPS = 3
 """So many of them in a row end a finding."""
 _GOOD_LEVEL_S = 60.0
@@ -62,7 +61,8 @@ class Testimony:
     lag_s: float | None
     """How far the readings are behind a new permit at most, the car's own delay included; None: not learnt yet."""
     doubt: bool
-    """A contradiction: nothing below the circuit should be raised."""
+    """A contradiction, or the first step of ours that nobody knows the answer to yet: nothing below the circuit should be
+    raised."""
     finding: Finding | None
     """A contradiction that stands: the circuit belongs on its floors, and a person should know."""
     phase: str | None
@@ -85,7 +85,7 @@ def attest(
     drawn_high: Vector,
     permitted: Vector,
     charging: bool,
-    may_generate: bool,
+    feeds_in: bool | None,
     energy_import_wh: float | None,
     settings: Settings,
     reported_s: float | None = None,
@@ -101,7 +101,7 @@ def attest(
         drawn_high: what they draw at most.
         permitted: the sum of the permits in force.
         charging: whether a car charges.
-        may_generate: whether something below the circuit feeds in, so that it may carry less than the cars draw.
+        feeds_in: whether something below the circuit does, so that it may carry less than the cars draw; None: not known.
         energy_import_wh: the meter's register.
         settings: for `follow_s` and `meter_lag_s`.
         reported_s: since when each charge point that counts in `drawn_low` has reported; None: just now.
@@ -152,7 +152,7 @@ def attest(
     if now.trial is None:
         now = marked(now)
         if charging and now.suspected_s is None:
-            jumped, suspected = suspects(before, now, may_generate=may_generate)
+            jumped, suspected = suspects(before, now, feeds_in=feeds_in is not False)
             if jumped:
                 # The jump is no trend.
                 now = replace(now, suspected=suspected, suspected_s=sampled_s, marks=())
@@ -162,15 +162,18 @@ def attest(
         if due_s is not None and sampled_s >= due_s:
             now = weighed(now, now.trial, confirmed=fresh_s >= from_s)
         elif sampled_s - from_s > LONGEST_S:
-            now = replace(now, trial=None, asked_s=None)
+            now = replace(now, trial=None, tried=True, asked_s=None)
     if now.suspected_s is not None and (
         not charging or sampled_s - now.suspected_s > LONGEST_S
     ):
         now = replace(
             now, suspected=None, suspected_s=None, wait_s=sampled_s + _PROBE_PAUSE_S
         )
-    if not may_generate:
-        now = levelled(before, now, now_s, fresh_s, behind_s)
+    if not feeds_in:
+        unsure = feeds_in is None
+        now = levelled(before, now, now_s, fresh_s, behind_s, unsure=unsure)
+    elif now.short is not None:
+        now = replace(now, short=None)
     if charging:
         now = stood_still(now)
     now = _withdrawn(now)
@@ -210,17 +213,26 @@ def _testimony(witness: Witness, by_power: bool, *, charging: bool) -> Testimony
     contradicted = (
         charging
         and witness.sampled_s - witness.weighed_s <= LONGEST_S
-        and max(witness.scores, default=0.0) >= _DOUBT
+        and max(witness.scores, default=0.0) >= DOUBT
     )
     return Testimony(
         witness=witness,
         lag_s=learnt_lag_s(witness),
-        doubt=verdict is not None or witness.short is not None or contradicted,
+        doubt=verdict is not None
+        or witness.short is not None
+        or contradicted
+        or (charging and _is_first_raise(witness)),
         finding=None if verdict is None else verdict.finding,
         phase=None if by_power else phase,
         value=None if verdict is None else verdict.value,
         probe=witness.asked_s is not None,
     )
+
+
+def _is_first_raise(witness: Witness) -> bool:
+    """Return whether a step up runs before any step was followed to its end."""
+    trial = witness.trial
+    return trial is not None and not witness.tried and max(trial.expected) > 0
 
 
 def _withdrawn(now: Witness) -> Witness:
@@ -268,7 +280,7 @@ def _asked(
         now.suspected_s is not None
         or at_s - now.still.since_s >= patience_s
         or since_s >= (now.routine_s if now.verdict is None else _PROBE_PAUSE_S)
-        or (since_s <= LONGEST_S and max(now.scores, default=0.0) >= _DOUBT)
+        or (since_s <= LONGEST_S and max(now.scores, default=0.0) >= DOUBT)
     ):
         return replace(now, asked_s=at_s)
     return now

@@ -6,6 +6,7 @@ from .decision import Finding
 from .frozen import replace
 from .model import PHASES, PartPerPhase, PerPhase
 from .truth_memory import (
+    DOUBT,
     STILL_S,
     Floor,
     Short,
@@ -30,6 +31,11 @@ _LEVEL_S = 3.0
 """How long a contradiction has to last, and a report has to be younger than its beginning."""
 _LEVEL_SURE_S = 5.0
 """The same where no car can explain it, whatever its charge point has not told yet."""
+_SUDDEN_S, _SUDDEN_SHARE = 3.0, 0.5
+"""A level fell suddenly that lost half of what the cars draw within so many seconds."""
+_SAME_FACTOR = 0.03
+_UNTESTED_S = 540.0
+"""A contradiction that no step of ours refutes is told within 10 min: where no car can be lowered nothing can test it."""
 _CLEAR_SHARE = 0.25
 """A meter that lacks less of what the cars draw is doubted; the steps tell whether it is a fault."""
 _HOUSE_A, _HOUSE_SHARE = 0.5, 0.03
@@ -84,9 +90,15 @@ def _lowest(floors: tuple[Floor, ...]) -> PerPhase:
 
 
 def levelled(
-    before: Witness, now: Witness, now_s: float, fresh_s: float, behind_s: float
+    before: Witness,
+    now: Witness,
+    now_s: float,
+    fresh_s: float,
+    behind_s: float,
+    *,
+    unsure: bool,
 ) -> Witness:
-    """Compare a level to which nothing feeds in with what the cars draw.
+    """Compare a level to which nothing feeds in, as far as is known, with what the cars draw.
 
     Args:
         before: the memory before this reading.
@@ -94,6 +106,7 @@ def levelled(
         now_s: the time.
         fresh_s: since when all charge points have reported.
         behind_s: how far the readings may be behind.
+        unsure: whether something might feed in that nobody told of. What begins slowly is only suspected then.
     """
     low = _lowest(now.floors)
     share = _LEVEL_SHARE + _LEVEL_SHARE_PER_S * min(60.0, max(0.0, now_s - fresh_s))
@@ -106,16 +119,30 @@ def levelled(
         return now if now.short is None else replace(now, short=None)
     short = now.short
     if short is None:
-        short = Short(since_s=now.sampled_s, before=before.level)
+        short = Short(
+            since_s=now.sampled_s,
+            before=before.level,
+            first=now.current,
+            sudden=now.sampled_s - before.sampled_s <= _SUDDEN_S
+            and all(
+                (before.level[place] or 0.0) - (now.current[place] or 0.0)
+                >= _SUDDEN_SHARE * low[place]
+                for place in missing
+            ),
+        )
     if short.confirmed_s is None and fresh_s >= short.since_s + _LEVEL_S - 1:
         short = replace(short, confirmed_s=now.sampled_s)
     now = replace(now, short=short)
+    if unsure and short.sudden and now.sampled_s == short.since_s:
+        now = _suspected(now, ", ".join(PHASES[place] for place in missing))
     if now.sampled_s - short.since_s < _LEVEL_S:
         return now
     value = max(missing.values())
     negative = [place for place in missing if (now.current[place] or 0.0) < -_LEVEL_A]
     if negative:
         phase = ", ".join(PHASES[place] for place in negative)
+        if unsure and not _stands(now, short, Finding.REVERSED, negative):
+            return _suspected(now, phase)
         return with_finding(now, Finding.REVERSED, phase, value, by_level=True)
     finding, phase, sure = _explained(now, short, low, list(missing))
     if not (sure and now.sampled_s - short.since_s >= _LEVEL_SURE_S):
@@ -124,9 +151,67 @@ def levelled(
             return now
         if all(lack < _CLEAR_SHARE * low[place] for place, lack in missing.items()):
             return now
-    if finding is Finding.RATIO:
-        value = sum(v or 0.0 for v in now.current) / sum(low)
-    return with_finding(now, finding, phase, value, by_level=True)
+    if unsure and not _stands(now, short, finding, list(missing)):
+        return _suspected(now, phase)
+    # By how much it is too little a level does not tell, for the house is in it: a fall of all of it does, or steps.
+    return with_finding(
+        now,
+        finding,
+        phase,
+        _scaled(short) if finding is Finding.RATIO else value,
+        by_level=True,
+    )
+
+
+def _stands(now: Witness, short: Short, finding: Finding, places: list[int]) -> bool:
+    """Return whether a level contradicts for good that something might feed into.
+
+    It fell suddenly to what no sun makes of it, its mirror or nothing, or came up on another phase; or for long no step
+    of ours has refuted it.
+    """
+    if short.sudden:
+        known = [(short.first[it] or 0.0, short.before[it] or 0.0) for it in places]
+        match finding:
+            case Finding.REVERSED:
+                looks_so = all(
+                    abs(here + there) <= 1.0 + 0.05 * abs(there)
+                    for here, there in known
+                )
+            case Finding.LOST:
+                looks_so = all(
+                    abs(now.current[it] or 0.0) <= _NOTHING_A for it in places
+                )
+            case Finding.RATIO:
+                looks_so = _scaled(short) is not None
+            case _:
+                looks_so = finding is Finding.SWAPPED
+        if looks_so:
+            return True
+    untested = now.weighed_s <= short.since_s
+    return (
+        now.sampled_s - short.since_s >= _UNTESTED_S
+        and short.passed == 0
+        and (untested or max(now.scores, default=0.0) >= DOUBT)
+    )
+
+
+def _scaled(short: Short) -> float | None:
+    """Return the factor by which all phases fell at once, though they carried different loads; None: they did not."""
+    before = [value or 0.0 for value in short.before]
+    if not short.sudden or min(before) <= 0 or max(before) < 1.1 * min(before):
+        return None
+    factors = [
+        (here or 0.0) / there for here, there in zip(short.first, before, strict=True)
+    ]
+    same = max(factors) - min(factors) <= _SAME_FACTOR
+    return sum(factors) / 3 if same else None
+
+
+def _suspected(now: Witness, phase: str) -> Witness:
+    """Return the memory with phases that are to be put to the test, unless that has just come to nothing."""
+    if now.suspected_s is not None or now.sampled_s < now.wait_s:
+        return now
+    return replace(now, suspected=phase, suspected_s=now.sampled_s)
 
 
 def _explained(

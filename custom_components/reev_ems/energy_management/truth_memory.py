@@ -11,6 +11,8 @@ BAND_SHARE = 0.06
 """What the cars draw is known where its bounds are no further apart than a step or this share."""
 LONGEST_S = 120.0
 """A step that has not settled after this is given up."""
+DOUBT = 2.5
+"""Score at which a meter is doubted: one clear step."""
 STILL_S = 45.0
 """Values that stand still for so long are put to the test; after a test passed twice as long, up to the next."""
 ROUTINE_S = 300.0
@@ -89,6 +91,12 @@ class Short:
     """When all charge points had reported after that."""
     before: PartPerPhase
     """What the meter showed before."""
+    first: PartPerPhase
+    """What it showed at first."""
+    sudden: bool = False
+    """It began from one reading to the next: a sun that rises does not do that, a meter that is turned does."""
+    passed: int = 0
+    """How many tests on its phases the meter has passed since: then something feeds in."""
 
 
 @frozen
@@ -133,6 +141,8 @@ class Witness:
     """How large it was."""
     good_steps: int = 0
     bounds_s: tuple[float, ...] = ()
+    tried: bool = False
+    """Whether a step of ours was followed to its end; until then nobody knows whether the meter is right."""
     short: Short | None = None
     verdict: Verdict | None = None
     suspected: str | None = None
@@ -197,12 +207,13 @@ def with_finding(
     now: Witness,
     finding: Finding,
     phase: str | None,
-    value: float,
+    value: float | None,
     *,
     by_level: bool = False,
 ) -> Witness:
     """Return the memory with a finding that stands."""
-    if now.verdict is not None and now.verdict.finding is finding:
+    known = now.verdict
+    if known is not None and known.finding is finding and known.value is not None:
         return replace(now, good_steps=0)
     verdict = Verdict(finding=finding, phase=phase, value=value, by_level=by_level)
     return replace(now, verdict=verdict, good_steps=0, suspected=None, suspected_s=None)

@@ -250,6 +250,7 @@ def weighed(now: Witness, trial: Trial, *, confirmed: bool) -> Witness:
     over = replace(
         now,
         trial=None,
+        tried=True,
         asked_s=None,
         probed=trial if trial.tests and trial.returns_to is None else None,
         restored=trial.returns_to,
@@ -376,6 +377,9 @@ def weighed(now: Witness, trial: Trial, *, confirmed: bool) -> Witness:
         over = replace(over, restored=None)
     if good and trial.tests and _tried(now.suspected, step):
         over = replace(over, suspected=None, suspected_s=None)
+        if now.suspected is not None and over.short is not None:
+            passed = over.short.passed + 1
+            over = replace(over, short=replace(over.short, passed=passed))
     still = now.still
     if still.since_s <= trial.from_s and known:
         seen_a = 1.6 if still.coarse else 1.0
@@ -402,7 +406,7 @@ def weighed(now: Witness, trial: Trial, *, confirmed: bool) -> Witness:
 
 
 def suspects(
-    before: Witness, now: Witness, *, may_generate: bool
+    before: Witness, now: Witness, *, feeds_in: bool
 ) -> tuple[bool, str | None]:
     """Return whether the readings jumped as with a fault, and the phases where a house seldom does that.
 
@@ -422,7 +426,7 @@ def suspects(
         for jump, noise in zip(jumps, now.noise, strict=False)
         if abs(jump[1] - jump[2]) >= 1.5 + 3 * noise
     ]
-    if may_generate:
+    if feeds_in:
         found = [
             phase
             for phase, here, there, near in large

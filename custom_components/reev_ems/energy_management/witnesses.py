@@ -1,6 +1,6 @@
 """Observe: each meter is put to the test by what our own connectors do (S14)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set as AbstractSet
 
 from .circuits import carried
 from .decision import Issue, IssueKind
@@ -20,12 +20,10 @@ _SUNNY = frozenset({ChargingMode.SOLAR, ChargingMode.SOLAR_MIN})
 _FEEDS_IN_A = -0.5
 """A meter that shows less while no car draws has something below it that feeds in."""
 
-_UNKNOWN_S = 540.0
-"""For so long after a start nobody knows whether something feeds in; a contradiction is told within 10 min."""
+_PASSED_TESTS = 2
 
 _SHORT_A = 1.5
-
-_GOOD_STEPS = 2
+"""A meter that has not shown steps of ours yet is held at once where a phase shows less than the cars draw by so much."""
 
 _IDLE_A = 0.5
 
@@ -111,6 +109,7 @@ def hear(
         if witness is not None and name in moved:
             # A connector that comes or goes takes its draw along, and the meter rightly shows nothing of that.
             witness = forget_steps(witness, total)
+        feeds_in = _feeds_in(circuit, memory, sunny=sunny)
         found = attest(
             witness,
             reading=reading,
@@ -120,22 +119,21 @@ def hear(
             drawn_high=(total[4], total[5], total[6], total[7]),
             permitted=(total[8], total[9], total[10], total[11]),
             charging=name in charging,
-            may_generate=_may_generate(circuit, memory, now_s, sunny=sunny),
+            feeds_in=feeds_in,
             energy_import_wh=None if meter is None else meter.energy_import_wh,
             settings=settings,
             reported_s=told_s.get(name),
         )
         if (
-            circuit.generation is None
-            and not sunny
-            and not memory.generates
-            and now_s - memory.since_s < _UNKNOWN_S
+            feeds_in is None
+            and found.witness.good_steps < _PASSED_TESTS
             and _shows_less(reading, total)
         ):
-            # Something feeds in, or the meter is wrong: our steps tell.
             late.add(name)
-            if found.witness.good_steps >= _GOOD_STEPS:
-                memory = replace(memory, generates=True)
+        short = found.witness.short
+        if feeds_in is None and short is not None and short.passed >= _PASSED_TESTS:
+            # It shows our steps and less than the cars draw: something feeds in.
+            memory = replace(memory, generates=True)
         was_false = memory.is_false
         meters[name] = replace(
             memory,
@@ -158,7 +156,7 @@ def hear(
                 )
             )
         if found.probe:
-            _choose_probe(found, name, connectors, probes)
+            _choose_probe(found, name, connectors, ages.late | ages.failed, probes)
     return Heard(
         ages=replace(
             ages,
@@ -216,13 +214,11 @@ def _is_sunny(plan: Layout, state: ControllerState) -> bool:
     )
 
 
-def _may_generate(
-    circuit: Circuit, memory: MeterMemory, now_s: float, *, sunny: bool
-) -> bool:
+def _feeds_in(circuit: Circuit, memory: MeterMemory, *, sunny: bool) -> bool | None:
+    """Return whether something below a circuit feeds in; None: nobody said so, and nothing has shown it yet."""
     if circuit.generation is not None:
         return circuit.generation
-    # After a start nobody knows yet what the meter shows while no car draws.
-    return sunny or memory.generates or now_s - memory.since_s < _UNKNOWN_S
+    return True if sunny or memory.generates else None
 
 
 def _generating(memory: MeterMemory, reading: Sequence[float | None]) -> MeterMemory:
@@ -236,10 +232,15 @@ def _choose_probe(
     found: Testimony,
     circuit: str,
     connectors: Sequence[Seen],
+    old: AbstractSet[str],
     probes: dict[str, float],
 ) -> None:
-    """Hold one car somewhat lower, best the one that draws most on the phases in question."""
-    best: tuple[float, Seen] | None = None
+    """Hold one car somewhat lower, best the one that draws most on the phases in question.
+
+    Where none can go down, one goes up by as much, which a fuse bears for those seconds; not by `old` readings (S3).
+    """
+    lowered: tuple[float, Seen] | None = None
+    raised: Seen | None = None
     for item in connectors:
         outlet = item.outlet
         if (
@@ -253,18 +254,27 @@ def _choose_probe(
             used = outlet.every if item.used is None else item.used
             if not any(outlet.phases[own] in found.phase for own in used):
                 continue
-        drawn = max(item.now.likely[:3]) / outlet.unit_a
-        spare = drawn - outlet.minimum
-        # The one that is lowered already stays the one.
-        if item.memory.probed:
-            best = (float("inf"), item)
-        elif spare * outlet.unit_a >= 1.0 and (best is None or spare > best[0]):
-            best = (spare, item)
-    if best is not None:
-        item = best[1]
+        # The one that is held already stays the one.
         if item.memory.probed:
             probes[item.name] = item.before
             return
+        drawn = max(item.now.likely[:3]) / outlet.unit_a
+        spare = drawn - outlet.minimum
+        if spare * outlet.unit_a >= 1.0:
+            if lowered is None or spare > lowered[0]:
+                lowered = (spare, item)
+        elif (
+            raised is None
+            and old.isdisjoint(outlet.metered)
+            and drawn > 0
+            and (outlet.maximum - item.before) * outlet.unit_a >= _PROBE_A
+        ):
+            raised = item
+    if lowered is not None:
+        item = lowered[1]
         drawn = max(item.now.likely[:3]) / item.outlet.unit_a
         value = item.outlet.truncate(drawn - _PROBE_A / item.outlet.unit_a)
         probes[item.name] = max(item.outlet.minimum, value)
+    elif raised is not None:
+        value = raised.before + _PROBE_A / raised.outlet.unit_a
+        probes[raised.name] = raised.outlet.truncate(value)

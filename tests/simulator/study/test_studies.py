@@ -41,6 +41,20 @@ def test_each_site_runs(name: str) -> None:
         assert figures["delivered_kwh"] > 0.0
 
 
+@pytest.mark.parametrize("seed", [1, 5])
+def test_s14_a_sun_that_nobody_told_of_is_no_alarm(seed: int) -> None:
+    """Cars charge fast in the morning while PV rises, until the meter shows less than they draw."""
+    plan = load_site("house_with_sun", seed, 2.0)
+    outlets = tuple(replace(each, mode="fast") for each in plan.outlets)
+    plan = replace(
+        plan, outlets=outlets, battery=None, told={**plan.told, "pv_surplus": False}
+    )
+    figures = Study(plan, Reev(plan), "reev").run()
+    assert figures["false_alarms"] == 0
+    assert figures["states_pct"].keys() <= {"regulating", "holding"}
+    assert figures["room_pct"] > 95.0
+
+
 @pytest.mark.parametrize("controller", BASELINES)
 @pytest.mark.parametrize("name", site_names())
 def test_each_baseline_runs(name: str, controller: str) -> None:
