@@ -135,10 +135,11 @@ async def test_s14_a_contradiction_names_its_meter_and_the_evidence(
             change = proposed(data, entry.subentries[meter].data)
         return change, dict(issue.translation_placeholders)
 
-    change, told = found("_phases_swapped", value=4.0)
+    levels = {"drawn_a": (12.0, 12.0, 6.0), "shown_a": (-2.4, 14.0, None)}
+    change, told = found("_phases_swapped", value=4.0, **levels)
     assert change == Correction(phase_order=(Phase.L2, Phase.L1, Phase.L3))
     assert told["order"] == "L2, L1, L3"
-    assert told["evidence"] == "L1, L2 (4 A)"
+    assert told["evidence"] == "L1: 12.0 → −2.4 A, L2: 12.0 → 14.0 A"
     change, told = found(
         "_phases_inverted", finding=Finding.REVERSED, phase="L2, L3", value=3.25
     )
@@ -149,6 +150,8 @@ async def test_s14_a_contradiction_names_its_meter_and_the_evidence(
     change, told = found("_ratio", finding=Finding.RATIO, phase=None, value=0.21)
     assert change == Correction(ratio=4.76)
     assert (told["ratio"], told["evidence"]) == ("4.76", "L1, L2, L3 (× 0.21)")
+    change, _ = found("_less", finding=Finding.RATIO, phase=None, value=None)
+    assert change is None
     for finding in (Finding.LOST, Finding.FROZEN, Finding.ELSEWHERE):
         change, told = found(f"_{finding}", finding=finding, phase="L3", value=75.0)
         assert change is None

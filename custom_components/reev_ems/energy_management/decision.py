@@ -215,6 +215,10 @@ class Issue:
     value: float | None = None
     """A over the limit, or the age in s."""
     finding: Finding | None = None
+    drawn_a: PerPhase | None = None
+    """METER_CONTRADICTION: what the cars drew on each phase when it was found."""
+    shown_a: PartPerPhase | None = None
+    """What the meter showed then."""
 
 
 @frozen

@@ -107,6 +107,10 @@ class Verdict:
     phase: str | None
     value: float | None
     by_level: bool
+    drawn_a: PerPhase
+    """What the cars drew, by their reports, when it was found."""
+    shown_a: PartPerPhase
+    """What the meter showed then."""
     good_s: float | None = None
     """Since when level or stillness speak for the meter again."""
 
@@ -215,5 +219,12 @@ def with_finding(
     known = now.verdict
     if known is not None and known.finding is finding and known.value is not None:
         return replace(now, good_steps=0)
-    verdict = Verdict(finding=finding, phase=phase, value=value, by_level=by_level)
+    verdict = Verdict(
+        finding=finding,
+        phase=phase,
+        value=value,
+        by_level=by_level,
+        drawn_a=now.low,
+        shown_a=now.current,
+    )
     return replace(now, verdict=verdict, good_steps=0, suspected=None, suspected_s=None)

@@ -146,6 +146,7 @@ def hear(
         if found.finding is not None:
             failed.add(name)
             newly_failed |= not was_false
+            verdict = found.witness.verdict
             issues.append(
                 Issue(
                     kind=IssueKind.METER_CONTRADICTION,
@@ -153,6 +154,8 @@ def hear(
                     phase=found.phase,
                     value=found.value and round(found.value, 2),
                     finding=found.finding,
+                    drawn_a=None if verdict is None else verdict.drawn_a,
+                    shown_a=None if verdict is None else verdict.shown_a,
                 )
             )
         if found.probe:

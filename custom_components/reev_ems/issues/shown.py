@@ -453,17 +453,25 @@ def _contradiction_findings(
 
 
 def _evidence(hass: HomeAssistant, issue: Issue, phases: str) -> str:
-    """Return where a meter contradicts the cars, and by how much, without words."""
+    """Return what cars drew and what the meter showed of it, phase by phase, without words: "L1: 12 → −12.4 A"."""
+    parts = [
+        f"{phase}: {drawn:.1f} → {shown:.1f} A".replace("-", "−")
+        for phase, drawn, shown in zip(
+            PHASES, issue.drawn_a or (), issue.shown_a or (), strict=False
+        )
+        if shown is not None and phase in phases
+    ]
+    told = async_number(hass, ", ".join(parts) or phases)
     if issue.value is None:
-        return phases
+        return told
     number = async_number(hass, f"{issue.value:.3g}")
     match issue.finding:
         case Finding.RATIO:
-            return f"{phases} (× {number})"
+            return f"{told} (× {number})"
         case Finding.FROZEN:
-            return f"{phases} ({number} s)"
+            return f"{told} ({number} s)"
         case _:
-            return f"{phases} ({number} A)"
+            return told
 
 
 def _can_be_mended(coordinator: ReevCoordinator, issue: Issue) -> bool:

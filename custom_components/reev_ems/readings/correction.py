@@ -22,13 +22,17 @@ INVERTED: Final = f"{METER_CONTRADICTION}_inverted"
 PHASES_INVERTED: Final = f"{METER_CONTRADICTION}_phases_inverted"
 PHASES_SWAPPED: Final = f"{METER_CONTRADICTION}_phases_swapped"
 WRONG_RATIO: Final = f"{METER_CONTRADICTION}_ratio"
+SHOWS_LESS: Final = f"{METER_CONTRADICTION}_less"
 # What has a text of its own where no setting is known to set it right. Which way three phases have changed places is
 # not told.
 _UNEXPLAINED: Final = frozenset(
     (Finding.LOST, Finding.FROZEN, Finding.ELSEWHERE, Finding.SWAPPED)
 )
 METER_CONTRADICTIONS: Final = frozenset(
-    (METER_CONTRADICTION, INVERTED, PHASES_INVERTED, PHASES_SWAPPED, WRONG_RATIO)
+    (
+        *(METER_CONTRADICTION, INVERTED, PHASES_INVERTED, PHASES_SWAPPED),
+        *(WRONG_RATIO, SHOWS_LESS),
+    )
 ) | {f"{METER_CONTRADICTION}_{finding}" for finding in _UNEXPLAINED}
 
 # In the data of the issue: the correction, and what it is to be added to.
@@ -151,6 +155,8 @@ def change_of(issue: Issue) -> Correction:
 
 def key_of(issue: Issue, change: Correction) -> str:
     """Return the translation key of an issue that proposes a change."""
+    if change == NO_CORRECTION and issue.finding is Finding.RATIO:
+        return SHOWS_LESS
     if change == NO_CORRECTION and issue.finding in _UNEXPLAINED:
         return f"{METER_CONTRADICTION}_{issue.finding}"
     return issue_of(change)[0]
