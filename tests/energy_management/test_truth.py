@@ -161,6 +161,26 @@ def test_s14_other_faults_behind_generation_take_a_few_steps(
     assert result[1].finding is finding
 
 
+def test_s14_three_phases_that_have_changed_places_are_found_with_their_order() -> None:
+    """Cars on single phases tell what the meter shows as L1, L2 and L3."""
+
+    def turned(real: Amperes, now_s: float) -> Amperes:
+        return real if now_s < BREAKS_S else [real[1], real[2], real[0]]
+
+    site = Site(
+        cars=[Car(phases=(0,)), Car(phases=(1,)), Car(phases=(2,))],
+        meter=Meter(lag_s=1, fault=turned),
+        report_s=10,
+        feeds_in=True,
+    )
+    phases = {
+        testimony.phase
+        for _, testimony in site.run(int(BREAKS_S) + 900)
+        if testimony.finding is Finding.SWAPPED
+    }
+    assert phases == {"L2 L3 L1"}
+
+
 @LAGS
 @pytest.mark.parametrize("sunny", [False, True])
 @pytest.mark.parametrize("energy_stops", [False, True])

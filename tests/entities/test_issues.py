@@ -145,6 +145,9 @@ async def test_s14_a_contradiction_names_its_meter_and_the_evidence(
     )
     assert change == Correction(inverted_phases=frozenset({Phase.L2, Phase.L3}))
     assert told["phases"] == "L2, L3"
+    change, told = found("_phases_swapped", phase="L2 L3 L1")
+    assert change == Correction(phase_order=(Phase.L2, Phase.L3, Phase.L1))
+    assert told["order"] == "L2, L3, L1"
     change, _ = found("_inverted", finding=Finding.REVERSED, phase="L1, L2, L3")
     assert change == Correction(invert=True)
     change, told = found("_ratio", finding=Finding.RATIO, phase=None, value=0.21)

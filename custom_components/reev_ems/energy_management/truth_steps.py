@@ -91,6 +91,9 @@ def _hypotheses() -> Iterator[_Hypothesis]:
             )
     for sources in ((1, 0, 2), (2, 1, 0), (0, 2, 1), (1, 2, 0), (2, 0, 1)):
         moved = [PHASES[place] for place in own if sources[place] != place]
+        if len(moved) == 3:
+            # Which way they have changed places: what it shows as L1, L2 and L3.
+            moved = [PHASES[source] for source in sources]
         yield _Hypothesis(
             Finding.SWAPPED, " ".join(moved), None, sources, (1.0, 1.0, 1.0)
         )

@@ -23,8 +23,7 @@ PHASES_INVERTED: Final = f"{METER_CONTRADICTION}_phases_inverted"
 PHASES_SWAPPED: Final = f"{METER_CONTRADICTION}_phases_swapped"
 WRONG_RATIO: Final = f"{METER_CONTRADICTION}_ratio"
 SHOWS_LESS: Final = f"{METER_CONTRADICTION}_less"
-# What has a text of its own where no setting is known to set it right. Which way three phases have changed places is
-# not told.
+# What has a text of its own where no setting is known to set it right.
 _UNEXPLAINED: Final = frozenset(
     (Finding.LOST, Finding.FROZEN, Finding.ELSEWHERE, Finding.SWAPPED)
 )
@@ -146,6 +145,9 @@ def change_of(issue: Issue) -> Correction:
         case Finding.SWAPPED, [one, other]:
             places = {one: other, other: one}
             first, second, third = (places.get(phase, phase) for phase in PHASES)
+            return Correction(phase_order=(first, second, third))
+        case Finding.SWAPPED, [_, _, _]:
+            first, second, third = map(Phase, (issue.phase or "L1 L2 L3").split())
             return Correction(phase_order=(first, second, third))
         case Finding.RATIO, _ if issue.value and issue.value > 0:
             # It is measured, with an error of some percent.
