@@ -337,6 +337,11 @@ STEP = [
     ),
     # S3: age only lowers.
     Mutation(
+        "S3 a slow meter has its own pace", "meters", "max(settings.meter_hold_s, memory.interval_s * _HELD_INTERVALS)",
+        "settings.meter_hold_s",
+        "rules.py::test_s3_a_slow_meter_is_late_by_its_own_pace",
+    ),
+    Mutation(
         "S3 no raises below a late meter", "meters",
         "elif age_s is None or not 0 <= age_s <= hold_s(memory, settings):\n            late.add(name)\n        elif", "elif",
         "rules.py::test_s3_nothing_is_raised_below_a_late_meter",

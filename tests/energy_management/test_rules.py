@@ -104,6 +104,28 @@ def test_s3_nothing_is_raised_below_a_late_meter() -> None:
     assert loop.step(2).connectors["c0"].permit_a == 16
 
 
+def test_s3_a_slow_meter_is_late_by_its_own_pace() -> None:
+    """One that gives a reading each 10 s is no late one; one that gave each 4 s is late after 10 s, before it fails."""
+    loop = Loop(one())
+    states = []
+    for second in range(200):
+        loop.age_s = second % 10 + 0.2
+        states.append(loop.step().state)
+    assert set(states[60:]) == {SiteState.REGULATING}
+    loop = Loop(one())
+    for second in range(100):
+        loop.age_s = second % 4 + 0.2
+        loop.step()
+    for age_s, state in (
+        (9.0, SiteState.REGULATING),
+        (11.0, SiteState.HOLDING),
+        (15.5, SiteState.FAILSAFE),
+    ):
+        loop.now_s += age_s - (loop.age_s or 0.0) - 1
+        loop.age_s = age_s
+        assert loop.step().state is state
+
+
 def test_s3_the_failsafe_ends_after_10_s_and_raises_begin_after_30_s() -> None:
     """A meter that is back has to stay."""
     loop = Loop(one())
