@@ -49,6 +49,7 @@ class Bench:
             "newer": self._newer,
             "backup": self._back_up,
             "restore": self._restore,
+            "fix": self._fix,
         }
 
     async def start(self) -> None:
@@ -205,6 +206,20 @@ class Bench:
             shutil.copy(self._backup / path.name, path)
             for suffix in ("-wal", "-shm"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+    async def _fix(self, issue: str) -> None:
+        """Submit the dialog of a repair issue, as a person does who reads it and clicks once."""
+        home_assistant = self.demo.home_assistant
+        found = await home_assistant.command("repairs/list_issues")
+        (issue_id,) = (
+            each["issue_id"]
+            for each in found["issues"]
+            if each["translation_key"] == issue
+        )
+        flow = await home_assistant.post(
+            "/api/repairs/issues/fix", {"handler": "reev_ems", "issue_id": issue_id}
+        )
+        await home_assistant.post(f"/api/repairs/issues/fix/{flow['flow_id']}", {})
 
     async def resources(self) -> dict[str, Any]:
         """Return the memory of Home Assistant (MiB) and the files that it has open."""

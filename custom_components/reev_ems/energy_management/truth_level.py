@@ -34,6 +34,7 @@ _LEVEL_SURE_S = 5.0
 _SUDDEN_S, _SUDDEN_SHARE = 3.0, 0.5
 """A level fell suddenly that lost half of what the cars draw within so many seconds."""
 _SAME_FACTOR = 0.03
+_ZERO: PerPhase = (0.0, 0.0, 0.0)
 _UNTESTED_S = 540.0
 """A contradiction that no step of ours refutes is told within 10 min: where no car can be lowered nothing can test it."""
 _CLEAR_SHARE = 0.25
@@ -123,6 +124,7 @@ def levelled(
             since_s=now.sampled_s,
             before=before.level,
             first=now.current,
+            own_a=_ZERO if now.trial is None else now.trial.expected,
             sudden=now.sampled_s - before.sampled_s <= _SUDDEN_S
             and all(
                 (before.level[place] or 0.0) - (now.current[place] or 0.0)
@@ -170,13 +172,9 @@ def _stands(now: Witness, short: Short, finding: Finding, places: list[int]) -> 
     of ours has refuted it.
     """
     if short.sudden:
-        known = [(short.first[it] or 0.0, short.before[it] or 0.0) for it in places]
         match finding:
             case Finding.REVERSED:
-                looks_so = all(
-                    abs(here + there) <= 1.0 + 0.05 * abs(there)
-                    for here, there in known
-                )
+                looks_so = all(_mirrored(short, place) for place in places)
             case Finding.LOST:
                 looks_so = all(
                     abs(now.current[it] or 0.0) <= _NOTHING_A for it in places
@@ -195,10 +193,24 @@ def _stands(now: Witness, short: Short, finding: Finding, places: list[int]) -> 
     )
 
 
+def _mirrored(short: Short, place: int) -> bool:
+    """Return whether a phase fell to the opposite of what it showed, as far as the cars' own step lets tell."""
+    here, there = short.first[place] or 0.0, short.before[place] or 0.0
+    off = here + there
+    own_a = -short.own_a[place]
+    near = 1.0 + 0.05 * abs(there)
+    return min(0.0, own_a) - near <= off <= max(0.0, own_a) + near
+
+
 def _scaled(short: Short) -> float | None:
     """Return the factor by which all phases fell at once, though they carried different loads; None: they did not."""
     before = [value or 0.0 for value in short.before]
-    if not short.sudden or min(before) <= 0 or max(before) < 1.1 * min(before):
+    if (
+        not short.sudden
+        or min(before) <= 0
+        or max(before) < 1.1 * min(before)
+        or largest(short.own_a) > 0
+    ):
         return None
     factors = [
         (here or 0.0) / there for here, there in zip(short.first, before, strict=True)

@@ -93,6 +93,8 @@ class Short:
     """What the meter showed before."""
     first: PartPerPhase
     """What it showed at first."""
+    own_a: PerPhase
+    """By how much the cars' load may have changed at the same time: a step of ours was under way."""
     sudden: bool = False
     """It began from one reading to the next: a sun that rises does not do that, a meter that is turned does."""
     passed: int = 0
