@@ -52,6 +52,12 @@ def table() -> str:
         f"- **{name}**: {'; '.join(profile.sources)}."
         for name, profile in profiles.items()
     ]
+    alone = [
+        name
+        for name, profile in profiles.items()
+        if profile.quantities
+        and (len(profile.sources) < 2 or "single_source" in profile.notes)
+    ]
     notes = [
         f"- **{name}**: {' '.join(words.get(note, note) for note in told)}"
         for name, profile in profiles.items()
@@ -64,6 +70,8 @@ def table() -> str:
             "What agrees with whom (U voltages, I currents, P powers, f frequency):",
             "",
             *agreements,
+            "",
+            f"Still resting on one source alone: {', '.join(alone)}.",
             "",
             "Good to know:",
             "",

@@ -57,7 +57,7 @@ async def test_vector(
     )
     assert reading.energy_export_wh == (pytest.approx(56_000) if "We" in told else None)
     assert probe.remarks == ()
-    assert longest <= max(vector.most, 20)
+    assert longest <= vector.most
 
 
 @pytest.mark.parametrize(
