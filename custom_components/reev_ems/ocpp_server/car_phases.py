@@ -5,16 +5,12 @@ for three phases. So a limit in watts is for one phase until the car shows that 
 currents, or because it does not charge at all by what would be enough for one phase.
 """
 
-from typing import TYPE_CHECKING
-
 from ..energy_management.model import Supply
 from ..energy_management.observation import ConnectorState
 from .measurands import Measured
 from .model import ConnectorView
+from .point import Point
 from .profiles import Unit
-
-if TYPE_CHECKING:
-    from .charge_point import ChargePoint
 
 _CHARGING_A = 2.0
 """Below it is noise, or a car that has only just begun or nearly ended; some charge with little for hours."""
@@ -27,7 +23,7 @@ NO_DRAW_S = 20.0
 class CarPhases:
     """What is known of the cars at the connectors of one charge point."""
 
-    def __init__(self, point: ChargePoint) -> None:
+    def __init__(self, point: Point) -> None:
         """Know nothing of any car."""
         self._point = point
         self._before: dict[int, int] = {}

@@ -126,6 +126,16 @@ class ChargePoint(RemoteControl, Reports):
         return self.steering.floor_accepted
 
     @property
+    def abilities(self) -> Abilities:
+        """What it can do, as far as is known."""
+        return self.steering.abilities
+
+    @abilities.setter
+    def abilities(self, abilities: Abilities) -> None:
+        """Take what it says of itself."""
+        self.steering.abilities = abilities
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """What a person should know.
 

@@ -8,16 +8,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 import logging
-from typing import TYPE_CHECKING
 
 from ..energy_management.model import Supply
 from . import composite
 from .events import ChargePointEvent, PermitAccepted
 from .model import CallError, ConnectorView, Permit, SelfTest
+from .point import Point
 from .profiles import Unit
-
-if TYPE_CHECKING:
-    from .charge_point import ChargePoint
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -33,7 +30,7 @@ _EARLY_S = 5.0
 _CHECK_S = 0.25
 
 
-async def self_test(point: ChargePoint, connector_id: int) -> SelfTest:
+async def self_test(point: Point, connector_id: int) -> SelfTest:
     """Test a charging connector; takes two to three minutes.
 
     Raises CallError: `no_transaction`, `draws_too_little` (no more than the floor: nothing can be seen), `aborted`
@@ -43,7 +40,7 @@ async def self_test(point: ChargePoint, connector_id: int) -> SelfTest:
 
 
 class _Test:
-    def __init__(self, point: ChargePoint, connector: ConnectorView) -> None:
+    def __init__(self, point: Point, connector: ConnectorView) -> None:
         self._point = point
         self._connector = connector
         self._dc = connector.supply is Supply.DC

@@ -3,15 +3,12 @@
 import asyncio
 from dataclasses import dataclass, replace
 import logging
-from typing import TYPE_CHECKING
 
 from . import fields
 from .events import ScheduleMismatch
 from .model import CallError, ConnectorView, Permit
+from .point import Point
 from .profiles import Unit
-
-if TYPE_CHECKING:
-    from .charge_point import ChargePoint
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -34,7 +31,7 @@ class Schedule:
 
 
 async def ask(
-    point: ChargePoint, connector_id: int, duration_s: int, unit: Unit | None = None
+    point: Point, connector_id: int, duration_s: int, unit: Unit | None = None
 ) -> Schedule | None:
     """Ask for the composite schedule; None if it is not implemented or says nothing. Raises CallError."""
     action, payload = point.dialect.composite_schedule(connector_id, duration_s)
@@ -64,7 +61,7 @@ async def ask(
 class ReadBack:
     """Compares what a charge point accepted with what it says that is in force."""
 
-    def __init__(self, point: ChargePoint) -> None:
+    def __init__(self, point: Point) -> None:
         """Wait for a permit that is accepted."""
         self.differing: dict[int, ScheduleMismatch] = {}
         """By connector: what it says, where that did not change by telling it again."""

@@ -1,28 +1,34 @@
 """What differs between the OCPP versions, below the one ChargePoint that the rest of the program sees."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ..energy_management.observation import ConnectorState
 from . import fields
-from .local_list import IdTags, Room
+from .abilities import Abilities
+from .measurands import Measured
 from .model import (
+    Authorization,
     AuthorizationStatus,
     BootInfo,
     CertificateHash,
     CertificateUse,
+    ChargePointConfig,
     ConnectorView,
     FirmwareSignature,
+    IdTags,
     LogKind,
     Payload,
+    Room,
     Transaction,
+    User,
 )
 from .profiles import Profile
-
-if TYPE_CHECKING:
-    from .charge_point import ChargePoint
+from .quirks import Quirks
+from .session import CALL_TIMEOUT_S
+from .transactions import TransactionLog
 
 HEARTBEAT_S = 60
 PENDING_INTERVAL_S = 10
@@ -64,6 +70,111 @@ type Request = tuple[str, Payload]
 """An action and its payload."""
 
 
+class Reporter(Protocol):
+    """A charge point as its dialect knows it: what it reports to, and what it asks of."""
+
+    id: str
+    config: ChargePointConfig
+    connectors: Mapping[int, ConnectorView]
+    told_state: set[int]
+    abilities: Abilities
+
+    @property
+    def quirks(self) -> Quirks:
+        """What is known of its model."""
+
+    @property
+    def transactions(self) -> TransactionLog:
+        """The session records."""
+
+    @property
+    def only_connector(self) -> int | None:
+        """The number of its connector, if it has one only."""
+
+    @property
+    def wanted_measurands(self) -> list[str]:
+        """What to ask it to measure, in order of value."""
+
+    def took_measurands(self, asked: list[str], taken: list[str]) -> None:
+        """Note which measurands it took."""
+
+    def clock(self) -> float:
+        """Return the monotonic time."""
+
+    def now(self) -> datetime:
+        """Return our time."""
+
+    def our_time(self, at: datetime | None) -> datetime:
+        """Return a time of the charge point on our clock."""
+
+    def saw_time(self, at: datetime | None) -> None:
+        """Learn the charge point's clock from the time in a message."""
+
+    def clock_was_set(self) -> None:
+        """It has been told the time."""
+
+    def authorize(self, id_tag: str | None) -> Authorization:
+        """Return whether an id tag may charge here."""
+
+    def user_of(self, id_tag: str | None) -> User | None:
+        """Return whose an id tag is; None: nobody's."""
+
+    def booted(self, info: BootInfo) -> None:
+        """It has started."""
+
+    def status(
+        self,
+        connector_id: int,
+        status: str,
+        state: ConnectorState,
+        error_code: str | None = None,
+    ) -> None:
+        """A connector is in a state."""
+
+    def transaction_started(self, connector_id: int, transaction: Transaction) -> None:
+        """A transaction runs."""
+
+    def session_ended(
+        self, session_id: int, meter_stop_wh: float | None, reason: str | None
+    ) -> None:
+        """A session is over, wherever it ran."""
+
+    def metered(
+        self, connector_id: int, measured: Measured, at: datetime | None
+    ) -> None:
+        """A connector was measured."""
+
+    def firmware_told(self, status: str | None, request_id: int | None) -> None:
+        """A firmware update has come further."""
+
+    def upload_told(self, status: str | None, request_id: int | None) -> None:
+        """An upload of diagnostics or of a log has come further."""
+
+    def security_told(
+        self, kind: str | None, at: datetime | None, detail: str | None
+    ) -> None:
+        """Something happened that matters for security."""
+
+    def problem(self, name: str, *, present: bool) -> None:
+        """Note that something is wrong, or is so no longer."""
+
+    def sign(self, request: str) -> bool:
+        """Give it the certificate that it asks for, in a moment; False if it cannot have one."""
+
+    async def ask_for(self, message: str, connector_id: int | None = None) -> bool:
+        """Ask it to send a message; returns whether it will."""
+
+    async def raw_call(
+        self,
+        action: str,
+        payload: Payload,
+        *,
+        urgent: bool = False,
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> Payload:
+        """Send any request and return its answer. Raises CallError."""
+
+
 class Dialect(ABC):
     """One OCPP version, spoken with one charge point."""
 
@@ -71,7 +182,7 @@ class Dialect(ABC):
     id_tag_length: int
     """Characters of the longest id tag."""
 
-    def __init__(self, point: ChargePoint) -> None:
+    def __init__(self, point: Reporter) -> None:
         """Speak for a charge point."""
         self.point = point
         self._requests = 0

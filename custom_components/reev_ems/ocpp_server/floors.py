@@ -3,19 +3,15 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from ..energy_management.model import Supply
 from .abilities import Abilities, Way, floor_ladder
 from .events import FloorAccepted
 from .limits import floor_limit
 from .model import CallError, ConnectorView, Floor
+from .point import Point
 from .profiles import UNKNOWN_ACTION, Profile, Unit, floor_profile
 from .session import Session
-
-if TYPE_CHECKING:
-    from .charge_point import ChargePoint
-
 
 _RETRY_S = 60.0
 _PROFILES_AGAIN_S = 600.0
@@ -24,7 +20,7 @@ _PROFILES_AGAIN_S = 600.0
 class Floors:
     """Brings one charge point to its floor, or finds out that it keeps none."""
 
-    def __init__(self, point: ChargePoint) -> None:
+    def __init__(self, point: Point) -> None:
         """Begin with a charge point that has none."""
         self.done = False
         """Whether the floor was installed, or all ways to install it were tried twice."""
@@ -90,9 +86,7 @@ class Floors:
         return new
 
 
-async def install(
-    point: ChargePoint, session: Session, floor: Floor
-) -> Abilities | None:
+async def install(point: Point, session: Session, floor: Floor) -> Abilities | None:
     """Install the floor; returns how, None if every way was refused. Raises CallError."""
     supply = Supply.DC if Supply.DC in point.config.supply.values() else Supply.AC
     for attempt in floor_ladder(point.steering.abilities, supply):
@@ -108,7 +102,7 @@ async def install(
 
 
 def _profiles(
-    point: ChargePoint, attempt: Abilities, floor: Floor
+    point: Point, attempt: Abilities, floor: Floor
 ) -> Iterator[Callable[[], Profile]]:
     """Yield what makes the profiles of one attempt: one for the charge point, or one for each connector."""
     unit = attempt.unit or Unit.AMPERE
@@ -132,7 +126,7 @@ def _profiles(
         )
 
 
-def _phases(point: ChargePoint, connector: ConnectorView, unit: Unit) -> int:
+def _phases(point: Point, connector: ConnectorView, unit: Unit) -> int:
     """Return the phases that the floor is calculated with: it is for every car that will ever come."""
     wired = point.config.phases_of(connector.connector_id)
     if unit is Unit.AMPERE or connector.supply is Supply.DC:

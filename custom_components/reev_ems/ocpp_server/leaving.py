@@ -3,15 +3,12 @@
 import asyncio
 from collections.abc import Mapping
 import logging
-from typing import TYPE_CHECKING
 
 from .abilities import Way
 from .events import ChargePointEvent
 from .model import CallError, Permit
+from .point import Point
 from .profiles import working_id
-
-if TYPE_CHECKING:
-    from .charge_point import ChargePoint
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -19,7 +16,7 @@ _LOGGER = logging.getLogger(__name__)
 class Leaving:
     """The end of the work with one charge point."""
 
-    def __init__(self, point: ChargePoint) -> None:
+    def __init__(self, point: Point) -> None:
         """Begin with nothing handed over."""
         self._point = point
         self._handed_over: Mapping[int, Permit] = {}

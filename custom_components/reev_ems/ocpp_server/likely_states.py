@@ -1,13 +1,9 @@
 """The states of connectors that were not told since this program started: some tell theirs only when it changes."""
 
-from typing import TYPE_CHECKING
-
 from ..energy_management.observation import ConnectorState
 from .events import StatusChanged
 from .model import ConnectorView
-
-if TYPE_CHECKING:
-    from .charge_point import ChargePoint
+from .point import Point
 
 _NOT_CHARGING = frozenset(
     {
@@ -23,7 +19,7 @@ _NOT_CHARGING = frozenset(
 class LikelyStates:
     """What the connectors of one charge point are likely to do."""
 
-    def __init__(self, point: ChargePoint) -> None:
+    def __init__(self, point: Point) -> None:
         """Speak of a charge point."""
         self._point = point
 

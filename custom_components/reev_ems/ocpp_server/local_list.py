@@ -1,36 +1,35 @@
 """The list of id tags in a charge point, by which it decides while it is offline: kept as it should be."""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from itertools import batched
 import json
 import logging
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from .learnt import LocalListRecord
-from .model import CallError
-
-if TYPE_CHECKING:
-    from .charge_point import ChargePoint
+from .model import CallError, IdTags
+from .point import Point
 
 _LOGGER = logging.getLogger(__name__)
 
 SETTLE_S = 2.0
 """Several changes by one person make one list."""
 
-type IdTags = Mapping[str, bool]
-"""Id tags, and whether they may charge."""
 
+class Lists(Point, Protocol):
+    """A charge point that may keep such a list."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
-    """What a charge point's list can take."""
+    async def local_list_version(self) -> int:
+        """Return the version of its list; 0: it has none, -1: it cannot have one. Raises CallError."""
 
-    per_message: int
-    in_all: int | None = None
-    """None: it does not tell."""
+    async def send_local_list(
+        self, id_tags: IdTags, version: int, *, full: bool = True
+    ) -> str:
+        """Replace its list, or add to it. Raises CallError."""
+
+    async def clear_cache(self) -> str:
+        """Let it forget whom it let charge. Raises CallError."""
 
 
 class LocalList:
@@ -40,7 +39,7 @@ class LocalList:
     A charge point that forgot its list, or was given another one, is sent all of it.
     """
 
-    def __init__(self, point: ChargePoint) -> None:
+    def __init__(self, point: Lists) -> None:
         """Leave the list alone until `want` says what is to be in it."""
         self.record: LocalListRecord | None = None
         """What it was last made; kept over a restart."""

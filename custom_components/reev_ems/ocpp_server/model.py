@@ -259,3 +259,16 @@ class ConnectorView:
     def __str__(self) -> str:
         """Return a line for the log."""
         return f"connector {self.connector_id}: {self.state}"
+
+
+type IdTags = Mapping[str, bool]
+"""Id tags, and whether they may charge."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What a charge point's list can take."""
+
+    per_message: int
+    in_all: int | None = None
+    """None: it does not tell."""

@@ -7,15 +7,12 @@ is the best that can be had: each pause ends a session.
 
 from collections.abc import Mapping
 import logging
-from typing import TYPE_CHECKING
 
 from ..energy_management.observation import ConnectorState
 from .dialect import Request
 from .model import CallError, ConnectorView
+from .point import Point
 from .session import Session
-
-if TYPE_CHECKING:
-    from .charge_point import ChargePoint
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -31,7 +28,7 @@ _WAITING = frozenset({ConnectorState.FINISHING, ConnectorState.PLUGGED})
 class Pauses:
     """The connectors of one charge point whose transactions ended, by us or on a limit of 0, and are to go on."""
 
-    def __init__(self, point: ChargePoint) -> None:
+    def __init__(self, point: Point) -> None:
         """Begin with nobody paused."""
         self._point = point
         self._tags: dict[int, str] = {}

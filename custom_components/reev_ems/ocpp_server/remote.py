@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from . import fields
-from .local_list import IdTags
 from .model import (
     CallError,
     CertificateHash,
     CertificateUse,
     ConnectorView,
     FirmwareSignature,
+    IdTags,
     LogKind,
     Payload,
 )

@@ -2,13 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from . import fields
+from .dialect import Reporter
 from .model import CallError, Payload
-
-if TYPE_CHECKING:
-    from .charge_point import ChargePoint
 
 REPORT_WAIT_S: Final = 10.0
 """From the answer to the report, which comes by itself."""
@@ -17,7 +15,7 @@ REPORT_WAIT_S: Final = 10.0
 class ReportedLimits:
     """Asks one charging station for reports about single variables."""
 
-    def __init__(self, point: ChargePoint, next_request: Callable[[], int]) -> None:
+    def __init__(self, point: Reporter, next_request: Callable[[], int]) -> None:
         """Ask a charging station; `next_request` gives the numbers that reports refer to."""
         self._point = point
         self._next_request = next_request

@@ -2,11 +2,9 @@
 
 from collections import deque
 import logging
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .charge_point import ChargePoint
-    from .session import Session
+from .point import Point
+from .session import Session
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -21,7 +19,7 @@ PING_S = 3.0
 class Rivals:
     """The newer connections that came for one id while the one that had it answered."""
 
-    def __init__(self, point: ChargePoint) -> None:
+    def __init__(self, point: Point) -> None:
         """Begin with none."""
         self._point = point
         self._came_s: deque[float] = deque(maxlen=_MOST)

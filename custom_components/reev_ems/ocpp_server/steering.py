@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 import logging
-from typing import TYPE_CHECKING
 
 from ..energy_management.observation import ConnectorState
 from . import working
@@ -16,12 +15,10 @@ from .floors import Floors
 from .limits import floor_limit
 from .model import CallError, ConnectorView, Payload, Permit, is_unknown_action
 from .pauses import START_WAIT_S, Pauses
+from .point import Point
 from .profiles import UNKNOWN_ACTION, Profile, Purpose, Unit
 from .session import Session
 from .vendor_key import VendorKey
-
-if TYPE_CHECKING:
-    from .charge_point import ChargePoint
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -55,7 +52,7 @@ class _Wanted:
 class Steering:
     """The profiles of one charge point. `run` carries them out while it is connected."""
 
-    def __init__(self, point: ChargePoint, abilities: Abilities) -> None:
+    def __init__(self, point: Point, abilities: Abilities) -> None:
         """Start with what is known of the model."""
         self.abilities = abilities
         self.phases = CarPhases(point)

@@ -3,18 +3,15 @@
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, override
+from typing import override
 
 from ..energy_management.observation import ConnectorState
 from . import fields, measurands
-from .dialect import HEARTBEAT_S
+from .dialect import HEARTBEAT_S, Reporter
 from .ends import Ends, draws
 from .model import Authorization, BootInfo, ConnectorView, Payload, Transaction
 from .transactions import transaction_of
 from .v16_requests import Requests16
-
-if TYPE_CHECKING:
-    from .charge_point import ChargePoint
 
 _STATES = {
     "available": ConnectorState.AVAILABLE,
@@ -44,7 +41,7 @@ _REMEMBERED = 32
 class V16(Requests16):
     """A charge point that speaks OCPP 1.6-J."""
 
-    def __init__(self, point: ChargePoint) -> None:
+    def __init__(self, point: Reporter) -> None:
         """Speak for a charge point."""
         super().__init__(point)
         self._ends: Ends[int] = Ends()

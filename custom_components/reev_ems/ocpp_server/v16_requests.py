@@ -3,16 +3,20 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 import logging
-from typing import TYPE_CHECKING, override
+from typing import override
 
 from . import fields
-from .dialect import PING_INTERVAL_S, Dialect, Request, fitting, status_of
-from .local_list import IdTags, Room
-from .model import CallError, CertificateUse, FirmwareSignature, Payload, Transaction
+from .dialect import PING_INTERVAL_S, Dialect, Reporter, Request, fitting, status_of
+from .model import (
+    CallError,
+    CertificateUse,
+    FirmwareSignature,
+    IdTags,
+    Payload,
+    Room,
+    Transaction,
+)
 from .profiles import Profile, Unit, to_16
-
-if TYPE_CHECKING:
-    from .charge_point import ChargePoint
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -73,7 +77,7 @@ class Requests16(Dialect):
     version = "1.6"
     id_tag_length = 20
 
-    def __init__(self, point: ChargePoint) -> None:
+    def __init__(self, point: Reporter) -> None:
         """Speak with a charge point."""
         super().__init__(point)
         self._keys: dict[str, _Key] = {}
@@ -291,7 +295,7 @@ class Requests16(Dialect):
             if keys:
                 break
         self._keys = {key.name.lower(): key for key in keys}
-        known = self.point.steering.abilities
+        known = self.point.abilities
         level = fields.integer(
             {"value": self._value("ChargeProfileMaxStackLevel")}, "value"
         )
@@ -309,7 +313,7 @@ class Requests16(Dialect):
             .lower()
             .split(",")
         } - {None}
-        self.point.steering.abilities = replace(
+        self.point.abilities = replace(
             known,
             max_stack_level=level
             if known.max_stack_level is None

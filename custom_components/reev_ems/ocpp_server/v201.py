@@ -6,11 +6,11 @@ A connector here is an EVSE.
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, override
+from typing import override
 
 from ..energy_management.observation import ConnectorState
 from . import fields, measurands
-from .dialect import HEARTBEAT_S
+from .dialect import HEARTBEAT_S, Reporter
 from .ends import Ends, draws
 from .model import (
     Authorization,
@@ -21,9 +21,6 @@ from .model import (
     Transaction,
 )
 from .v201_requests import Requests201
-
-if TYPE_CHECKING:
-    from .charge_point import ChargePoint
 
 _OUT_OF_SERVICE = frozenset({"Faulted", "Unavailable"})
 
@@ -68,7 +65,7 @@ class V201(Requests201):
 
     answers: Mapping[str, Payload] = _ANSWERS
 
-    def __init__(self, point: ChargePoint) -> None:
+    def __init__(self, point: Reporter) -> None:
         """Speak for a charging station."""
         super().__init__(point)
         self._running_before: set[int] = set()

@@ -4,24 +4,22 @@ from abc import abstractmethod
 from dataclasses import replace
 from datetime import datetime
 import logging
-from typing import TYPE_CHECKING, override
+from typing import override
 
 from . import fields
-from .dialect import PING_INTERVAL_S, Dialect, Request, fitting, status_of
-from .local_list import IdTags, Room
+from .dialect import PING_INTERVAL_S, Dialect, Reporter, Request, fitting, status_of
 from .model import (
     CallError,
     CertificateUse,
     FirmwareSignature,
+    IdTags,
     LogKind,
     Payload,
+    Room,
     Transaction,
 )
 from .profiles import Profile, Unit, to_201
 from .reported_limits import ReportedLimits
-
-if TYPE_CHECKING:
-    from .charge_point import ChargePoint
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -68,7 +66,7 @@ class Requests201(Dialect):
     version = "2.0.1"
     id_tag_length = 36
 
-    def __init__(self, point: ChargePoint) -> None:
+    def __init__(self, point: Reporter) -> None:
         """Speak with a charging station."""
         super().__init__(point)
         self._variables: dict[str, str | None] = {}
@@ -306,7 +304,7 @@ class Requests201(Dialect):
         except CallError as error:
             if error.key not in {"refused", "invalid_answer"}:
                 raise
-        known = self.point.steering.abilities
+        known = self.point.abilities
         level = fields.integer(self._variables, _STACK_LEVEL)
         periods = fields.integer(self._variables, _PERIODS)
         units = {
@@ -316,7 +314,7 @@ class Requests201(Dialect):
             "A",
             "W",
         }
-        self.point.steering.abilities = replace(
+        self.point.abilities = replace(
             known,
             max_stack_level=level
             if known.max_stack_level is None

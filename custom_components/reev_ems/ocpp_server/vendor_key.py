@@ -5,14 +5,11 @@ that is steered in this way has no autonomous fallback, and is booked at its max
 """
 
 import logging
-from typing import TYPE_CHECKING
 
 from .limits import permit_limit
 from .model import CallError, ConnectorView, Permit
+from .point import Point
 from .profiles import Unit, truncate
-
-if TYPE_CHECKING:
-    from .charge_point import ChargePoint
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -22,7 +19,7 @@ _RETRY_S = 10.0
 class VendorKey:
     """The keys of one charge point that hold a connector's current in A."""
 
-    def __init__(self, point: ChargePoint) -> None:
+    def __init__(self, point: Point) -> None:
         """Know nothing of what was written."""
         self._point = point
         self._written: dict[str, str] = {}

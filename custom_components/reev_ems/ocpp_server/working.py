@@ -1,20 +1,17 @@
 """Makes the charging profile of a permit (S5), in the way that a charge point takes."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from ..energy_management.model import Supply
 from .abilities import Abilities
 from .limits import permit_limit
 from .model import ConnectorView, Permit
+from .point import Point
 from .profiles import Profile, working_profile
-
-if TYPE_CHECKING:
-    from .charge_point import ChargePoint
 
 
 def profile(
-    point: ChargePoint,
+    point: Point,
     connector: ConnectorView,
     permit: Permit,
     expires_at_s: float,

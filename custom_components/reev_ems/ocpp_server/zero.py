@@ -1,12 +1,9 @@
 """Whether a limit of 0 pauses the cars of a charge point: some ignore it, others end their transaction on it."""
 
 import logging
-from typing import TYPE_CHECKING
 
 from .model import ConnectorView, Permit
-
-if TYPE_CHECKING:
-    from .charge_point import ChargePoint
+from .point import Point
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -25,7 +22,7 @@ _GAP_S = 10.0
 class Zero:
     """What a charge point has shown of itself."""
 
-    def __init__(self, point: ChargePoint) -> None:
+    def __init__(self, point: Point) -> None:
         """Suppose that it pauses."""
         self.ignores = False
         """Whether a car was seen to charge on."""
