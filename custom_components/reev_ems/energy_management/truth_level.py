@@ -203,20 +203,24 @@ def _mirrored(short: Short, place: int) -> bool:
 
 
 def _scaled(short: Short) -> float | None:
-    """Return the factor by which all phases fell at once, though they carried different loads; None: they did not."""
-    before = [value or 0.0 for value in short.before]
-    if (
-        not short.sudden
-        or min(before) <= 0
-        or max(before) < 1.1 * min(before)
-        or largest(short.own_a) > 0
-    ):
-        return None
-    factors = [
-        (here or 0.0) / there for here, there in zip(short.first, before, strict=True)
-    ]
-    same = max(factors) - min(factors) <= _SAME_FACTOR
-    return sum(factors) / 3 if same else None
+    """Return the factor by which all phases fell at once, though they carried different loads; None: they did not.
+
+    A step of ours that was under way was done by then, or had not begun.
+    """
+    for done in (0.0, 1.0):
+        before = [
+            (there or 0.0) + done * own
+            for there, own in zip(short.before, short.own_a, strict=True)
+        ]
+        if min(before) <= 0 or max(before) < 1.1 * min(before):
+            continue
+        factors = [
+            (here or 0.0) / there
+            for here, there in zip(short.first, before, strict=True)
+        ]
+        if short.sudden and max(factors) - min(factors) <= _SAME_FACTOR:
+            return sum(factors) / 3
+    return None
 
 
 def _suspected(now: Witness, phase: str) -> Witness:

@@ -6,7 +6,7 @@ from .circuits import carried
 from .decision import Issue, IssueKind
 from .frozen import frozen, replace
 from .meters import Ages
-from .model import ChargingMode, Circuit, Settings
+from .model import PHASES, ChargingMode, Circuit, Settings
 from .observation import ConnectorState, Observation
 from .observe import Seen
 from .outlets import Layout
@@ -242,6 +242,8 @@ def _choose_probe(
 
     Where none can go down, one goes up by as much, which a fuse bears for those seconds; not by `old` readings (S3).
     """
+    suspected = {phase for phase in PHASES if phase in (found.phase or "")}
+    exchanged = len(suspected) > 1 and "," not in (found.phase or "")
     lowered: tuple[float, Seen] | None = None
     raised: Seen | None = None
     for item in connectors:
@@ -255,7 +257,9 @@ def _choose_probe(
             continue
         if found.phase is not None and outlet.phases is not None:
             used = outlet.every if item.used is None else item.used
-            if not any(outlet.phases[own] in found.phase for own in used):
+            loads = {outlet.phases[own] for own in used} & suspected
+            # Exchanged phases look right to a car that loads all of them alike.
+            if not loads or (exchanged and loads == suspected):
                 continue
         # The one that is held already stays the one.
         if item.memory.probed:
