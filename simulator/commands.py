@@ -154,6 +154,11 @@ async def _meter_wiring(site: Site, given: Json) -> None:
     site.meters[given.pop("meter")].rewire(read_wiring(given))
 
 
+async def _meter_circuit(site: Site, given: Json) -> None:
+    circuit = given["circuit"]
+    site.meters[given["meter"]].move(circuit, site.plant.measure(circuit))
+
+
 def _or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Return a reader that takes None too, and else says what the reader says."""
     return lambda value: None if value is None else read(value)
@@ -228,5 +233,9 @@ COMMANDS: dict[str, tuple[vol.Schema, _Command]] = {
     "meter_wiring": (
         vol.Schema({vol.Required("meter"): str, **WIRING}),
         _meter_wiring,
+    ),
+    "meter_circuit": (
+        vol.Schema({vol.Required("meter"): str, vol.Required("circuit"): str}),
+        _meter_circuit,
     ),
 }

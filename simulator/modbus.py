@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 import logging
 import struct
@@ -132,6 +132,13 @@ class Meter:
     def rewire(self, wiring: Wiring) -> None:
         """Be connected otherwise from now on; what was counted until now stays counted."""
         self.wiring = wiring
+        self._image = None
+
+    def move(self, circuit: str, truth: Measurement) -> None:
+        """Measure another circuit from now on; its counters go on from where they are."""
+        self.config = replace(self.config, circuit=circuit)
+        self._underway.clear()
+        self._truth = truth
         self._image = None
 
     def image(self) -> Mapping[int, int]:

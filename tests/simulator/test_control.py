@@ -262,6 +262,10 @@ async def test_meter_wiring(running: Site, control: aiohttp.ClientSession) -> No
         ({"do": "quirks", "charge_point": "CP1", "quirks": {"polite": True}}, "polite"),
         ({"do": "meter_fault", "meter": "grid", "fault": "fire"}, "fault"),
         ({"do": "meter_wiring", "meter": "grid", "ratio": 0}, "ratio"),
+        (
+            {"do": "meter_circuit", "meter": "grid", "circuit": "attic"},
+            "no such thing: attic",
+        ),
         ({"do": "meter_wiring", "meter": "attic"}, "no such thing: attic"),
     ],
 )
