@@ -247,11 +247,10 @@ async def test_s12_tags_are_asked_for(
         status=AuthorizationStatus.ACCEPTED
         if tag == "good"
         else AuthorizationStatus.BLOCKED,
-        parent_id_tag="group",
     )
     client = await dial()
     answer = await client.ask("Authorize", idTag="good")
-    assert answer["idTagInfo"] == {"status": "Accepted", "parentIdTag": "group"}
+    assert answer["idTagInfo"] == {"status": "Accepted"}
     assert (await client.ask("Authorize", idTag="bad"))["idTagInfo"][
         "status"
     ] == "Blocked"

@@ -114,11 +114,9 @@ class AuthorizationStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authorization:
-    """Whether an id tag may charge, and the group it belongs to."""
+    """Whether an id tag may charge."""
 
     status: AuthorizationStatus = AuthorizationStatus.ACCEPTED
-    parent_id_tag: str | None = None
-    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

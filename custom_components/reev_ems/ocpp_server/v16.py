@@ -400,9 +400,4 @@ def _state(status: str | None) -> ConnectorState | None:
 
 
 def _id_tag_info(authorization: Authorization) -> Payload:
-    info: Payload = {"status": authorization.status.value}
-    if authorization.parent_id_tag is not None:
-        info["parentIdTag"] = authorization.parent_id_tag
-    if authorization.expires_at is not None:
-        info["expiryDate"] = fields.timestamp(authorization.expires_at)
-    return info
+    return {"status": authorization.status.value}

@@ -470,12 +470,4 @@ class V21(V201):
 
 
 def _token_info(authorization: Authorization) -> Payload:
-    info: Payload = {"status": authorization.status.value}
-    if authorization.parent_id_tag is not None:
-        info["groupIdToken"] = {
-            "idToken": authorization.parent_id_tag,
-            "type": "Central",
-        }
-    if authorization.expires_at is not None:
-        info["cacheExpiryDateTime"] = fields.timestamp(authorization.expires_at)
-    return info
+    return {"status": authorization.status.value}
