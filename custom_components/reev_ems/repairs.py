@@ -31,7 +31,7 @@ from .const import (
 )
 from .coordinator import ReevConfigEntry
 from .flows.charge_point_setup import LOGIN_KEYS
-from .issues.shown import REMEDY_FORM, REMEDY_WITHOUT_PASSWORD
+from .issues.found import REMEDY_FORM, REMEDY_WITHOUT_PASSWORD
 from .ocpp_server import CallError
 from .readings.correction import KEY_CORRECTION, proposed, set_right
 from .site.records import RECORDS_DAMAGED

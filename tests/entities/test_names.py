@@ -12,18 +12,18 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 import yaml
 
 from custom_components.reev_ems.energy_management.decision import IssueKind
-from custom_components.reev_ems.issues.shown import (
-    CHARGE_POINT_PROBLEMS,
+from custom_components.reev_ems.issues.found import (
     CIRCUIT_REMOVED,
     EXTERNAL_LIMIT_LOST,
     LIMIT_ABOVE_RATING,
     LINE_PHASES_DIFFER,
     METER_TROUBLES,
     METER_WITHOUT_CIRCUIT,
-    PORT_IN_USE,
     SCHEDULE_WITHOUT_LIMIT,
 )
+from custom_components.reev_ems.issues.shown import PORT_IN_USE
 from custom_components.reev_ems.meters.errors import Trouble
+from custom_components.reev_ems.ocpp_server import Problem
 from custom_components.reev_ems.readings.correction import METER_CONTRADICTIONS
 from custom_components.reev_ems.readings.profiles import ISSUE_FILE_REFUSED
 from custom_components.reev_ems.site.records import RECORDS_DAMAGED, RECORDS_NOT_WRITTEN
@@ -151,7 +151,7 @@ async def test_devices(hass: HomeAssistant, entry: MockConfigEntry) -> None:
 
 def test_every_issue_has_a_text(texts: Any) -> None:
     """Whatever may be raised can be explained."""
-    keys = set(IssueKind) | set(CHARGE_POINT_PROBLEMS)
+    keys = set(IssueKind) | set(Problem)
     keys |= {f"{IssueKind.METER_SILENT}_{trouble}" for trouble in METER_TROUBLES}
     keys |= {EXTERNAL_LIMIT_LOST, LIMIT_ABOVE_RATING}
     keys |= {CIRCUIT_REMOVED, METER_WITHOUT_CIRCUIT, PORT_IN_USE}
@@ -195,13 +195,11 @@ def test_every_issue_has_a_text(texts: Any) -> None:
         assert set(re.findall(r"{(\w+)}", json.dumps(issue))) <= filled
 
 
-def test_problems_are_those_that_the_server_reports() -> None:
-    """A problem that the OCPP server can report is an option of the sensor and has an issue."""
-    server = "\n".join(
-        path.read_text() for path in (FOLDER / "ocpp_server").glob("*.py")
-    )
-    reported = set(re.findall(r"\.problem\(\s*\"(\w+)\"", server))
-    assert reported == set(CHARGE_POINT_PROBLEMS)
+def test_every_problem_is_reported_somewhere() -> None:
+    """What nobody reports needs no text."""
+    source = "\n".join(path.read_text() for path in FOLDER.rglob("*.py"))
+    reported = re.findall(r"\.problem\(\s*Problem\.(\w+)", source)
+    assert {Problem[name] for name in reported} == set(Problem)
 
 
 def test_every_charge_point_error_has_a_text(texts: Any) -> None:

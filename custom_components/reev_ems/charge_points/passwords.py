@@ -6,7 +6,7 @@ from homeassistant.core import callback
 
 from ..const import CONF_FORMER_PASSWORD, CONF_PASSWORD, CONF_PASSWORD_ON_TRIAL, LOGGER
 from ..coordinator import ReevCoordinator
-from ..ocpp_server import CallError, ChargePointEvent, Connected, FloorAccepted
+from ..ocpp_server import CallError, ChargePointEvent, Connected, FloorAccepted, Problem
 from ..ocpp_server.passwords import hashed, is_hashed, is_password
 from ..parts.charge_point import ChargePointPart, charge_point_parts
 
@@ -16,8 +16,6 @@ PASSWORD_LENGTHS = range(8, 41)
 # As hex digits it is right for all: 1.6 demands them, for 2.x it is text of 16 to 40 characters.
 _GENERATED_BYTES = 16
 
-# It goes on without the password that it was given (issues/shown.py).
-PASSWORD_UNUSED = "password_unused"
 
 # After these nobody knows whether the charge point has taken its new password.
 _UNCERTAIN = {"timeout", "disconnected", "invalid_answer"}
@@ -97,10 +95,10 @@ def _believe(part: ChargePointPart, *, connects: bool = False) -> None:
     if data != dict(part.subentry.data):
         _save(part, data)
     if not on_trial:
-        charge_point.problem(PASSWORD_UNUSED, present=False)
+        charge_point.problem(Problem.PASSWORD_UNUSED, present=False)
     elif connects and charge_point.password_told:
         # It was told a password, and has connected without it again.
-        charge_point.problem(PASSWORD_UNUSED, present=True)
+        charge_point.problem(Problem.PASSWORD_UNUSED, present=True)
 
 
 @callback
@@ -127,7 +125,7 @@ async def _async_tell(part: ChargePointPart) -> None:
     except CallError as err:
         LOGGER.debug("%s takes no password: %s", charge_point.id, err)
         if err.key not in _UNCERTAIN | {"not_connected"}:
-            charge_point.problem(PASSWORD_UNUSED, present=True)
+            charge_point.problem(Problem.PASSWORD_UNUSED, present=True)
             charge_point.password_told = True
         return
     charge_point.password_told = True

@@ -33,6 +33,7 @@ from .model import (
     ConnectorView,
     Payload,
     Permit,
+    Problem,
     SelfTest,
     is_unknown_action,
 )
@@ -84,7 +85,7 @@ class ChargePoint(RemoteControl, Reports):
         self.leaving = Leaving(self)
         self.quirks = quirks.Quirks()
         self._session: Session | None = None
-        self._problems: tuple[str, ...] = ()
+        self._problems: tuple[Problem, ...] = ()
         self._tasks: set[asyncio.Task[None]] = set()
         self._setting_up: asyncio.Task[None] | None = None
         self._set_up_at_s = 0.0
@@ -136,15 +137,8 @@ class ChargePoint(RemoteControl, Reports):
         self.steering.abilities = abilities
 
     @property
-    def problems(self) -> tuple[str, ...]:
-        """What a person should know.
-
-        `floor_rejected`, `profile_rejected`, `schedule_differs`; `restart_needed`: a setting acts only from then on;
-        `connector_unknown`: a session runs where nothing is steered, since that connector is not set up;
-        `power_contradicts`: it reports no power while its energy register rises; `id_twice`: several connect with its id;
-        `log_ins_failed`: somebody tries passwords;
-        `password_unused`: it goes on without the password that it was given.
-        """
+    def problems(self) -> tuple[Problem, ...]:
+        """What a person should know."""
         return self._problems
 
     @property
@@ -283,10 +277,10 @@ class ChargePoint(RemoteControl, Reports):
         if places:
             self._make_connectors()
             self._elsewhere.clear()
-            self.problem("connector_unknown", present=False)
+            self.problem(Problem.CONNECTOR_UNKNOWN, present=False)
         if config.password != before.password or not config.password_on_trial:
             self.password_told = False
-            self.problem("password_unused", present=False)
+            self.problem(Problem.PASSWORD_UNUSED, present=False)
         if config.quirks != before.quirks:
             self._forget()
             self._know_model()
@@ -327,12 +321,12 @@ class ChargePoint(RemoteControl, Reports):
 
     def password_guessed(self, failures: int, address: str) -> None:
         """Somebody tried wrong passwords: tell so once, until it has been quiet for a while."""
-        if "log_ins_failed" in self._problems:
+        if Problem.LOG_INS_FAILED in self._problems:
             return
         _LOGGER.warning(
             "%s: %s wrong passwords, the last from %s", self.id, failures, address
         )
-        self.problem("log_ins_failed", present=True)
+        self.problem(Problem.LOG_INS_FAILED, present=True)
         self.security_told("FailedLogIns", None, f"{failures}, {address}")
 
     def connected_with(self, session: Session, dialect: type[Dialect]) -> None:
@@ -450,7 +444,7 @@ class ChargePoint(RemoteControl, Reports):
             await asyncio.sleep(METER_WATCH_S)
             self.rivals.look()
             if self._host.log_ins_quiet(self.id):
-                self.problem("log_ins_failed", present=False)
+                self.problem(Problem.LOG_INS_FAILED, present=False)
             late_s = self.clock() - _LATE_INTERVALS * max(
                 self.config.meter_interval_s, self.quirks.meter_interval_s
             )
@@ -537,7 +531,7 @@ class ChargePoint(RemoteControl, Reports):
     # What the dialects report.
 
     @override
-    def problem(self, name: str, *, present: bool) -> None:
+    def problem(self, name: Problem, *, present: bool) -> None:
         """Note that something is wrong, or is so no longer."""
         if (name in self._problems) == present:
             return
@@ -570,7 +564,7 @@ class ChargePoint(RemoteControl, Reports):
     def _set_up_again(self) -> None:
         """Set all that a charge point may have forgotten when it started."""
         self._set_up_at_s = self.clock()
-        self.problem("restart_needed", present=False)
+        self.problem(Problem.RESTART_NEEDED, present=False)
         self._configured = False
         self.steering.install_floor()
         self.steering.start_afresh()

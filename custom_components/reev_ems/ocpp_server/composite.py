@@ -6,7 +6,7 @@ import logging
 
 from . import fields
 from .events import ScheduleMismatch
-from .model import CallError, ConnectorView, Permit
+from .model import CallError, ConnectorView, Permit, Problem
 from .point import Point
 from .profiles import Unit
 
@@ -188,7 +188,7 @@ class ReadBack:
             self._note()
 
     def _note(self) -> None:
-        self._point.problem("schedule_differs", present=bool(self.differing))
+        self._point.problem(Problem.SCHEDULE_DIFFERS, present=bool(self.differing))
 
 
 def _draws_more(connector: ConnectorView, limit: float, unit: Unit) -> bool:

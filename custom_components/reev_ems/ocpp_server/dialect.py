@@ -21,6 +21,7 @@ from .model import (
     IdTags,
     LogKind,
     Payload,
+    Problem,
     Room,
     Transaction,
     User,
@@ -155,7 +156,7 @@ class Reporter(Protocol):
     ) -> None:
         """Something happened that matters for security."""
 
-    def problem(self, name: str, *, present: bool) -> None:
+    def problem(self, name: Problem, *, present: bool) -> None:
         """Note that something is wrong, or is so no longer."""
 
     def sign(self, request: str) -> bool:
@@ -342,7 +343,7 @@ class Dialect(ABC):
         """Write a configuration key and return the status."""
         status = await self._write(key, value)
         if status == "RebootRequired":
-            self.point.problem("restart_needed", present=True)
+            self.point.problem(Problem.RESTART_NEEDED, present=True)
         return status
 
     @abstractmethod

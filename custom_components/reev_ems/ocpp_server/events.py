@@ -5,7 +5,7 @@ from datetime import datetime
 
 from ..energy_management.observation import ConnectorState
 from .learnt import Learnt
-from .model import BootInfo, Permit, SelfTest, Transaction
+from .model import BootInfo, Permit, Problem, SelfTest, Transaction
 from .profiles import Unit
 
 
@@ -44,7 +44,7 @@ class FloorAccepted(ChargePointEvent):
 class ProblemsChanged(ChargePointEvent):
     """What is wrong with it changed."""
 
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from ..energy_management.model import Supply
 from .abilities import Abilities, Way, floor_ladder
 from .events import FloorAccepted
 from .limits import floor_limit
-from .model import CallError, ConnectorView, Floor
+from .model import CallError, ConnectorView, Floor, Problem
 from .point import Point
 from .profiles import UNKNOWN_ACTION, Profile, Unit, floor_profile
 from .session import Session
@@ -59,14 +59,14 @@ class Floors:
         point.steering.abilities = attempt
         self.done, self._refused_before = True, False
         point.taught()
-        point.problem("floor_rejected", present=False)
+        point.problem(Problem.FLOOR_REJECTED, present=False)
         point.emit(FloorAccepted(charge_point_id=point.id))
         return False
 
     async def _otherwise(self) -> bool:
         """Go on without profiles: by the vendor's key, else by stopping and starting. Raises CallError."""
         point, steering = self._point, self._point.steering
-        point.problem("floor_rejected", present=True)
+        point.problem(Problem.FLOOR_REJECTED, present=True)
         patient = (
             steering.abilities.way is Way.PROFILE and not steering.abilities.vendor_key
         )

@@ -103,6 +103,29 @@ class ChargePointConfig:
         return self.phases.get(connector_id, 3)
 
 
+class Problem(StrEnum):
+    """What is wrong with a charge point, and a person should know."""
+
+    FLOOR_REJECTED = "floor_rejected"
+    """It keeps no failsafe (S4)."""
+    PROFILE_REJECTED = "profile_rejected"
+    """It takes no limits."""
+    SCHEDULE_DIFFERS = "schedule_differs"
+    """Another limit than it was told is in force, as it says itself."""
+    RESTART_NEEDED = "restart_needed"
+    """A setting acts only from its next restart on."""
+    CONNECTOR_UNKNOWN = "connector_unknown"
+    """A session runs where nothing is steered, since that connector is not set up."""
+    POWER_CONTRADICTS = "power_contradicts"
+    """It reports no power while its energy register rises."""
+    ID_TWICE = "id_twice"
+    """Several charge points connect with its id."""
+    LOG_INS_FAILED = "log_ins_failed"
+    """Somebody tries passwords."""
+    PASSWORD_UNUSED = "password_unused"
+    """It goes on without the password that it was given."""
+
+
 class AuthorizationStatus(StrEnum):
     """The answer to an RFID card or another token; the values are those of OCPP."""
 

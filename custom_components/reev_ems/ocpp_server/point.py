@@ -8,7 +8,7 @@ from ..energy_management.observation import ConnectorState
 from .abilities import Abilities
 from .dialect import Dialect
 from .events import ChargePointEvent
-from .model import ChargePointConfig, ConnectorView, Payload, Permit
+from .model import ChargePointConfig, ConnectorView, Payload, Permit, Problem
 from .profiles import Profile, Unit
 from .quirks import Quirks
 from .session import CALL_TIMEOUT_S, Session
@@ -130,7 +130,7 @@ class Point(Protocol):
         """Whether a permit of 0 keeps its cars from charging."""
 
     @property
-    def problems(self) -> tuple[str, ...]:
+    def problems(self) -> tuple[Problem, ...]:
         """What a person should know."""
 
     @property
@@ -155,7 +155,7 @@ class Point(Protocol):
     ) -> Callable[[], None]:
         """Call `listener` with each event; returns what ends it."""
 
-    def problem(self, name: str, *, present: bool) -> None:
+    def problem(self, name: Problem, *, present: bool) -> None:
         """Note that something is wrong, or is so no longer."""
 
     def taught(self) -> None:

@@ -26,6 +26,7 @@ from .model import (
     AuthorizationStatus,
     ChargePointConfig,
     ConnectorView,
+    Problem,
     Transaction,
     User,
 )
@@ -113,7 +114,7 @@ class Reports:
     def taught(self) -> None:
         """Tell that something was learnt that is to be kept."""
 
-    def problem(self, name: str, *, present: bool) -> None:
+    def problem(self, name: Problem, *, present: bool) -> None:
         """Note that something is wrong, or is so no longer."""
 
     def _make_connectors(self) -> None:
@@ -257,7 +258,7 @@ class Reports:
             # Nothing is plugged in: a transaction whose end was lost is over, and no current can flow.
             self._nothing_flows(connector)
             self._registers.forget(connector_id)
-            self.problem("power_contradicts", present=self._registers.contradict)
+            self.problem(Problem.POWER_CONTRADICTS, present=self._registers.contradict)
             if connector.transaction is not None:
                 self.transaction_ended(
                     connector_id, connector.transaction.id, None, None
@@ -320,7 +321,7 @@ class Reports:
         if connector is None:
             if len(self._elsewhere) < _MOST_ELSEWHERE:
                 self._elsewhere.add(transaction.id)
-                self.problem("connector_unknown", present=True)
+                self.problem(Problem.CONNECTOR_UNKNOWN, present=True)
             return
         running = connector.transaction
         if running is not None and (
@@ -398,7 +399,7 @@ class Reports:
             self.transaction_ended(connector_id, session_id, meter_stop_wh, reason)
         self._elsewhere.discard(session_id)
         if not self._elsewhere:
-            self.problem("connector_unknown", present=False)
+            self.problem(Problem.CONNECTOR_UNKNOWN, present=False)
 
     def metered(
         self, connector_id: int, measured: Measured, at: datetime | None
@@ -416,7 +417,7 @@ class Reports:
         self._newest_sample[connector_id] = at
         at_s = self.clock() - max(0.0, (self.charger_now() - at).total_seconds())
         measured = self._registers.checked(connector_id, measured, at_s)
-        self.problem("power_contradicts", present=self._registers.contradict)
+        self.problem(Problem.POWER_CONTRADICTS, present=self._registers.contradict)
         if measured.current_a is not None or measured.power_w is not None:
             connector.current_a, connector.power_w = (
                 measured.current_a,

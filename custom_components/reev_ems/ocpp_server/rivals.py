@@ -3,6 +3,7 @@
 from collections import deque
 import logging
 
+from .model import Problem
 from .point import Point
 from .session import Session
 
@@ -41,9 +42,9 @@ class Rivals:
             took_s = self._came_s[-1] - self._came_s[0]
             quiet_s = self._point.clock() - self._came_s[-1]
             several = took_s < SPAN_S and quiet_s < max(QUIET_S, took_s)
-        if several and "id_twice" not in self._point.problems:
+        if several and Problem.ID_TWICE not in self._point.problems:
             _LOGGER.warning(
                 "%s: several charge points connect with this id", self._point.id
             )
-        self._point.problem("id_twice", present=several)
+        self._point.problem(Problem.ID_TWICE, present=several)
         return several

@@ -13,7 +13,7 @@ from .car_phases import CarPhases
 from .events import PermitAccepted, PermitRejected
 from .floors import Floors
 from .limits import floor_limit
-from .model import CallError, ConnectorView, Payload, Permit, is_unknown_action
+from .model import CallError, ConnectorView, Payload, Permit, Problem, is_unknown_action
 from .pauses import START_WAIT_S, Pauses
 from .point import Point
 from .profiles import UNKNOWN_ACTION, Profile, Purpose, Unit
@@ -321,7 +321,7 @@ class Steering:
                 point.taught()
                 self.told[connector_id] = told
                 self._sent[connector_id] = (sent, point.clock())
-                point.problem("profile_rejected", present=False)
+                point.problem(Problem.PROFILE_REJECTED, present=False)
                 self._accepted(connector, wanted)
                 if connector_id not in self._parked:
                     point.read_back.accepted(connector_id, wanted.permit)
@@ -336,7 +336,7 @@ class Steering:
                 _TRANSACTION_FRESH_S if fresh else _PERMIT_RETRY_S
             )
             if not fresh:
-                point.problem("profile_rejected", present=True)
+                point.problem(Problem.PROFILE_REJECTED, present=True)
             if status == UNKNOWN_ACTION:
                 self._unknown_until_s = point.clock() + _LADDER_REST_S
             if not first_only:
@@ -403,7 +403,7 @@ class Steering:
             return
         self._due.add(connector_id)
         self._not_before_s[connector_id] = self._point.clock() + _PERMIT_RETRY_S
-        self._point.problem("profile_rejected", present=True)
+        self._point.problem(Problem.PROFILE_REJECTED, present=True)
         self._rejected(connector_id, wanted.permit, "Rejected")
 
     async def _start_again(

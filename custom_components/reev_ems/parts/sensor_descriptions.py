@@ -24,7 +24,7 @@ from ..energy_management.decision import IssueKind, LimitKind, SiteState
 from ..energy_management.model import PHASES, PartPerPhase
 from ..energy_management.observation import ConnectorState, MeterReading
 from ..entity import ReevEntityDescription
-from ..issues.shown import CHARGE_POINT_PROBLEMS
+from ..ocpp_server import Problem
 from ..site.texts import async_limit_text
 from .base import UNKNOWN_PER_PHASE, MeterPart, SitePart
 from .charge_point import (
@@ -382,7 +382,11 @@ CHARGE_POINT_SENSORS: tuple[ReevSensorDescription[ChargePointPart], ...] = (
         translation_key="problem",
         device_class=SensorDeviceClass.ENUM,
         entity_category=EntityCategory.DIAGNOSTIC,
-        options=[NO_PROBLEM, *CHARGE_POINT_PROBLEMS, IssueKind.DISOBEDIENT.value],
+        options=[
+            NO_PROBLEM,
+            *(problem.value for problem in Problem),
+            IssueKind.DISOBEDIENT.value,
+        ],
         value_fn=lambda part: part.problem or NO_PROBLEM,
     ),
 )
