@@ -152,7 +152,7 @@ def levelled(
         if short.confirmed_s is None or now.sampled_s - short.confirmed_s < behind_s:
             return now
         if all(lack < _CLEAR_SHARE * low[place] for place, lack in missing.items()):
-            return now
+            return _suspected(now, phase)
     if unsure and not _stands(now, short, finding, list(missing)):
         return _suspected(now, phase)
     # By how much it is too little a level does not tell, for the house is in it: a fall of all of it does, or steps.
