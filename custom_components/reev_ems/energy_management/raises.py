@@ -87,7 +87,11 @@ def take(
         held_at = probes.get(name)
         if not item.steered:
             held_at = None
-        elif held_at is not None and held_at < target.value:
+        elif held_at is not None and (
+            held_at < target.value
+            # Also on the floor, to which a false meter has led: or nobody would see that it was mended.
+            or (target.value >= value and external_limit_w is None)
+        ):
             value = held_at
             limit = Limit(kind=LimitKind.METER_DOUBT, circuit=item.outlet.metered[0])
         elif target.value <= value or not plan.site.load_management:

@@ -159,7 +159,9 @@ def hear(
                 )
             )
         if found.probe:
-            _choose_probe(found, name, connectors, ages.late | ages.failed, probes)
+            _choose_probe(
+                plan, found, name, connectors, ages.late | ages.failed, probes
+            )
     return Heard(
         ages=replace(
             ages,
@@ -232,6 +234,7 @@ def _generating(memory: MeterMemory, reading: Sequence[float | None]) -> MeterMe
 
 
 def _choose_probe(
+    plan: Layout,
     found: Testimony,
     circuit: str,
     connectors: Sequence[Seen],
@@ -244,7 +247,7 @@ def _choose_probe(
     """
     suspected = {phase for phase in PHASES if phase in (found.phase or "")}
     exchanged = len(suspected) > 1 and "," not in (found.phase or "")
-    lowered: tuple[float, Seen] | None = None
+    lowered: tuple[bool, float, Seen] | None = None
     raised: Seen | None = None
     for item in connectors:
         outlet = item.outlet
@@ -255,30 +258,32 @@ def _choose_probe(
             or item.memory.disobedient
         ):
             continue
+        tells = True
         if found.phase is not None and outlet.phases is not None:
             used = outlet.every if item.used is None else item.used
             loads = {outlet.phases[own] for own in used} & suspected
-            # Exchanged phases look right to a car that loads all of them alike.
-            if not loads or (exchanged and loads == suspected):
+            if not loads:
                 continue
-        # The one that is held already stays the one.
+            tells = not exchanged or loads != suspected
+        # The one that is held already stays the one. Exchanged phases look right to a car that loads them alike.
         if item.memory.probed:
             probes[item.name] = item.before
             return
         drawn = max(item.now.likely[:3]) / outlet.unit_a
         spare = drawn - outlet.minimum
         if spare * outlet.unit_a >= 1.0:
-            if lowered is None or spare > lowered[0]:
-                lowered = (spare, item)
+            if lowered is None or (tells, spare) > lowered[:2]:
+                lowered = (tells, spare, item)
         elif (
             raised is None
             and old.isdisjoint(outlet.metered)
+            and not any(plan.circuits[name].hard_limit for name in outlet.metered)
             and drawn > 0
             and (outlet.maximum - item.before) * outlet.unit_a >= _PROBE_A
         ):
             raised = item
     if lowered is not None:
-        item = lowered[1]
+        item = lowered[2]
         drawn = max(item.now.likely[:3]) / item.outlet.unit_a
         value = item.outlet.truncate(drawn - _PROBE_A / item.outlet.unit_a)
         probes[item.name] = max(item.outlet.minimum, value)
